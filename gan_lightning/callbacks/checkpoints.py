@@ -1,0 +1,85 @@
+"""Checkpoints by generator updates and by wall time, and the best one by FID."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint
+
+
+class Checkpoints(Checkpoint):
+    """Keeps `checkpoints/last.ckpt`, and `checkpoints/best.ckpt` with the lowest FID seen.
+
+    Lightning's `ModelCheckpoint(train_time_interval=...)` is silently ignored under manual optimization, which is why
+    the schedule is kept here. All ranks take part in a save, rank 0 writes; each file appears complete or not at all.
+
+    Args:
+        every_n_updates: Generator updates between two saves of `last`; 0 saves only by time and at the end.
+        every_n_minutes: Minutes between two saves of `last`; 0 saves only by updates and at the end.
+        monitor: Logged number of which the lowest is the best; the first one that starts with `val/fid` if not given.
+    """
+
+    def __init__(self, every_n_updates: int = 1000, every_n_minutes: float = 15.0, monitor: str | None = None) -> None:
+        if every_n_updates < 0 or every_n_minutes < 0:
+            raise ValueError(
+                f"checkpoint intervals must not be negative, got {every_n_updates} updates, {every_n_minutes} minutes"
+            )
+        self.every_n_updates, self.every_n_minutes, self.monitor = every_n_updates, every_n_minutes, monitor
+        self.best: float | None = None
+        self._saved_at = time.monotonic()
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the clock of the wall-time schedule."""
+        self._saved_at = time.monotonic()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Save `last` when either interval is over."""
+        by_updates = self.every_n_updates and trainer.global_step % self.every_n_updates == 0
+        if by_updates or self._time_is_up(trainer):
+            self.save(trainer, "last")
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save `best` if the monitored number is the lowest so far."""
+        if trainer.state.fn != "fit" or trainer.sanity_checking:
+            return
+        metrics = trainer.callback_metrics
+        name = self.monitor or next((key for key in sorted(metrics) if key.startswith("val/fid")), None)
+        if name is None or name not in metrics:
+            return
+        value = float(metrics[name])
+        if self.best is None or value < self.best:
+            self.best = value
+            self.save(trainer, "best")
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save `last`."""
+        self.save(trainer, "last")
+
+    def save(self, trainer: Trainer, name: str) -> None:
+        """Write `checkpoints/<name>.ckpt` on rank 0; every rank must call it."""
+        path = Path(trainer.default_root_dir) / "checkpoints" / f"{name}.ckpt"
+        trainer.save_checkpoint(path)
+        if name == "last":
+            self._saved_at = time.monotonic()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the best number so far."""
+        return {"best": self.best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up the best number so far."""
+        self.best = state_dict["best"]
+
+    def _time_is_up(self, trainer: Trainer) -> bool:
+        if not self.every_n_minutes:
+            return False
+        up = time.monotonic() - self._saved_at >= 60 * self.every_n_minutes
+        if trainer.world_size > 1 and trainer.global_step % 100 == 0:  # rank 0's watch decides, not every update
+            return bool(trainer.strategy.broadcast(torch.tensor(up)))
+        return up and trainer.world_size == 1

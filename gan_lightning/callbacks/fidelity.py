@@ -1,0 +1,245 @@
+"""FID, IS, KID and precision/recall of the averaged generator, while training and in `validate`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities import rank_zero_info
+from torch import Tensor
+
+from gan_lightning.metrics.extractors import ExtractorUnavailable, FeatureExtractor, Inception
+from gan_lightning.metrics.fidelity import (
+    Moments,
+    chunks,
+    frechet_distance,
+    gather_rows,
+    inception_score,
+    kernel_inception_distance,
+    precision_recall,
+    shard,
+)
+from gan_lightning.pictures import to_uint8
+
+_CACHE_FORMAT = 1
+
+
+class _Measured(NamedTuple):
+    moments: Moments
+    features: Tensor | None
+    logits: Tensor | None
+
+
+class Fidelity(Callback):
+    """Measures generated against real samples at every validation, and before the first update.
+
+    Numbers are logged as `val/fid`, `val/isc_mean`, ... when they come from Inception, and with the extractor's name
+    behind (`val/fid_digits`) when they do not: numbers of two extractors cannot be compared. Each evaluation leaves a card
+    in `evaluation/`. Ranks share the samples in chunks of 64 that are the same however many ranks there are. Moments of
+    the real side are kept under the user's cache folder, by a key over all that they depend on.
+
+    Args:
+        extractor: Network whose features are compared; Inception if none is given.
+        n_samples: Generated samples.
+        metrics: Which to compute: fid, isc (Inception score), kid, prc (precision and recall).
+        split: Part of the real data to compare with: eval (held out) or train (the usual protocol of CIFAR-10 figures).
+        seed: Seed of the generated samples.
+        required: Stop before training if the extractor is not available; otherwise say so once and go on without.
+        isc_splits: Parts into which the Inception score's samples are cut.
+        enabled: Measure at all.
+    """
+
+    def __init__(
+        self,
+        extractor: FeatureExtractor | None = None,
+        n_samples: int = 10_000,
+        metrics: list[Literal["fid", "isc", "kid", "prc"]] | None = None,
+        split: Literal["eval", "train"] = "eval",
+        seed: int = 0,
+        required: bool = False,
+        isc_splits: int = 10,
+        enabled: bool = True,
+    ) -> None:
+        if n_samples < 2:
+            raise ValueError(f"fidelity.n_samples must be at least 2, got {n_samples}")
+        self.extractor = extractor or Inception()
+        self.n_samples, self.metrics, self.split = n_samples, metrics or ["fid", "isc"], split
+        self.seed, self.required, self.isc_splits, self.enabled = seed, required, isc_splits, enabled
+        self.history: list[tuple[int, dict[str, float]]] = []
+        self._real: _Measured | None = None
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Load the extractor before anything is trained."""
+        self.enabled = self.enabled and hasattr(pl_module, "sample_chunks")
+        if not self.enabled:
+            return
+        try:
+            self.extractor.load()
+        except ExtractorUnavailable as error:
+            if self.required:
+                raise ValueError(f"{error} (fidelity.required is set)") from error
+            rank_zero_info(f"gan-lightning: going on without FID: {error}")
+            self.enabled = False
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Measure, log and write the card."""
+        self._evaluate(trainer, pl_module)
+
+    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Measure, log and write the card."""
+        self._evaluate(trainer, pl_module)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the numbers so far."""
+        return {"history": [[update, dict(values)] for update, values in self.history]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up the numbers so far."""
+        self.history = [(update, values) for update, values in state_dict["history"]]
+
+    def _evaluate(self, trainer: Trainer, game: Any) -> None:
+        if not self.enabled:
+            return
+        start = time.perf_counter()
+        self.extractor.to(game.device)
+        reference = trainer.datamodule.reference(self.split)  # type: ignore[attr-defined]
+        if self._real is None:
+            self._real = self._measure_real(trainer, reference)
+
+        def generate(indices: Iterable[int]) -> Iterable[Tensor]:
+            for samples in game.sample_chunks(indices, seed=self.seed):
+                yield to_uint8(samples) if game.image_size else samples
+
+        fake = self._measure(trainer, self.n_samples, generate)
+        values = self._values(self._real, fake)
+        named = {f"val/{name}{self.extractor.log_suffix}": value for name, value in values.items()}
+        self.history.append((game.updates_done, named))
+        if trainer.sanity_checking:  # Lightning drops what is logged there: this is the number before the first update
+            for logger in trainer.loggers:
+                logger.log_metrics(named, step=game.updates_done)
+        else:
+            game.log_dict(named, batch_size=1)
+        if trainer.is_global_zero:
+            self._write_card(trainer, game, values, reference, time.perf_counter() - start)
+
+    def _values(self, real: _Measured, fake: _Measured) -> dict[str, float]:
+        values: dict[str, float] = {}
+        if "fid" in self.metrics:
+            values["fid"] = frechet_distance(real.moments, fake.moments)
+        if "isc" in self.metrics and fake.logits is not None:
+            values["isc_mean"], values["isc_std"] = inception_score(fake.logits, self.isc_splits)
+        if real.features is not None and fake.features is not None:
+            n = min(len(real.features), len(fake.features))
+            if "kid" in self.metrics:
+                size = min(1000, n)
+                values["kid_mean"], values["kid_std"] = kernel_inception_distance(
+                    real.features, fake.features, subset_size=size
+                )
+            if "prc" in self.metrics:
+                values["precision"], values["recall"] = precision_recall(real.features, fake.features)
+        return values
+
+    def _measure(
+        self, trainer: Trainer, n: int, draw: Callable[[Iterable[int]], Iterable[Tensor]]
+    ) -> _Measured:
+        """Return what the n samples measure that all ranks draw together, each its own chunks."""
+        ranges = chunks(n)
+        mine = shard(len(ranges), trainer.global_rank, trainer.world_size)
+        moments, features, logits = Moments(), [], []
+        for chunk, samples in zip(mine, draw(mine), strict=True):
+            found, classes = self.extractor(samples[: len(ranges[chunk])])
+            moments.update(found)
+            if self._keeps_features:
+                features.append((chunk, found.cpu()))
+            if classes is not None and "isc" in self.metrics:
+                logits.append((chunk, classes.cpu()))
+        return _Measured(
+            moments.reduce(),
+            gather_rows(features) if self._keeps_features else None,
+            gather_rows(logits) if "isc" in self.metrics and self.extractor.has_logits else None,
+        )
+
+    def _measure_real(self, trainer: Trainer, reference: Any) -> _Measured:
+        images = reference.images
+
+        def read(indices: Iterable[int]) -> Iterable[Tensor]:
+            ranges = chunks(len(images))
+            for chunk in indices:
+                yield torch.as_tensor(images[ranges[chunk].start : ranges[chunk].stop])
+
+        if self._keeps_features:
+            return self._measure(trainer, len(images), read)
+        key = {
+            "format": _CACHE_FORMAT,
+            "data": reference.fingerprint,
+            "n": len(images),
+            "extractor": [self.extractor.name, self.extractor.fingerprint()],
+            "torch-fidelity": version("torch-fidelity"),
+        }
+        name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
+        path = _cache_folder() / f"{name}.pt"
+        found = path.is_file() if trainer.is_global_zero else False
+        if trainer.strategy.broadcast(found):
+            state = trainer.strategy.broadcast(torch.load(path, weights_only=True) if found else None)
+            return _Measured(Moments(**state), None, None)
+        rank_zero_info(f"gan-lightning: features of {len(images)} real samples ({reference.description})")
+        metrics, self.metrics = self.metrics, ["fid"]
+        measured = self._measure(trainer, len(images), read)
+        self.metrics = metrics
+        if trainer.is_global_zero:
+            _write(path, measured.moments)
+        return measured
+
+    @property
+    def _keeps_features(self) -> bool:
+        return "kid" in self.metrics or "prc" in self.metrics
+
+    def _write_card(self, trainer: Trainer, game: Any, values: dict[str, float], reference: Any, seconds: float) -> None:
+        folder = Path(trainer.default_root_dir) / "evaluation"
+        folder.mkdir(parents=True, exist_ok=True)
+        card = {
+            **values,
+            "update": game.updates_done,
+            "kimg": game.samples_seen / 1000,
+            "n_generated": self.n_samples,
+            "seed": self.seed,
+            "labels": "all classes in turn" if game.n_classes else None,
+            "real": reference.description,
+            "real_split": self.split,
+            "n_real": len(reference.images),
+            "real_fingerprint": reference.fingerprint,
+            "extractor": self.extractor.name,
+            "extractor_fingerprint": self.extractor.fingerprint(),
+            "isc_splits": self.isc_splits,
+            "family": type(game).__name__,
+            "ema_decay": game.ema_decay,
+            "precision": str(trainer.precision),
+            "seconds": round(seconds, 3),
+            "versions": {name: version(name) for name in ("torch", "torch-fidelity", "lightning")},
+        }
+        verb = "" if trainer.state.fn == "fit" else f"{trainer.state.fn}-"
+        (folder / f"{verb}{game.updates_done:06d}.json").write_text(json.dumps(card, indent=2) + "\n")
+
+
+def _cache_folder() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "gan_lightning" / "moments"
+
+
+def _write(path: Path, moments: Moments) -> None:
+    """Keep moments for the next run, complete or not at all; a cache that cannot be written is only slower."""
+    part = path.with_suffix(f".{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.save({"n": moments.n, "total": moments.total, "outer": moments.outer}, part)
+        part.replace(path)
+    except OSError as error:
+        rank_zero_info(f"gan-lightning: the real moments are not kept for the next run: {error}")

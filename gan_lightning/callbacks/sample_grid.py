@@ -1,0 +1,70 @@
+"""The sample grid: what fixed latents look like as training goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from gan_lightning.pictures import grid, log_picture, scatter, to_uint8
+
+
+class SampleGrid(Callback):
+    """Writes `samples/<update>.png` from the same latents each time, and gives the picture to the loggers.
+
+    A conditional generator gets one row per class, an unconditional one `n_rows`. Vectors are drawn as a scatter plot over
+    real ones. Rank 0 draws; other ranks do nothing.
+
+    Args:
+        every_n_updates: Generator updates between two grids; 0 draws only the first and the last.
+        n_rows: Rows of an unconditional generator's grid.
+        n_columns: Images in a row.
+        seed: The latents' seed.
+    """
+
+    def __init__(self, every_n_updates: int = 1000, n_rows: int = 8, n_columns: int = 8, seed: int = 0) -> None:
+        if n_rows < 1 or n_columns < 1:
+            raise ValueError(f"n_rows and n_columns must be at least 1, got {n_rows} and {n_columns}")
+        if every_n_updates < 0:
+            raise ValueError(f"every_n_updates must not be negative, got {every_n_updates}")
+        self.every_n_updates, self.n_rows, self.n_columns, self.seed = every_n_updates, n_rows, n_columns, seed
+        self._drawn: int | None = None
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Draw the grid that the run starts from."""
+        self._draw(trainer, pl_module)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Draw when the interval is over."""
+        if self.every_n_updates and trainer.global_step % self.every_n_updates == 0:
+            self._draw(trainer, pl_module)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Draw the grid that the run ends with."""
+        self._draw(trainer, pl_module)
+
+    def _draw(self, trainer: Trainer, game: Any) -> None:
+        if not trainer.is_global_zero or not hasattr(game, "sample") or self._drawn == game.updates_done:
+            return
+        self._drawn = game.updates_done
+        path = Path(trainer.default_root_dir) / "samples" / f"{game.updates_done:06d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        image = draw_samples(game, self.n_rows, self.n_columns, self.seed, trainer.datamodule)  # type: ignore[attr-defined]
+        image.save(path)
+        log_picture(trainer, "samples", image, game.updates_done)
+
+
+def draw_samples(game: Any, n_rows: int, n_columns: int, seed: int, data: Any = None) -> Any:
+    """Return a picture of samples: a grid with one row per class if there are classes, a scatter plot of vectors."""
+    if game.image_size == 0:
+        real = None if data is None else data.reference("train").images
+        points = None if real is None else real[:1000]
+        return scatter(game.sample(1000, seed=seed), points)
+    labels = None
+    if game.n_classes:
+        n_rows = game.n_classes
+        labels = [row for row in range(n_rows) for _ in range(n_columns)]
+    return grid(to_uint8(game.sample(n_rows * n_columns, labels, seed)), n_columns)

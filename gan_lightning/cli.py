@@ -1,0 +1,154 @@
+"""The command line: this file answers help and typing errors at once; what needs torch is imported after that."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import sys
+from collections.abc import Iterable, Sequence
+from typing import NoReturn
+
+from gan_lightning import __version__
+
+USER_ERROR = 2
+
+VERBS = {
+    "fit": "train a GAN",
+    "validate": "measure a checkpoint on the held-out data",
+    "test": "measure a checkpoint on the test data",
+    "predict": "run Lightning's prediction loop",
+    "sample": "write samples of a checkpoint as pictures",
+    "export": "write the generator of a checkpoint as a program that needs torch only",
+}
+
+_LIGHTNING_HELP = """usage: gan-lightning {verb} --config FILE [--config FILE ...] [options]
+
+{what}; later files and options override earlier ones.
+
+  --config FILE              a YAML file, such as configs/sngan/digits.yaml
+  --ckpt_path FILE           the checkpoint{ckpt}
+{fit}  --seed_everything N        the seed of everything random
+  --trainer.<option> VALUE   Lightning's Trainer: max_steps, devices, precision, val_check_interval, ...
+  --model CLASS              the family; --model.<option> VALUE sets its arguments (model.gp_weight, model.n_critic, ...)
+  --data CLASS               the data; --data.<option> VALUE sets its arguments (data.batch_size, data.root, ...)
+  --fidelity.<option> VALUE  FID and IS: extractor, n_samples, metrics, required, enabled
+  --print_config             print the whole configuration and stop
+  --help_all                 every option of every part (takes some seconds)
+"""
+_FIT_HELP = """  --name NAME                the run folder is runs/NAME (NAME-2, ... if it exists)
+  --runs_dir DIR             where run folders go
+  --resume auto|PATH         go on from the newest checkpoint of runs/NAME, or of a run folder, or from a checkpoint
+  --samples.<option> VALUE   sample grids: every_n_updates, n_rows, n_columns
+  --checkpoints.<option> V   checkpoints: every_n_updates, every_n_minutes, monitor
+"""
+
+
+def fail(message: str) -> NoReturn:
+    """Print one line on standard error and exit with code 2, the user's mistake."""
+    print(f"gan-lightning: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(USER_ERROR)
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return " (did you mean ...?)" with the known word that is nearest, or "" if none is near."""
+    found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f" (did you mean {found[0]}?)" if found else ""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command with these arguments, `sys.argv`'s if none are given."""
+    args = list(sys.argv[1:] if arguments is None else arguments)
+    if not args or args[0] in ("-h", "--help"):
+        print("usage: gan-lightning <verb> [options]\n")
+        print("\n".join(f"  {verb:10} {what}" for verb, what in VERBS.items()))
+        print("\ngan-lightning <verb> --help tells a verb's options.")
+        return
+    if args[0] == "--version":
+        print(f"gan-lightning {__version__}")
+        return
+    verb, rest = args[0], args[1:]
+    if verb not in VERBS:
+        fail(f"unknown verb {verb!r}{nearest(verb, VERBS)}; the verbs are {', '.join(VERBS)}")
+    if verb == "sample":
+        sample(rest)
+    elif verb == "export":
+        export(rest)
+    elif {"-h", "--help"} & set(rest):
+        is_fit = verb == "fit"
+        print(
+            _LIGHTNING_HELP.format(
+                verb=verb,
+                what=VERBS[verb],
+                fit=_FIT_HELP if is_fit else "",
+                ckpt=" to start from (its whole state)" if is_fit else "; its own config is used if no --config is given",
+            ),
+            end="",
+        )
+    else:
+        from gan_lightning.lightning_cli import run
+
+        run([verb, *("--help" if arg == "--help_all" else arg for arg in rest)])
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line with the nearest valid option."""
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with code 2."""
+        if message.startswith("unrecognized arguments: "):
+            word = message.removeprefix("unrecognized arguments: ").split()[0]
+            message = f"unknown option {word}{nearest(word, self._option_string_actions)}"
+        fail(f"{self.prog.split()[-1]}: {message}")
+
+
+def _parse(parser: argparse.ArgumentParser, args: list[str]) -> argparse.Namespace:
+    options, unknown = parser.parse_known_args(args)
+    if unknown:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    return options
+
+
+def _labels(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be whole numbers with commas between, such as 0,1,2, got {text!r}") from None
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
+    return int(text)
+
+
+def sample(args: list[str]) -> None:
+    """Write samples of a checkpoint: `000000.png`, `000001.png`, ..., vectors as `samples.csv`."""
+    parser = _Parser(prog="gan-lightning sample", description=VERBS["sample"], allow_abbrev=False)
+    parser.add_argument("--ckpt_path", required=True, help="the checkpoint; nothing else is needed")
+    parser.add_argument("--n", type=_count, default=64, help="number of samples")
+    parser.add_argument("--out", required=True, help="folder to write to")
+    parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same samples")
+    parser.add_argument("--labels", type=_labels, help="classes, such as 0,1,2, repeated in turn; all classes if left out")
+    parser.add_argument("--grid", action="store_true", help="write grid.png too")
+    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ...; a GPU if there is one")
+    options = _parse(parser, args)
+
+    from gan_lightning.from_checkpoint import user_errors, write_samples
+
+    with user_errors():
+        write_samples(
+            options.ckpt_path, options.n, options.out, options.seed, options.labels, options.grid, options.device
+        )
+
+
+def export(args: list[str]) -> None:
+    """Write the averaged generator of a checkpoint as a torch.export program."""
+    parser = _Parser(prog="gan-lightning export", description=VERBS["export"], allow_abbrev=False)
+    parser.add_argument("--ckpt_path", required=True, help="the checkpoint; nothing else is needed")
+    parser.add_argument("--out", required=True, help="file to write, such as generator.pt2")
+    options = _parse(parser, args)
+
+    from gan_lightning.from_checkpoint import user_errors, write_program
+
+    with user_errors():
+        write_program(options.ckpt_path, options.out)

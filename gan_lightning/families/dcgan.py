@@ -1,0 +1,47 @@
+"""Radford, Metz, Chintala, "Unsupervised Representation Learning with Deep Convolutional GANs", ICLR 2016.
+
+https://arxiv.org/abs/1511.06434
+"""
+
+from __future__ import annotations
+
+from typing import Any, final
+
+from torch import Tensor
+
+from gan_lightning.game import Terms
+from gan_lightning.gan import GAN
+from gan_lightning.losses import logistic_critic_loss, non_saturating_generator_loss
+from gan_lightning.optimizers import Adam, OptimizerSpec
+
+
+@final
+class DCGAN(GAN):
+    """The non-saturating game on convolutional networks: L_D = -E log D(x) - E log(1 - D(G(z))), L_G = -E log D(G(z)).
+
+    What makes it DCGAN is the networks (`DCGANGenerator`, `DCGANCritic`: strided convolutions, batch norm in both
+    players, N(0, 0.02) weights) and the optimizer of section 4. Real and fake batches pass the critic's batch norm apart.
+
+    Args:
+        critic_optimizer: Optimizer of the critic; beta1 is 0.5 because 0.9 oscillates (section 4).
+        generator_optimizer: Optimizer of the generator.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        critic_optimizer: OptimizerSpec = Adam(lr=2e-4, betas=(0.5, 0.999)),
+        generator_optimizer: OptimizerSpec = Adam(lr=2e-4, betas=(0.5, 0.999)),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            *args, critic_optimizer=critic_optimizer, generator_optimizer=generator_optimizer, **kwargs
+        )
+
+    def critic_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
+        """Return the binary cross-entropy, real and fake averaged apart and added."""
+        return {"logistic": logistic_critic_loss(self.critic(real, labels), self.critic(fake, labels))}
+
+    def generator_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
+        """Return the cross-entropy of the fakes with the label of the real."""
+        return {"non_saturating": non_saturating_generator_loss(self.critic(fake, labels))}

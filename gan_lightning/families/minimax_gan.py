@@ -1,0 +1,43 @@
+"""Goodfellow et al., "Generative Adversarial Networks", NeurIPS 2014, https://arxiv.org/abs/1406.2661."""
+
+from __future__ import annotations
+
+from typing import Any, final
+
+from torch import Tensor
+
+from gan_lightning.game import Terms
+from gan_lightning.gan import GAN
+from gan_lightning.losses import logistic_critic_loss, saturating_generator_loss
+from gan_lightning.optimizers import SGD, OptimizerSpec
+
+
+@final
+class MinimaxGAN(GAN):
+    """The zero-sum game of algorithm 1: L_D = -E log D(x) - E log(1 - D(G(z))), L_G = E log(1 - D(G(z))), minimised.
+
+    L_G saturates: its gradient at the logit is -D(G(z)), which vanishes while the critic is sure of its case.
+
+    Args:
+        critic_optimizer: Optimizer of the critic; the default is that of the paper's code.
+        generator_optimizer: Optimizer of the generator; the default is that of the paper's code.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        critic_optimizer: OptimizerSpec = SGD(lr=0.1, momentum=0.5),
+        generator_optimizer: OptimizerSpec = SGD(lr=0.1, momentum=0.5),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            *args, critic_optimizer=critic_optimizer, generator_optimizer=generator_optimizer, **kwargs
+        )
+
+    def critic_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
+        """Return the binary cross-entropy, real and fake averaged apart and added."""
+        return {"logistic": logistic_critic_loss(self.critic(real, labels), self.critic(fake, labels))}
+
+    def generator_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
+        """Return what the critic maximises of the fakes."""
+        return {"saturating": saturating_generator_loss(self.critic(fake, labels))}

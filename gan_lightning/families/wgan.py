@@ -1,0 +1,69 @@
+"""Arjovsky, Chintala, Bottou, "Wasserstein GAN", ICML 2017, https://arxiv.org/abs/1701.07875."""
+
+from __future__ import annotations
+
+from typing import Any, final
+
+from torch import Tensor
+
+from gan_lightning.game import Terms
+from gan_lightning.gan import GAN
+from gan_lightning.losses import wasserstein_critic_loss, wasserstein_generator_loss
+from gan_lightning.optimizers import OptimizerSpec, RMSprop
+
+
+@final
+class WGAN(GAN):
+    """Weight clipping: L_D = E f(G(z)) - E f(x) with every weight of f in [-c, c], L_G = -E f(G(z)), minimised.
+
+    Clipping keeps f K-Lipschitz for some unknown K, so -L_D estimates K times the Wasserstein distance. All parameters of
+    the critic are clipped after each of its steps (algorithm 1), gains of a batch norm included, as in the authors' code.
+
+    Args:
+        clip_value: c.
+        n_critic: Critic updates in a round.
+        n_critic_warm_up: Critic updates in the first `n_warm_up` rounds and in every 500th (the authors' code).
+        n_warm_up: Rounds of the warm-up; 0 switches it off, the 500th rounds too.
+        critic_optimizer: Optimizer of the critic; momentum makes it unstable (section 4.3).
+        generator_optimizer: Optimizer of the generator.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        clip_value: float = 0.01,
+        n_critic: int = 5,
+        n_critic_warm_up: int = 100,
+        n_warm_up: int = 25,
+        critic_optimizer: OptimizerSpec = RMSprop(lr=5e-5),
+        generator_optimizer: OptimizerSpec = RMSprop(lr=5e-5),
+        **kwargs: Any,
+    ) -> None:
+        if not clip_value > 0:
+            raise ValueError(f"clip_value must be above 0, got {clip_value}; the paper's is 0.01")
+        super().__init__(
+            *args,
+            n_critic=n_critic,
+            critic_optimizer=critic_optimizer,
+            generator_optimizer=generator_optimizer,
+            **kwargs,
+        )
+        self.clip_value, self.n_critic_warm_up, self.n_warm_up = clip_value, n_critic_warm_up, n_warm_up
+
+    def critic_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
+        """Return minus the difference of the critic's means."""
+        return {"wasserstein": wasserstein_critic_loss(self.critic(real, labels), self.critic(fake, labels))}
+
+    def generator_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
+        """Return minus the critic's mean over the fakes."""
+        return {"wasserstein": wasserstein_generator_loss(self.critic(fake, labels))}
+
+    def after_critic_update(self) -> None:
+        """Clip every parameter of the critic to [-c, c]."""
+        for parameter in self.critic.parameters():
+            parameter.clamp_(-self.clip_value, self.clip_value)
+
+    def critic_updates_in_round(self, update: int) -> int:
+        """Return `n_critic_warm_up` early and at every 500th round, else `n_critic`."""
+        warm = self.n_warm_up > 0 and (update < self.n_warm_up or update % 500 == 0)
+        return self.n_critic_warm_up if warm else self.n_critic

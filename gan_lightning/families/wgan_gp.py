@@ -1,0 +1,54 @@
+"""Gulrajani et al., "Improved Training of Wasserstein GANs", NeurIPS 2017, https://arxiv.org/abs/1704.00028."""
+
+from __future__ import annotations
+
+from typing import Any, final
+
+from torch import Tensor
+
+from gan_lightning.game import Terms
+from gan_lightning.gan import GAN
+from gan_lightning.losses import wasserstein_critic_loss, wasserstein_generator_loss
+from gan_lightning.optimizers import Adam, OptimizerSpec
+from gan_lightning.penalties import GradientPenalty
+
+
+@final
+class WGANGP(GAN):
+    """Gradient penalty: L_D = E f(G(z)) - E f(x) + lambda E (|grad f(xh)| - 1)^2, L_G = -E f(G(z)), minimised.
+
+    xh is uniform on the line between a real and a generated sample, the norm runs over all axes of a sample. The critic
+    must not couple samples: no batch norm.
+
+    Args:
+        gp_weight: lambda.
+        n_critic: Critic updates in a round.
+        critic_optimizer: Optimizer of the critic (algorithm 1's).
+        generator_optimizer: Optimizer of the generator (algorithm 1's).
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        gp_weight: float = 10.0,
+        n_critic: int = 5,
+        critic_optimizer: OptimizerSpec = Adam(lr=1e-4, betas=(0.0, 0.9)),
+        generator_optimizer: OptimizerSpec = Adam(lr=1e-4, betas=(0.0, 0.9)),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            *args,
+            n_critic=n_critic,
+            critic_optimizer=critic_optimizer,
+            generator_optimizer=generator_optimizer,
+            **kwargs,
+        )
+        self.critic_penalties.insert(0, GradientPenalty(gp_weight))
+
+    def critic_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
+        """Return minus the difference of the critic's means; the penalty joins as a term of its own."""
+        return {"wasserstein": wasserstein_critic_loss(self.critic(real, labels), self.critic(fake, labels))}
+
+    def generator_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
+        """Return minus the critic's mean over the fakes."""
+        return {"wasserstein": wasserstein_generator_loss(self.critic(fake, labels))}

@@ -1,0 +1,278 @@
+"""The game: two players alternate, one Lightning batch is one round, every count is in generator updates."""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+from torch.nn import Parameter
+from torch.optim import Optimizer
+from torch.utils._pytree import tree_flatten, tree_unflatten
+
+from gan_lightning.description import describe_module
+from gan_lightning.noise import Noise, Shard, mix
+from gan_lightning.optimizers import OptimizerSpec, Schedule
+
+Terms = dict[str, Tensor]
+"""Named, weighted terms of a loss; their sum is minimised."""
+
+_CRITIC, _GENERATOR = 0, 1
+
+
+class Game(LightningModule, ABC):
+    """Two players who take turns: `n_critic` critic updates, then one generator update, make a round.
+
+    A subclass states two losses, `critic_turn` and `generator_turn`. This class does all else: it freezes the player at
+    rest, runs backward, sums gradients over ranks, clips, steps, keeps the clock, the noise, the average and the log.
+    On k ranks each rank works on its rows of the global batch; what is logged is rank 0's share.
+
+    Args:
+        generator: The generator player's network.
+        critic: The critic player's network.
+        critic_optimizer: Optimizer of the critic.
+        generator_optimizer: Optimizer of the generator.
+        n_critic: Critic updates in a round.
+        critic_schedule: Learning-rate factor of the critic over generator updates; none keeps it constant.
+        generator_schedule: Learning-rate factor of the generator over generator updates; none keeps it constant.
+        critic_clip_norm: Clip the critic's gradient to this Euclidean norm.
+        generator_clip_norm: Clip the generator's gradient to this Euclidean norm.
+        critic_accumulation: Micro-batches whose gradients make one critic update.
+        generator_accumulation: Micro-batches whose gradients make one generator update.
+        ema_decay: Decay of the generator's running average, which samples and metrics are taken from; while it is
+            young the decay is at most (1 + t) / (10 + t) after t updates. 0 makes the average follow at once.
+        seed: Every random number of the training is a function of it.
+    """
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        critic: nn.Module,
+        critic_optimizer: OptimizerSpec,
+        generator_optimizer: OptimizerSpec,
+        n_critic: int = 1,
+        critic_schedule: Schedule | None = None,
+        generator_schedule: Schedule | None = None,
+        critic_clip_norm: float | None = None,
+        generator_clip_norm: float | None = None,
+        critic_accumulation: int = 1,
+        generator_accumulation: int = 1,
+        ema_decay: float = 0.999,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        for name, count in (
+            ("n_critic", n_critic),
+            ("critic_accumulation", critic_accumulation),
+            ("generator_accumulation", generator_accumulation),
+        ):
+            if count < 1:
+                raise ValueError(f"{name} must be at least 1, got {count}")
+        for name, norm in (("critic_clip_norm", critic_clip_norm), ("generator_clip_norm", generator_clip_norm)):
+            if norm is not None and not norm > 0:
+                raise ValueError(f"{name} must be above 0, got {norm}; leave it out not to clip")
+        if not 0 <= ema_decay < 1:
+            raise ValueError(f"ema_decay must be in [0, 1), got {ema_decay}; 0 turns averaging off")
+        self.automatic_optimization = False
+        self.generator, self.critic = generator, critic
+        self.generator_average = copy.deepcopy(generator).requires_grad_(False).eval()
+        self.n_critic, self.ema_decay, self.seed = n_critic, ema_decay, seed
+        self._specs = (critic_optimizer, generator_optimizer)
+        self._schedules = (critic_schedule, generator_schedule)
+        self._clip_norms = (critic_clip_norm, generator_clip_norm)
+        self._accumulations = (critic_accumulation, generator_accumulation)
+        self.updates_done = 0
+        self.critic_updates_done = 0
+        self.samples_seen = 0
+        self.noise: Noise
+        self._logged: dict[str, Tensor] = {}
+
+    # What a family states -------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def critic_turn(self, batch: Any) -> Terms:
+        """Return the terms of one critic update's loss on one batch of real data."""
+
+    @abstractmethod
+    def generator_turn(self, batch: Any) -> Terms:
+        """Return the terms of one generator update's loss; `batch` is the last one that the critic was shown."""
+
+    def after_critic_update(self) -> None:
+        """Change the critic after its optimizer's step; nothing unless a family overrides it (weight clipping)."""
+
+    def critic_updates_in_round(self, update: int) -> int:
+        """Return how many batches, and critic updates, the round has that ends in generator update `update`."""
+        return self.n_critic
+
+    def critic_parameters(self) -> Iterable[Parameter]:
+        """Return the parameters that the critic's optimizer moves."""
+        return self.critic.parameters()
+
+    def generator_parameters(self) -> Iterable[Parameter]:
+        """Return the parameters that the generator's optimizer moves."""
+        return self.generator.parameters()
+
+    def check(self) -> None:
+        """Raise a ValueError that names both sides and the mend if the parts cannot go together."""
+
+    # The round ------------------------------------------------------------------------------------------------------
+
+    def training_step(self, batch: list[Any], batch_idx: int) -> None:
+        """Play one round on the round's batches of real data."""
+        critic_optimizer, generator_optimizer = self.optimizers()  # type: ignore[misc]
+        # Lightning counts optimizer steps; only the generator's may count, so that its clock is ours.
+        critic_optimizer._on_before_step = critic_optimizer._on_after_step = lambda: None  # type: ignore[union-attr]
+        for index, part in enumerate(batch):
+            self._move(_CRITIC, critic_optimizer, self.critic_turn, part, index)
+            with torch.no_grad():
+                self.after_critic_update()
+            self.critic_updates_done += 1
+            self.samples_seen += len(tree_flatten(part)[0][0]) * self._world_size
+        self._move(_GENERATOR, generator_optimizer, self.generator_turn, batch[-1], 0)
+        self._update_average()
+        self.updates_done += 1
+        self._log_round(critic_optimizer, generator_optimizer)
+
+    def _move(self, player: int, optimizer: Any, turn: Callable[[Any], Terms], batch: Any, index: int) -> None:
+        """Let one player make one update: only its parameters require gradients meanwhile."""
+        prefix = "generator" if player else "critic"
+        schedule, n_parts = self._schedules[player], self._accumulations[player]
+        factor = schedule(self.updates_done) if schedule else 1.0
+        for group in optimizer.param_groups:
+            group["lr"] = self._specs[player].lr * factor
+        self._set_moving(player)
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        key = mix(self.seed, self.updates_done, player, index)
+        generators = [torch.default_generator]
+        if self.device.type == "cuda":
+            generators.append(torch.cuda.default_generators[self.device.index or 0])
+        for generator in generators:  # for dropout and third-party layers; ours draw from self.noise
+            generator.manual_seed(mix(key, self._rank))
+        total: Terms = {}
+        for part, rows in enumerate(_split(batch, n_parts)):
+            shard = Shard(self._rank, self._world_size, part, n_parts)
+            self.noise = Noise(mix(key, 1), self.device, self.dtype_of_samples, shard)
+            terms = turn(rows)
+            self.manual_backward(torch.stack([t.float() if t.dtype.itemsize < 4 else t for t in terms.values()]).sum() / n_parts)
+            for name, value in terms.items():
+                total[name] = total.get(name, 0) + value.detach() / n_parts  # type: ignore[operator]
+        reduce = getattr(self.trainer.strategy, "reduce_gradients", None)
+        if reduce is not None:
+            reduce(parameters)
+        clip_norm = self._clip_norms[player]
+        if clip_norm is not None:
+            self._logged[f"grad_norm/{prefix}"] = nn.utils.clip_grad_norm_(parameters, clip_norm)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        self._logged.update({f"{prefix}/{name}": value for name, value in total.items()})
+        self._logged[f"loss/{prefix}"] = torch.stack(list(total.values())).sum()
+
+    def _set_moving(self, player: int | None) -> None:
+        for other, optimizer in enumerate(self.optimizers(use_pl_optimizer=False)):  # type: ignore[arg-type,var-annotated]
+            for group in optimizer.param_groups:
+                for parameter in group["params"]:
+                    parameter.requires_grad_(player is None or other == player)
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        decay = min(self.ema_decay, (1 + self.updates_done) / (10 + self.updates_done))
+        mine, theirs = list(self.generator_average.parameters()), list(self.generator.parameters())
+        if self.ema_decay == 0:
+            torch._foreach_copy_(mine, theirs)
+        else:
+            torch._foreach_lerp_(mine, theirs, 1 - decay)
+        for mean, value in zip(self.generator_average.buffers(), self.generator.buffers(), strict=True):
+            mean.copy_(value)
+
+    def _log_round(self, critic_optimizer: Any, generator_optimizer: Any) -> None:
+        self._set_moving(None)
+        self._logged["progress/kimg"] = self.samples_seen / 1000  # type: ignore[assignment]
+        self._logged["lr/critic"] = critic_optimizer.param_groups[0]["lr"]
+        self._logged["lr/generator"] = generator_optimizer.param_groups[0]["lr"]
+        self.log_dict(self._logged, on_step=True, on_epoch=False, batch_size=1)
+        self._logged = {}
+        trainer = self.trainer
+        if 0 < trainer.max_steps <= self.updates_done:
+            trainer.should_stop = True  # lets the validation loop run at the very end, whatever its interval
+
+    # State ----------------------------------------------------------------------------------------------------------
+
+    def clock(self) -> tuple[int, int]:
+        """Return how many generator and critic updates are done, which is where the data stream stands."""
+        return self.updates_done, self.critic_updates_done
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add the clock, and what rebuilds this module without its config."""
+        checkpoint["clock"] = {
+            "updates_done": self.updates_done,
+            "critic_updates_done": self.critic_updates_done,
+            "samples_seen": self.samples_seen,
+            "seed": self.seed,
+        }
+        checkpoint["hyper_parameters"] = describe_module(self)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Set the clock."""
+        clock = checkpoint["clock"]
+        self.updates_done, self.critic_updates_done = clock["updates_done"], clock["critic_updates_done"]
+        self.samples_seen = clock["samples_seen"]
+
+    # Lightning's side -----------------------------------------------------------------------------------------------
+
+    def configure_optimizers(self) -> list[Optimizer]:
+        """Return the critic's and the generator's optimizer, in this order."""
+        players = (self.critic_parameters(), self.generator_parameters())
+        return [
+            spec([p for p in parameters if p.requires_grad])
+            for spec, parameters in zip(self._specs, players, strict=True)
+        ]
+
+    def setup(self, stage: str) -> None:
+        """Refuse what cannot train, before the first batch."""
+        if self.trainer.precision == "16-mixed":
+            raise ValueError(
+                "precision 16-mixed is refused: its gradient scaler would be shared by both players and would unscale "
+                "after clipping; use bf16-mixed or 32-true"
+            )
+        self.check()
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        """Do nothing: callbacks measure at the end of the validation loop's one tick."""
+
+    def test_step(self, batch: Any, batch_idx: int) -> None:
+        """Do nothing: callbacks measure at the end of the test loop's one tick."""
+
+    def train(self, mode: bool = True) -> Game:
+        """Set the mode of both players; the average stays in evaluation mode."""
+        super().train(mode)
+        self.generator_average.eval()
+        return self
+
+    @property
+    def dtype_of_samples(self) -> torch.dtype:
+        """The floating type of latents and real samples: that of the parameters."""
+        return next(iter(self.generator.parameters())).dtype
+
+    @property
+    def _rank(self) -> int:
+        return self.trainer.global_rank if self._trainer is not None else 0
+
+    @property
+    def _world_size(self) -> int:
+        return self.trainer.world_size if self._trainer is not None else 1
+
+
+def _split(batch: Any, n_parts: int) -> Iterable[Any]:
+    """Cut every tensor of a batch into `n_parts` runs of rows."""
+    if n_parts == 1:
+        return [batch]
+    leaves, spec = tree_flatten(batch)
+    n = next(len(leaf) for leaf in leaves if isinstance(leaf, Tensor))
+    if n % n_parts:
+        raise ValueError(f"accumulation must divide the {n} samples of a process's batch, got {n_parts}")
+    cut = [leaf.split(n // n_parts) if isinstance(leaf, Tensor) else [leaf] * n_parts for leaf in leaves]
+    return [tree_unflatten(list(part), spec) for part in zip(*cut, strict=True)]

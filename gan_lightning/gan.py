@@ -1,0 +1,180 @@
+"""GAN: latents in, samples out, real against fake, with labels or without."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gan_lightning.game import Game, Terms
+from gan_lightning.generator_terms import GeneratorTerm, GeneratorTurn
+from gan_lightning.networks.base import Critic, CriticFactory, Generator, GeneratorFactory
+from gan_lightning.noise import mix
+from gan_lightning.observation import Observation
+from gan_lightning.penalties import CriticPenalty, couples_batch
+
+SAMPLE_CHUNK = 64
+"""Samples are drawn in chunks of this many, each from its own seed, so that any sharing of the chunks gives the same."""
+
+
+class GAN(Game):
+    """A game between a generator of samples and a critic of them: images `(N, C, H, W)` in [-1, 1] or vectors `(N, D)`.
+
+    Fakes carry the labels of the real batch, so both players see the class distribution of the data.
+
+    Args:
+        generator: Builds the generator for `(image_size, channels)`.
+        critic: Builds the critic for `(image_size, channels)`.
+        image_size: Height and width of images in pixels; 0 for vectors.
+        channels: Channels of images, dimension of vectors.
+        critic_penalties: Terms added to the critic's loss.
+        generator_terms: Terms added to the generator's loss.
+        observation: What the critic is shown of samples; the samples themselves if none.
+    """
+
+    generator: Generator
+    critic: Critic
+    generator_average: Generator
+
+    def __init__(
+        self,
+        generator: GeneratorFactory,
+        critic: CriticFactory,
+        image_size: int,
+        channels: int,
+        critic_penalties: list[CriticPenalty] | None = None,
+        generator_terms: list[GeneratorTerm] | None = None,
+        observation: Observation | None = None,
+        **kwargs: Any,
+    ) -> None:
+        pack = observation.pack if observation else 1
+        super().__init__(generator(image_size, channels), critic(image_size, channels * pack), **kwargs)
+        self.save_hyperparameters(logger=False)
+        self.image_size, self.channels = image_size, channels
+        self.critic_penalties = nn.ModuleList(critic_penalties or [])
+        self.generator_terms = nn.ModuleList(generator_terms or [])
+        self.observation = observation
+        self.n_classes = self.generator.n_classes
+
+    @abstractmethod
+    def critic_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
+        """Return the terms of the critic's loss on samples `(N, ...)`, as the critic is shown them."""
+
+    @abstractmethod
+    def generator_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
+        """Return the terms of the generator's loss on samples `(N, ...)`, as the critic is shown them."""
+
+    def latents(self, n: int) -> Tensor:
+        """Return this turn's N(0, 1) latents `(n, latent_dim)` for this process's n rows."""
+        return self.noise.normal(n, self.generator.latent_dim)
+
+    def critic_turn(self, batch: Any) -> Terms:
+        """Return the family's critic terms and the penalties', on a fake batch made without a graph."""
+        real, labels = batch.real, self._labels(batch)
+        with torch.no_grad():
+            fake = self.generator(self.latents(len(real)), labels)
+        real, fake, labels = self._observe(real, fake, labels)
+        terms = self.critic_loss(real, fake, labels)
+        for penalty in self.critic_penalties:
+            if self.critic_updates_done % penalty.interval == 0:
+                terms[penalty.name] = penalty(self.critic, real, fake, labels, self.noise)
+        return terms
+
+    def generator_turn(self, batch: Any) -> Terms:
+        """Return the family's generator terms and the added ones, on a fake batch of fresh latents."""
+        samples, labels = batch.real, self._labels(batch)
+        latents = self.latents(len(samples))
+        generated = self.generator(latents, labels)
+        real, fake, seen_labels = self._observe(samples, generated, labels)
+        terms = self.generator_loss(real, fake, seen_labels)
+        if self.generator_terms:
+            turn = GeneratorTurn(real, fake, seen_labels, latents, generated, labels)
+            for term in self.generator_terms:
+                terms[term.name] = term(self, turn)
+        return terms
+
+    @torch.no_grad()
+    def sample(self, n: int, labels: Sequence[int] | Tensor | None = None, seed: int = 0) -> Tensor:
+        """Return `n` samples of the averaged generator, images `(n, C, H, W)` in [-1, 1] or vectors `(n, D)`.
+
+        Args:
+            n: Number of samples.
+            labels: Classes, repeated in turn until there are n; all classes in turn if none are given.
+            seed: The same seed gives the same samples.
+
+        Raises:
+            ValueError: n is below 1, or labels are given to an unconditional generator or are not among its classes.
+        """
+        if n < 1:
+            raise ValueError(f"n must be at least 1, got {n}")
+        return torch.cat(list(self.sample_chunks(range(-(-n // SAMPLE_CHUNK)), labels, seed)))[:n]
+
+    @torch.no_grad()
+    def sample_chunks(
+        self, chunks: Sequence[int], labels: Sequence[int] | Tensor | None = None, seed: int = 0
+    ) -> Iterator[Tensor]:
+        """Yield the chunks of `SAMPLE_CHUNK` samples with these indices; chunk j is the same wherever it is drawn."""
+        classes = self._classes(labels)
+        dtype = self.dtype_of_samples
+        for chunk in chunks:
+            generator = torch.Generator().manual_seed(mix(seed, chunk, 0x5A))
+            latents = self.sample_latents(SAMPLE_CHUNK, generator).to(self.device, dtype)
+            rows = torch.arange(chunk * SAMPLE_CHUNK, (chunk + 1) * SAMPLE_CHUNK)
+            chosen = None if classes is None else classes[rows % len(classes)].to(self.device)
+            yield self.generator_average(latents, chosen)
+
+    def sample_latents(self, n: int, generator: torch.Generator) -> Tensor:
+        """Return N(0, 1) latents `(n, latent_dim)` on the CPU for sampling, drawn from `generator`."""
+        return torch.randn(n, self.generator.latent_dim, generator=generator)
+
+    def _classes(self, labels: Sequence[int] | Tensor | None) -> Tensor | None:
+        if not self.n_classes:
+            if labels is not None:
+                raise ValueError(f"labels {list(map(int, labels))} given, but this generator is not conditional")
+            return None
+        if labels is None:
+            return torch.arange(self.n_classes)
+        classes = torch.as_tensor(labels, dtype=torch.long).flatten().cpu()
+        wrong = classes[(classes < 0) | (classes >= self.n_classes)].tolist()
+        if wrong or not len(classes):
+            raise ValueError(f"labels must be among 0 ... {self.n_classes - 1}, got {wrong or 'none'}")
+        return classes
+
+    def _labels(self, batch: Any) -> Tensor | None:
+        return batch.labels if self.n_classes or self.critic.n_classes else None
+
+    def _observe(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
+        if self.observation is None:
+            return real, fake, labels
+        seen, seen_labels = self.observation(real, labels, self.noise)
+        return seen, self.observation(fake, labels, self.noise)[0], seen_labels
+
+    def check(self) -> None:
+        """Raise a ValueError that names both sides and the mend if the parts cannot go together."""
+        mine, theirs = type(self.generator).__name__, type(self.critic).__name__
+        if self.generator.n_classes != self.critic.n_classes:
+            raise ValueError(
+                f"{mine} has n_classes {self.generator.n_classes} but {theirs} has {self.critic.n_classes}: a conditional "
+                "GAN's critic must see the labels that its generator obeys; set n_classes alike on both"
+            )
+        data = getattr(self.trainer, "datamodule", None)
+        known = getattr(data, "n_classes", self.n_classes)
+        if self.n_classes and known != self.n_classes:
+            raise ValueError(
+                f"{mine} has n_classes {self.n_classes} but {type(data).__name__} has {known}: set "
+                "model.generator.n_classes and model.critic.n_classes to the data's, 0 for an unconditional GAN"
+            )
+        coupled = couples_batch(self.critic)
+        for penalty in self.critic_penalties:
+            if penalty.per_sample and coupled:
+                raise ValueError(
+                    f"{type(penalty).__name__} needs per-sample gradients, but {theirs} couples the samples of a batch "
+                    f"({coupled[0]}); build the critic with norm none or layer"
+                )
+        names = [penalty.name for penalty in self.critic_penalties]
+        if len(set(names)) < len(names):
+            raise ValueError(f"critic_penalties has two of one kind among {names}; keep one, with the summed weight")
+

@@ -1,0 +1,113 @@
+"""What every generator and critic has in common, and the checks of their sizes."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+
+class Generator(nn.Module, ABC):
+    """A network from latents to samples.
+
+    Attributes:
+        latent_dim: Number of latent coordinates D.
+        n_classes: Number of classes it is conditioned on, 0 if it is unconditional.
+    """
+
+    latent_dim: int
+    n_classes: int = 0
+
+    @abstractmethod
+    def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Map latents `(N, D)` and labels `(N,)` to images `(N, C, H, W)` in [-1, 1] or vectors `(N, C)`.
+
+        Labels are required by a conditional network (`n_classes > 0`) and ignored by an unconditional one.
+        """
+
+
+class Critic(nn.Module, ABC):
+    """A network from samples to one logit each: a head on top of features.
+
+    Attributes:
+        n_classes: Number of classes it is conditioned on, 0 if it is unconditional.
+        n_features: Width F of its last hidden layer.
+    """
+
+    n_classes: int = 0
+    n_features: int
+
+    @abstractmethod
+    def features(self, samples: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Return the last hidden layer, `(N, F)`, of images `(N, C, H, W)` in [-1, 1] or vectors `(N, C)`."""
+
+    @abstractmethod
+    def head(self, features: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Return raw logits `(N,)` (no sigmoid) of features `(N, F)`."""
+
+    def forward(self, samples: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Return raw logits `(N,)` (no sigmoid) of samples `(N, ...)` with labels `(N,)`."""
+        return self.head(self.features(samples, labels), labels)
+
+
+GeneratorFactory = Callable[[int, int], Generator]
+"""Builds a generator for `(image_size, channels)`; vectors of dimension D are `(0, D)`."""
+
+CriticFactory = Callable[[int, int], Critic]
+"""Builds a critic for `(image_size, channels)`; vectors of dimension D are `(0, D)`."""
+
+
+def n_doublings(image_size: int, base_size: int) -> int:
+    """Return n with `image_size == base_size * 2**n`.
+
+    Raises:
+        ValueError: The size is not the base size doubled a whole number of times, at least once.
+    """
+    n = 0
+    size = base_size
+    while size < image_size:
+        size, n = size * 2, n + 1
+    if n == 0 or size != image_size:
+        near = base_size * 2 ** max(n, 1)
+        raise ValueError(
+            f"image_size must be {base_size} times a power of two for this network, got {image_size}; "
+            f"let the data resize to {near}"
+        )
+    return n
+
+
+def base_size(image_size: int) -> int:
+    """Return the resolution, from 4 to 7, of which `image_size` is a doubling: 4 for 32, 7 for 28, 6 for 48.
+
+    Raises:
+        ValueError: The size is not 4, 5, 6 or 7 times a power of two from 2 on (0 means vectors).
+    """
+    if image_size < 1:
+        raise ValueError(
+            f"this network is for images, got image_size {image_size} (0: vectors); take MLPGenerator and MLPCritic"
+        )
+    base = image_size
+    while base >= 8 and base % 2 == 0:
+        base //= 2
+    if image_size < 8 or base >= 8:
+        near = next(b * 2**n for n in range(1, 64) for b in (4, 5, 6, 7) if b * 2**n >= image_size)
+        raise ValueError(
+            f"image_size must be 4, 5, 6 or 7 times a power of two and at least 8 for this network, got {image_size}; "
+            f"let the data resize to {near}"
+        )
+    return base
+
+
+def require_labels(labels: Tensor | None) -> Tensor:
+    """Return the labels that a conditional network was given.
+
+    Raises:
+        ValueError: There are none.
+    """
+    if labels is None:
+        raise ValueError(
+            "this network is conditioned on labels and got none; "
+            "take data that give labels, or set the network's n_classes to 0"
+        )
+    return labels

@@ -1,0 +1,70 @@
+"""Random numbers as a function of (seed, update, turn, position in the global batch)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+_MASK = (1 << 64) - 1
+
+
+def mix(*numbers: int) -> int:
+    """Return a 63-bit seed that depends on each of the numbers and on their order (splitmix64's finaliser)."""
+    state = 0x9E3779B97F4A7C15
+    for number in numbers:
+        state = (state + (number & _MASK) + 0x9E3779B97F4A7C15) & _MASK
+        state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+        state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & _MASK
+        state ^= state >> 31
+    return state >> 1
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Which rows of the global batch this process is working on.
+
+    Attributes:
+        rank: Index of this process.
+        world_size: Number of processes.
+        part: Index of the micro-batch under gradient accumulation.
+        n_parts: Number of micro-batches.
+    """
+
+    rank: int = 0
+    world_size: int = 1
+    part: int = 0
+    n_parts: int = 1
+
+
+class Noise:
+    """The random draws of one turn.
+
+    Every draw is made for the global batch and cut down to this process's rows, so the numbers that a sample meets do not
+    depend on how many processes or micro-batches share the work. The draws of a turn depend on nothing but its key and
+    on the order in which they are made. On k ranks each rank makes the whole draw (k times the work of its own rows).
+    """
+
+    def __init__(self, key: int, device: torch.device, dtype: torch.dtype, shard: Shard = Shard()) -> None:
+        self.device, self.dtype, self.shard = device, dtype, shard
+        self.generator = torch.Generator(device).manual_seed(key)
+
+    def normal(self, n: int, *shape: int) -> Tensor:
+        """Return N(0, 1) draws `(n, *shape)` for the n rows of this process."""
+        return self._rows(torch.randn, n, shape)
+
+    def uniform(self, n: int, *shape: int) -> Tensor:
+        """Return U[0, 1) draws `(n, *shape)` for the n rows of this process."""
+        return self._rows(torch.rand, n, shape)
+
+    def integers(self, high: int, n: int, *shape: int) -> Tensor:
+        """Return integers of {0, ..., high - 1}, `(n, *shape)`, for the n rows of this process."""
+        return (self.uniform(n, *shape) * high).long().clamp_(max=high - 1)
+
+    def _rows(self, draw, n: int, shape: tuple[int, ...]) -> Tensor:  # type: ignore[no-untyped-def]
+        shard = self.shard
+        rows = n * shard.world_size * shard.n_parts
+        start = n * (shard.rank * shard.n_parts + shard.part)
+        numbers = draw(rows, *shape, generator=self.generator, device=self.device, dtype=self.dtype)
+        return numbers[start : start + n]

@@ -1,0 +1,77 @@
+"""Loss pairs as values, for families that let their objective be chosen in the config."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+from torch import Tensor
+
+from gan_lightning import losses
+
+
+class Objective(ABC):
+    """A critic's and a generator's loss on raw logits, both minimised.
+
+    Attributes:
+        name: Under which both terms are logged.
+    """
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def critic_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        """Return the critic's loss, a scalar."""
+
+    @abstractmethod
+    def generator_loss(self, fake_logits: Tensor) -> Tensor:
+        """Return the generator's loss, a scalar."""
+
+
+@final
+@dataclass(frozen=True)
+class Hinge(Objective):
+    """The hinge losses of Lim & Ye (2017, arXiv:1705.02894, eq. 12 and 13)."""
+
+    name = "hinge"
+
+    def critic_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        """Return E max(0, 1 - f(x)) + E max(0, 1 + f(G(z)))."""
+        return losses.hinge_critic_loss(real_logits, fake_logits)
+
+    def generator_loss(self, fake_logits: Tensor) -> Tensor:
+        """Return -E f(G(z))."""
+        return losses.hinge_generator_loss(fake_logits)
+
+
+@final
+@dataclass(frozen=True)
+class NonSaturating(Objective):
+    """Binary cross-entropy with the non-saturating generator (Goodfellow 2014, arXiv:1406.2661, section 3)."""
+
+    name = "logistic"
+
+    def critic_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        """Return -E log D(x) - E log(1 - D(G(z)))."""
+        return losses.logistic_critic_loss(real_logits, fake_logits)
+
+    def generator_loss(self, fake_logits: Tensor) -> Tensor:
+        """Return -E log D(G(z))."""
+        return losses.non_saturating_generator_loss(fake_logits)
+
+
+@final
+@dataclass(frozen=True)
+class Wasserstein(Objective):
+    """The Wasserstein losses (Arjovsky 2017, arXiv:1701.07875); the critic must be kept Lipschitz by other means."""
+
+    name = "wasserstein"
+
+    def critic_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        """Return E f(G(z)) - E f(x)."""
+        return losses.wasserstein_critic_loss(real_logits, fake_logits)
+
+    def generator_loss(self, fake_logits: Tensor) -> Tensor:
+        """Return -E f(G(z))."""
+        return losses.wasserstein_generator_loss(fake_logits)
