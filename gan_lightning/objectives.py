@@ -1,10 +1,14 @@
-"""Loss pairs as values, for families that let their objective be chosen in the config."""
+"""Loss pairs as values, for families that let their objective be chosen in the config.
+
+The values are not meant to be subclassed; they lack `@final` because jsonargparse cannot write a default instance of a
+final class with its class path.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -29,7 +33,6 @@ class Objective(ABC):
         """Return the generator's loss, a scalar."""
 
 
-@final
 @dataclass(frozen=True)
 class Hinge(Objective):
     """The hinge losses of Lim & Ye (2017, arXiv:1705.02894, eq. 12 and 13)."""
@@ -45,7 +48,6 @@ class Hinge(Objective):
         return losses.hinge_generator_loss(fake_logits)
 
 
-@final
 @dataclass(frozen=True)
 class NonSaturating(Objective):
     """Binary cross-entropy with the non-saturating generator (Goodfellow 2014, arXiv:1406.2661, section 3)."""
@@ -61,7 +63,6 @@ class NonSaturating(Objective):
         return losses.non_saturating_generator_loss(fake_logits)
 
 
-@final
 @dataclass(frozen=True)
 class Wasserstein(Objective):
     """The Wasserstein losses (Arjovsky 2017, arXiv:1701.07875); the critic must be kept Lipschitz by other means."""

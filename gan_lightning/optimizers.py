@@ -1,11 +1,14 @@
-"""Optimizers and schedules as values: written in YAML by class name, compared and stored as plain fields."""
+"""Optimizers and schedules as values: written in YAML by class name, compared and stored as plain fields.
+
+The values are not meant to be subclassed; they lack `@final` because jsonargparse cannot write a default instance of a
+final class with its class path.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import final
 
 import torch
 from torch.nn import Parameter
@@ -26,7 +29,6 @@ class OptimizerSpec(ABC):
             raise ValueError(f"lr must be above 0, got {self.lr}; set the optimizer's lr, such as 0.0002")
 
 
-@final
 @dataclass(frozen=True)
 class Adam(OptimizerSpec):
     """Adam (Kingma & Ba 2015).
@@ -51,7 +53,6 @@ class Adam(OptimizerSpec):
         )
 
 
-@final
 @dataclass(frozen=True)
 class RMSprop(OptimizerSpec):
     """RMSprop (Hinton 2012), the optimizer of WGAN with weight clipping.
@@ -75,7 +76,6 @@ class RMSprop(OptimizerSpec):
         )
 
 
-@final
 @dataclass(frozen=True)
 class SGD(OptimizerSpec):
     """Stochastic gradient descent.
@@ -103,7 +103,6 @@ class Schedule(ABC):
         """Return the factor in [0, 1] for the round that follows `update` generator updates."""
 
 
-@final
 @dataclass(frozen=True)
 class LinearDecay(Schedule):
     """Factor 1 until `start`, then a straight line to `final` at `end`, constant afterwards.

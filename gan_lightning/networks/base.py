@@ -77,16 +77,25 @@ def n_doublings(image_size: int, base_size: int) -> int:
     return n
 
 
+def require_images(image_size: int) -> None:
+    """Check that an image network was asked for images.
+
+    Raises:
+        ValueError: The size is 0, which means vectors.
+    """
+    if image_size < 1:
+        raise ValueError(
+            f"this network is for images, got image_size {image_size} (0: vectors); take MLPGenerator and MLPCritic"
+        )
+
+
 def base_size(image_size: int) -> int:
     """Return the resolution, from 4 to 7, of which `image_size` is a doubling: 4 for 32, 7 for 28, 6 for 48.
 
     Raises:
         ValueError: The size is not 4, 5, 6 or 7 times a power of two from 2 on (0 means vectors).
     """
-    if image_size < 1:
-        raise ValueError(
-            f"this network is for images, got image_size {image_size} (0: vectors); take MLPGenerator and MLPCritic"
-        )
+    require_images(image_size)
     base = image_size
     while base >= 8 and base % 2 == 0:
         base //= 2

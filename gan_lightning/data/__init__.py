@@ -1,0 +1,23 @@
+"""Real samples: Lightning data modules over one counter-based stream."""
+
+from gan_lightning.data.base import RealData
+from gan_lightning.data.digits import Digits
+from gan_lightning.data.image_folder import ImageFolder
+from gan_lightning.data.stream import Batch, RealSamples, Rounds
+from gan_lightning.data.synthetic import GaussianMixture, Grid, RandomImages, Ring, SwissRoll
+from gan_lightning.data.torchvision_images import TorchvisionImages
+
+__all__ = [
+    "Batch",
+    "Digits",
+    "GaussianMixture",
+    "Grid",
+    "ImageFolder",
+    "RandomImages",
+    "RealData",
+    "RealSamples",
+    "Ring",
+    "Rounds",
+    "SwissRoll",
+    "TorchvisionImages",
+]

@@ -1,0 +1,7 @@
+"""Pure functions on samples, features and logits, and the networks that make the features."""
+
+from __future__ import annotations
+
+from gan_lightning.metrics.extractors import Digits, ExtractorUnavailable, FeatureExtractor, Inception, Raw
+
+__all__ = ["Digits", "ExtractorUnavailable", "FeatureExtractor", "Inception", "Raw"]

@@ -1,0 +1,293 @@
+"""FID, IS, KID and precision/recall of features and logits, and the sharding that makes them independent of the ranks.
+
+The numbers are torch-fidelity's: `Moments` and `gather_rows` bring the features of all ranks together in one fixed
+order, and torch-fidelity's own functions, wrapped here and nowhere else, compare them. A sample set is cut into
+`chunks`; chunk j is drawn from a generator seeded (seed, j) by rank `j % world`; nothing is padded or counted twice.
+
+All functions here may be called without `torch.distributed`. `Moments.reduce` and `gather_rows` are collective: every
+rank calls them, ranks without samples included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+SEED = 2020  # torch-fidelity's, which shuffles before the splits of IS and draws the subsets of KID
+
+
+@dataclass(eq=False)
+class Moments:
+    """Count, sum and sum of outer products of features, in float64, accumulated batch by batch.
+
+    In float64 the cancellation in the covariance stays below the rounding of the float32 features themselves, however
+    far their mean is from zero. The three fields are all there is, to store and to build it from again.
+
+    Args:
+        n: Number of samples.
+        total: Sum over the samples, `(F,)` float64; None as long as there are none.
+        outer: Sum of the outer products, `(F, F)` float64; None as long as there are none.
+    """
+
+    n: int = 0
+    total: Tensor | None = None
+    outer: Tensor | None = None
+
+    def update(self, features: Tensor) -> None:
+        """Add the rows of `features`, `(N, F)`; the sums stay on the device of the first ones.
+
+        Raises:
+            ValueError: The features are no matrix, or their width has changed.
+        """
+        if features.dim() != 2:
+            raise ValueError(f"features must be a matrix (N, F), got shape {tuple(features.shape)}")
+        # Apple's MPS has no float64.
+        rows = (features.detach().cpu() if features.device.type == "mps" else features.detach()).double()
+        self._add(len(rows), rows.sum(0), rows.T @ rows)
+
+    def merge(self, other: Moments) -> Moments:
+        """Return the moments of the samples of both, leaving both as they are."""
+        merged = Moments()
+        for part in (self, other):
+            if part.total is not None and part.outer is not None:
+                merged._add(part.n, part.total, part.outer)
+        return merged
+
+    def reduce(self) -> Moments:
+        """Return the moments of the samples of all ranks, on the CPU of every rank, leaving this rank's as they are.
+
+        One all_reduce of F^2 + F + 1 numbers, after one of a single number that tells F to ranks without samples.
+        """
+        device = _collective_device()
+        if device is None:
+            return self.merge(Moments()).cpu()
+        width = torch.tensor(0 if self.total is None else len(self.total), device=device)
+        dist.all_reduce(width, op=dist.ReduceOp.MAX)
+        n_features = int(width)
+        flat = torch.zeros(1 + n_features + n_features**2, dtype=torch.float64, device=device)
+        if self.total is not None and self.outer is not None:
+            flat[0] = self.n
+            flat[1 : 1 + n_features] = self.total
+            flat[1 + n_features :] = self.outer.flatten()
+        dist.all_reduce(flat)
+        flat = flat.cpu()
+        if n_features == 0:
+            return Moments()
+        return Moments(int(flat[0]), flat[1 : 1 + n_features], flat[1 + n_features :].view(n_features, n_features))
+
+    def cpu(self) -> Moments:
+        """Return these moments on the CPU."""
+        if self.total is None or self.outer is None:
+            return Moments()
+        return Moments(self.n, self.total.cpu(), self.outer.cpu())
+
+    @property
+    def mean(self) -> Tensor:
+        """The mean, `(F,)` float64; a ValueError with fewer than 2 samples."""
+        return self._sums()[0] / self.n
+
+    @property
+    def covariance(self) -> Tensor:
+        """The unbiased covariance, `(F, F)` float64, as `numpy.cov`; a ValueError with fewer than 2 samples."""
+        total, outer = self._sums()
+        return (outer - torch.outer(total, total) / self.n) / (self.n - 1)
+
+    def _add(self, n: int, total: Tensor, outer: Tensor) -> None:
+        if self.total is None or self.outer is None:
+            self.n, self.total, self.outer = n, total, outer
+            return
+        if len(total) != len(self.total):
+            raise ValueError(f"features must stay {len(self.total)} wide, got {len(total)}")
+        self.n += n
+        self.total = self.total + total.to(self.total.device)
+        self.outer = self.outer + outer.to(self.outer.device)
+
+    def _sums(self) -> tuple[Tensor, Tensor]:
+        if self.n < 2 or self.total is None or self.outer is None:
+            raise ValueError(f"moments need at least 2 samples, got {self.n}")
+        return self.total, self.outer
+
+
+def frechet_distance(real: Moments, fake: Moments) -> float:
+    """Return the Fréchet distance |m1 - m2|^2 + Tr(C1 + C2 - 2 sqrt(C1 C2)) between Gaussians (Heusel et al. 2017).
+
+    With Inception's 2048 features this is FID. It is biased upwards by about 1/N: compare equal sample sizes only.
+    Features that are not finite, as of a diverged generator, give nan.
+
+    Raises:
+        ValueError: Either side has fewer than 2 samples, or their widths differ.
+    """
+    from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_statistics_to_metric
+
+    if len(real.mean) != len(fake.mean):
+        raise ValueError(f"real and fake features must be equally wide, got {len(real.mean)} and {len(fake.mean)}")
+    statistics = [{"mu": m.mean.cpu().numpy(), "sigma": m.covariance.cpu().numpy()} for m in (fake, real)]
+    if not all(m.covariance.isfinite().all() and m.mean.isfinite().all() for m in (real, fake)):
+        return float("nan")  # numpy's eigenvalues would raise
+    return float(fid_statistics_to_metric(*statistics, verbose=False)[KEY_METRIC_FID])
+
+
+def inception_score(logits: Tensor, splits: int = 10) -> tuple[float, float]:
+    """Return mean and standard deviation over `splits` of exp E KL(p(y|x), p(y)), in [1, K] (Salimans et al. 2016).
+
+    Args:
+        logits: `(N, K)`, in the order of the samples, which torch-fidelity then shuffles with its fixed seed.
+        splits: Number of equal parts; 1 gives a standard deviation of 0.
+
+    Raises:
+        ValueError: There are fewer samples than splits.
+    """
+    from torch_fidelity.metric_isc import KEY_METRIC_ISC_MEAN, KEY_METRIC_ISC_STD, isc_features_to_metric
+
+    if not 1 <= splits <= len(logits):
+        raise ValueError(f"splits must be between 1 and the number of samples, {len(logits)}, got {splits}")
+    score = isc_features_to_metric(logits.detach().cpu(), splits, shuffle=True, rng_seed=SEED)
+    return score[KEY_METRIC_ISC_MEAN], score[KEY_METRIC_ISC_STD]
+
+
+def kernel_inception_distance(
+    real: Tensor, fake: Tensor, subsets: int = 100, subset_size: int = 1000
+) -> tuple[float, float]:
+    """Return mean and standard deviation over random subsets of the unbiased squared MMD (Bińkowski et al. 2018).
+
+    The kernel is (x.y / F + 1)^3. Unbiased: 0 on average for equal distributions, and slightly negative half of the
+    time.
+
+    Args:
+        real: Features `(N, F)`.
+        fake: Features `(M, F)`.
+        subsets: Number of subsets.
+        subset_size: Samples of each side in a subset, drawn without replacement.
+
+    Raises:
+        ValueError: A side has fewer samples than `subset_size`.
+    """
+    from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, KEY_METRIC_KID_STD, kid_features_to_metric
+
+    available = min(len(real), len(fake))
+    if not 2 <= subset_size <= available:
+        raise ValueError(f"subset_size must be between 2 and the number of samples, {available}, got {subset_size}")
+    if subsets < 1:
+        raise ValueError(f"subsets must be at least 1, got {subsets}")
+    distance = kid_features_to_metric(
+        fake.detach().cpu(),
+        real.detach().cpu(),
+        kid_subsets=subsets,
+        kid_subset_size=subset_size,
+        rng_seed=SEED,
+        verbose=False,
+    )
+    return distance[KEY_METRIC_KID_MEAN], distance[KEY_METRIC_KID_STD]
+
+
+def precision_recall(
+    real: Tensor, fake: Tensor, neighborhood: int = 3, save_memory: bool = False
+) -> tuple[float, float]:
+    """Return improved precision and recall, both in [0, 1] (Kynkäänniemi et al. 2019, arXiv:1904.06991, eq. 2).
+
+    Precision is the share of fakes within the ball of a real sample, reaching to its k-th neighbour; recall the
+    reverse.
+
+    Args:
+        real: Features `(N, F)`.
+        fake: Features `(M, F)`.
+        neighborhood: k.
+        save_memory: Hold the distances of 10,000 rows at a time instead of three whole matrices.
+
+    Raises:
+        ValueError: A side has no more than `neighborhood` samples.
+    """
+    from torch_fidelity.metric_prc import KEY_METRIC_PRECISION, KEY_METRIC_RECALL, prc_features_to_metric
+
+    available = min(len(real), len(fake))
+    if not 1 <= neighborhood < available:
+        raise ValueError(
+            f"neighborhood must be at least 1 and below the number of samples, {available}, got {neighborhood}"
+        )
+    shares = prc_features_to_metric(
+        fake.detach().cpu(),
+        real.detach().cpu(),
+        prc_neighborhood=neighborhood,
+        save_cpu_ram=save_memory,
+        verbose=False,
+    )
+    return shares[KEY_METRIC_PRECISION], shares[KEY_METRIC_RECALL]
+
+
+def chunks(n: int, chunk: int = 64) -> list[range]:
+    """Return the positions 0..n-1 cut into ranges of `chunk`, the last one shorter.
+
+    Raises:
+        ValueError: `n` is negative or `chunk` is not positive.
+    """
+    if n < 0 or chunk < 1:
+        raise ValueError(f"n must be at least 0 and chunk at least 1, got {n} and {chunk}")
+    return [range(start, min(start + chunk, n)) for start in range(0, n, chunk)]
+
+
+def shard(n_chunks: int, rank: int, world: int) -> range:
+    """Return the chunk indices of `rank`: rank, rank + world, ...; none for a rank beyond the last chunk.
+
+    Raises:
+        ValueError: There is no such rank among `world`.
+    """
+    if not 0 <= rank < world:
+        raise ValueError(f"rank must be between 0 and {world - 1}, got {rank}")
+    return range(rank, n_chunks, world)
+
+
+def gather_rows(local: Sequence[tuple[int, Tensor]]) -> Tensor:
+    """Return the rows of all chunks of all ranks in the order of the chunks, on the CPU of every rank.
+
+    Args:
+        local: This rank's chunks, as (chunk index, rows `(n, ...)`); n may differ, a rank may have none.
+
+    Raises:
+        ValueError: No rank has a chunk, two chunks have one index, or their rows differ in shape or type; on all ranks
+            alike.
+    """
+    kinds = {(tuple(rows.shape[1:]), rows.dtype) for _, rows in local}
+    header = (kinds, [(index, len(rows)) for index, rows in local])
+    device = _collective_device()
+    headers = [header]
+    if device is not None:
+        headers = [header] * dist.get_world_size()
+        dist.all_gather_object(headers, header)
+
+    # Every rank sees every header, so all of them raise or none: one that left alone would leave the others waiting.
+    kinds = set[tuple[tuple[int, ...], torch.dtype]]().union(*(header[0] for header in headers))
+    indices = [index for _, lengths in headers for index, _ in lengths]
+    if len(kinds) != 1:
+        raise ValueError(
+            f"chunks must have rows of one shape and type, got {sorted(map(str, kinds)) or 'no chunks at all'}"
+        )
+    if len(set(indices)) != len(indices):
+        raise ValueError(f"each chunk must have its own index, got {sorted(indices)}")
+
+    if device is None:
+        parts = list(local)
+    else:
+        (shape, dtype) = kinds.pop()
+        counts = [sum(n for _, n in lengths) for _, lengths in headers]
+        padded = torch.zeros(max(counts), *shape, dtype=dtype, device=device)
+        if local:
+            padded[: counts[dist.get_rank()]] = torch.cat([rows.detach().to(device) for _, rows in local])
+        gathered = [torch.empty_like(padded) for _ in headers]
+        dist.all_gather(gathered, padded)
+        parts = []
+        for (_, lengths), count, rows in zip(headers, counts, gathered, strict=True):
+            pieces = rows[:count].cpu().split([n for _, n in lengths])
+            parts += [(index, piece) for (index, _), piece in zip(lengths, pieces, strict=True)]
+    return torch.cat([rows.detach().cpu() for _, rows in sorted(parts, key=lambda part: part[0])])
+
+
+def _collective_device() -> torch.device | None:
+    """Return the device that collectives of the default group take tensors on; None without a process group."""
+    if not (dist.is_available() and dist.is_initialized()):
+        return None
+    # "cpu:gloo,cuda:nccl", Lightning's choice for several devices of both kinds, takes either.
+    return torch.device("cuda", torch.cuda.current_device()) if dist.get_backend() == "nccl" else torch.device("cpu")

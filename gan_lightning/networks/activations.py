@@ -1,0 +1,43 @@
+"""Activations that torch does not have, and how a network is told which one to use.
+
+None works in place: gradient penalties differentiate through the critic twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+Activation = Callable[[], nn.Module]
+"""Builds one activation; `torch.nn.SiLU` as it stands, or a class with `init_args` in YAML."""
+
+
+class LeakyReLU(nn.LeakyReLU):
+    """`max(x, slope * x)`, by default with the slope of DCGAN's critic (Radford et al. 2016, arXiv:1511.06434).
+
+    Args:
+        slope: Slope of the negative half.
+    """
+
+    def __init__(self, slope: float = 0.2) -> None:
+        super().__init__(slope)
+
+
+class LeakyReLUTenth(nn.LeakyReLU):
+    """`max(x, x / 10)`, the activation of SNGAN's CNN critic (Miyato et al. 2018, arXiv:1802.05957, Table 3)."""
+
+    def __init__(self) -> None:
+        super().__init__(0.1)
+
+
+class ShiftedSoftplus(nn.Module):
+    """`softplus(2x + 2) / 2 - 1`, a smooth ReLU-like map (Gulrajani et al. 2017, arXiv:1704.00028, appendix B).
+
+    Its second derivative is smooth, which ELU's is not, so it suits critics under a gradient penalty.
+    """
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return the activation of inputs of any shape, elementwise; values are above -1."""
+        return softplus(2 * inputs + 2) / 2 - 1

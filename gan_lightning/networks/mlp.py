@@ -1,0 +1,124 @@
+"""Fully connected networks, for vectors and small images.
+
+The defaults are the toy networks of Gulrajani et al., Improved Training of Wasserstein GANs, NeurIPS 2017,
+arXiv:1704.00028 (`gan_toy.py`): three hidden layers of 512 ReLU units, initialised after He, the output after Glorot.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, cat, nn, tanh
+from torch.nn.functional import one_hot
+
+from gan_lightning.networks.activations import Activation
+from gan_lightning.networks.base import Critic, Generator, require_labels
+from gan_lightning.networks.initialisation import glorot_uniform
+
+
+def _append_labels(inputs: Tensor, labels: Tensor | None, n_classes: int) -> Tensor:
+    """Return inputs `(N, D)` followed by the one-hot labels, `(N, D + n_classes)`."""
+    if n_classes == 0:
+        return inputs
+    return cat([inputs, one_hot(require_labels(labels), n_classes).to(inputs.dtype)], dim=1)
+
+
+def _hidden_layers(n_in: int, width: int, n_layers: int, activation: Activation, batch_norm: bool) -> nn.Sequential:
+    """Return `n_layers` of linear map, batch normalisation if asked, activation."""
+    if n_layers < 1:
+        raise ValueError(f"n_layers must be at least 1, got {n_layers}")
+    layers: list[nn.Module] = []
+    for i in range(n_layers):
+        layer = nn.Linear(n_in if i == 0 else width, width)
+        nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
+        nn.init.zeros_(layer.bias)
+        layers.append(layer)
+        if batch_norm:
+            layers.append(nn.BatchNorm1d(width))
+        layers.append(activation())
+    return nn.Sequential(*layers)
+
+
+class MLPGenerator(Generator):
+    """Fully connected generator: linear output for vectors, tanh for images.
+
+    Args:
+        image_size: Height and width of the images, 0 for vectors.
+        channels: Channels of the images, or the dimension of the vectors.
+        latent_dim: Number of latent coordinates.
+        width: Units of each hidden layer.
+        n_layers: Number of hidden layers.
+        batch_norm: Whether to normalise each hidden layer over the batch.
+        n_classes: Number of classes, whose one-hot code is appended to the latents; 0 for none.
+        activation: Builds the hidden activations.
+    """
+
+    def __init__(
+        self,
+        image_size: int,
+        channels: int,
+        latent_dim: int = 2,
+        width: int = 512,
+        n_layers: int = 3,
+        batch_norm: bool = False,
+        n_classes: int = 0,
+        activation: Activation = nn.ReLU,
+    ) -> None:
+        super().__init__()
+        self.latent_dim = latent_dim
+        self.n_classes = n_classes
+        self.shape = (channels, image_size, image_size) if image_size > 0 else (channels,)
+        self.hidden = _hidden_layers(latent_dim + n_classes, width, n_layers, activation, batch_norm)
+        self.output = nn.Linear(width, channels * max(image_size, 1) ** 2)
+        glorot_uniform(self.output)
+
+    def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Map latents `(N, D)` to vectors `(N, C)`, unbounded, or images `(N, C, H, W)` in [-1, 1].
+
+        Raises:
+            ValueError: The network is conditional and there are no labels.
+        """
+        samples = self.output(self.hidden(_append_labels(latents, labels, self.n_classes)))
+        if len(self.shape) == 1:
+            return samples
+        return tanh(samples).unflatten(1, self.shape)
+
+
+class MLPCritic(Critic):
+    """Fully connected critic of vectors or of flattened images.
+
+    Args:
+        image_size: Height and width of the images, 0 for vectors.
+        channels: Channels of the images, or the dimension of the vectors.
+        width: Units of each hidden layer.
+        n_layers: Number of hidden layers.
+        n_classes: Number of classes, whose one-hot code is appended to the input; 0 for none.
+        activation: Builds the hidden activations.
+    """
+
+    def __init__(
+        self,
+        image_size: int,
+        channels: int,
+        width: int = 512,
+        n_layers: int = 3,
+        n_classes: int = 0,
+        activation: Activation = nn.ReLU,
+    ) -> None:
+        super().__init__()
+        self.n_classes = n_classes
+        self.n_features = width
+        n_in = channels * max(image_size, 1) ** 2 + n_classes
+        self.hidden = _hidden_layers(n_in, width, n_layers, activation, batch_norm=False)
+        self.output = nn.Linear(width, 1)
+        glorot_uniform(self.output)
+
+    def features(self, samples: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Return the last hidden layer, `(N, F)`, of vectors `(N, C)` or images `(N, C, H, W)`.
+
+        Raises:
+            ValueError: The network is conditional and there are no labels.
+        """
+        return self.hidden(_append_labels(samples.flatten(1), labels, self.n_classes))
+
+    def head(self, features: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Return logits `(N,)` of features `(N, F)`; the labels have entered before."""
+        return self.output(features).squeeze(1)
