@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import sys
@@ -13,7 +14,7 @@ from typing import Any, NoReturn
 import yaml
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
-from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
+from lightning.pytorch.utilities import rank_zero_only
 
 import gan_lightning.data
 import gan_lightning.families
@@ -24,7 +25,7 @@ from gan_lightning.callbacks import Checkpoints, Fidelity, SampleGrid, Throughpu
 from gan_lightning.cli import fail, nearest
 from gan_lightning.from_checkpoint import read_checkpoint, user_errors
 from gan_lightning.game import Game
-from gan_lightning.runs import RUN_FOLDER_VARIABLE, new_run_folder, resume_from
+from gan_lightning.runs import RUN_FOLDER_VARIABLE, new_run_folder, resume_from, say
 
 _PORTABLE_KEYS = ("seed_everything", "name", "model", "data", "samples", "fidelity")
 
@@ -157,7 +158,7 @@ class GanLightningCLI(LightningCLI):
             if checkpoint is not None:
                 read_checkpoint(checkpoint)
                 config.ckpt_path = str(checkpoint)
-            rank_zero_info(f"gan-lightning: resuming {folder} from {checkpoint.name if checkpoint else 'its start'}")
+            say(f"resuming {folder} from {checkpoint.name if checkpoint else 'its start'}")
         os.environ[RUN_FOLDER_VARIABLE] = str(folder)
         config.name = folder.name
         return folder
@@ -217,12 +218,25 @@ def _with_checkpoint_config(args: list[str]) -> list[str]:
     return [args[0], "--config", file.name, *args[1:]]
 
 
+def _quieten() -> None:
+    """Silence what is true of every run and asks nothing of the user."""
+    os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
+    for message in (
+        ".*does not have many workers.*",
+        ".*LightningCLI's args parameter.*",
+        ".*in eval mode at the start of training.*",  # the generator's average always is
+        ".*your dataloader is not resumable.*",  # its position is the game's clock
+        ".*isinstance.treespec, LeafSpec.*",
+        ".*Skipping val loop.*",
+    ):
+        warnings.filterwarnings("ignore", message=message)
+    for name in ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # tips, "GPU available", "weights_only was not set"
+
+
 def run(args: list[str]) -> None:
     """Run fit, validate, test or predict with these arguments."""
-    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-    warnings.filterwarnings("ignore", message=".*LightningCLI's args parameter.*")
-    warnings.filterwarnings("ignore", message=".*JsonargparseDeprecationWarning.*")
-    os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
+    _quieten()
     with user_errors():
         GanLightningCLI(_with_checkpoint_config(args))
     sys.stdout.flush()

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from pathlib import Path
+
+from lightning.pytorch.utilities import rank_zero_only
 
 RUN_FOLDER_VARIABLE = "GAN_LIGHTNING_RUN_FOLDER"
 """Tells the processes that Lightning's launcher starts which folder rank 0 has made."""
@@ -65,3 +68,9 @@ def resume_from(where: str, runs_dir: str | Path, name: str) -> tuple[Path, Path
         raise ValueError(f"nothing to resume at {where}; --resume takes auto, a run folder or a checkpoint")
     folder = path.resolve().parent.parent if path.parent.name == "checkpoints" else new_run_folder(runs_dir, name)
     return Path(os.path.relpath(folder)), path
+
+
+@rank_zero_only
+def say(message: str) -> None:
+    """Print one line on standard error, on rank 0."""
+    print(f"gan-lightning: {message}", file=sys.stderr, flush=True)

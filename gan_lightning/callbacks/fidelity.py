@@ -13,7 +13,6 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
 from gan_lightning.metrics.extractors import ExtractorUnavailable, FeatureExtractor, Inception
@@ -28,6 +27,7 @@ from gan_lightning.metrics.fidelity import (
     shard,
 )
 from gan_lightning.pictures import to_uint8
+from gan_lightning.runs import say
 
 _CACHE_FORMAT = 1
 
@@ -86,7 +86,7 @@ class Fidelity(Callback):
         except ExtractorUnavailable as error:
             if self.required:
                 raise ValueError(f"{error} (fidelity.required is set)") from error
-            rank_zero_info(f"gan-lightning: going on without FID: {error}")
+            say(f"going on without FID: {error}")
             self.enabled = False
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -190,7 +190,7 @@ class Fidelity(Callback):
         if trainer.strategy.broadcast(found):
             state = trainer.strategy.broadcast(torch.load(path, weights_only=True) if found else None)
             return _Measured(Moments(**state), None, None)
-        rank_zero_info(f"gan-lightning: features of {len(images)} real samples ({reference.description})")
+        say(f"features of {len(images)} real samples ({reference.description})")
         metrics, self.metrics = self.metrics, ["fid"]
         measured = self._measure(trainer, len(images), read)
         self.metrics = metrics
@@ -242,4 +242,4 @@ def _write(path: Path, moments: Moments) -> None:
         torch.save({"n": moments.n, "total": moments.total, "outer": moments.outer}, part)
         part.replace(path)
     except OSError as error:
-        rank_zero_info(f"gan-lightning: the real moments are not kept for the next run: {error}")
+        say(f"the real moments are not kept for the next run: {error}")

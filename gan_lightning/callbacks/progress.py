@@ -50,60 +50,63 @@ class Throughput(Callback):
 class UpdateBar(ProgressBar):
     """One bar over the whole run: generator updates, both losses, images per second, the newest FID.
 
-    Rank 0 draws it, at most every `refresh_seconds`, which is also how often it waits for the device.
-
-    Args:
-        refresh_seconds: Seconds between two drawings.
+    Rank 0 draws it. On a terminal it is redrawn every half second; in a log file a line is printed every ten seconds.
+    Drawing is the only time that training waits for the device.
     """
 
-    def __init__(self, refresh_seconds: float = 0.5) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.refresh_seconds = refresh_seconds
+        self._is_terminal = sys.stderr.isatty()
         self._bar: Any = None
         self._drawn = 0.0
+        self._started = (0.0, 0)
 
     def disable(self) -> None:
-        """Draw nothing (Lightning calls this on ranks other than 0)."""
-        self._enabled = False
-
-    def enable(self) -> None:
-        """Draw."""
-        self._enabled = True
-
-    _enabled = True
+        """Stay on: only rank 0 holds a bar."""
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Open the bar."""
-        if self._enabled:
+        self._started = (time.monotonic(), trainer.global_step)
+        if self._is_terminal:
             total = trainer.max_steps if trainer.max_steps > 0 else None
-            # On a terminal redraw often; in a log file every few seconds, so that it stays readable.
-            self.refresh_seconds = self.refresh_seconds if sys.stderr.isatty() else max(10.0, self.refresh_seconds)
-            self._bar = tqdm(
-                total=total, initial=trainer.global_step, unit=" updates", dynamic_ncols=True, mininterval=0, miniters=1
-            )
+            self._bar = tqdm(total=total, initial=trainer.global_step, unit=" updates", dynamic_ncols=True)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Redraw when it is time."""
-        if self._bar is not None and time.monotonic() - self._drawn >= self.refresh_seconds:
+        if time.monotonic() - self._drawn >= (0.5 if self._is_terminal else 10.0):
             self._draw(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Close the bar."""
-        if self._bar is not None:
-            self._draw(trainer)
-            self._bar.close()
-            self._bar = None
+        """Draw the end and close the bar."""
+        self._draw(trainer)
+        self._close()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Leave the terminal in order."""
+        self._close()
+
+    def _close(self) -> None:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
 
     def _draw(self, trainer: Trainer) -> None:
         self._drawn = time.monotonic()
+        shown = self._numbers(trainer)
+        if self._bar is not None:
+            self._bar.set_postfix(shown, refresh=False)
+            self._bar.update(trainer.global_step - self._bar.n)
+            self._bar.refresh()
+        elif not self._is_terminal:
+            start, first = self._started
+            rate = (trainer.global_step - first) / max(self._drawn - start, 1e-9)
+            total = f"/{trainer.max_steps}" if trainer.max_steps > 0 else ""
+            numbers = "".join(f", {name} {value}" for name, value in shown.items())
+            print(f"{trainer.global_step}{total} updates ({rate:.2f}/s){numbers}", file=sys.stderr, flush=True)
+
+    def _numbers(self, trainer: Trainer) -> dict[str, str]:
         metrics = trainer.callback_metrics
         shown = {}
         for key, label in (("loss/critic", "critic"), ("loss/generator", "generator")):
@@ -116,6 +119,4 @@ class UpdateBar(ProgressBar):
                 for key, value in values.items():
                     if key.startswith("val/fid"):
                         shown[key.removeprefix("val/")] = f"{value:.2f} at {update}"
-        self._bar.set_postfix(shown, refresh=False)
-        self._bar.update(trainer.global_step - self._bar.n)
-        self._bar.refresh()
+        return shown
