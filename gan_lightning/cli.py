@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
 from gan_lightning import __version__
+from gan_lightning.stop_signals import listen
 
 USER_ERROR = 2
 
@@ -18,6 +19,7 @@ VERBS = {
     "test": "measure a checkpoint on the test data",
     "predict": "run Lightning's prediction loop",
     "sample": "write samples of a checkpoint as pictures",
+    "reconstruct": "write held-out samples and what a checkpoint with an encoder makes of them",
     "export": "write the generator of a checkpoint as a program that needs torch only",
 }
 
@@ -60,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = list(sys.argv[1:] if arguments is None else arguments)
     if not args or args[0] in ("-h", "--help"):
         print("usage: gan-lightning <verb> [options]\n")
-        print("\n".join(f"  {verb:10} {what}" for verb, what in VERBS.items()))
+        print("\n".join(f"  {verb:11} {what}" for verb, what in VERBS.items()))
         print("\ngan-lightning <verb> --help tells a verb's options.")
         return
     if args[0] == "--version":
@@ -71,6 +73,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         fail(f"unknown verb {verb!r}{nearest(verb, VERBS)}; the verbs are {', '.join(VERBS)}")
     if verb == "sample":
         sample(rest)
+    elif verb == "reconstruct":
+        reconstruct(rest)
     elif verb == "export":
         export(rest)
     elif {"-h", "--help"} & set(rest):
@@ -85,6 +89,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             end="",
         )
     else:
+        if verb == "fit":
+            listen()  # before the slow imports: a signal in the meantime would kill the run without a word
         from gan_lightning.lightning_cli import run
 
         run([verb, *("--help" if arg == "--help_all" else arg for arg in rest)])
@@ -129,6 +135,7 @@ def sample(args: list[str]) -> None:
     parser.add_argument("--out", required=True, help="folder to write to")
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same samples")
     parser.add_argument("--labels", type=_labels, help="classes, such as 0,1,2, repeated in turn; all classes if left out")
+    parser.add_argument("--truncation", type=float, help="draw latents outside [-T, T] anew: less variety, more fidelity")
     parser.add_argument("--grid", action="store_true", help="write grid.png too")
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ...; a GPU if there is one")
     options = _parse(parser, args)
@@ -137,8 +144,31 @@ def sample(args: list[str]) -> None:
 
     with user_errors():
         write_samples(
-            options.ckpt_path, options.n, options.out, options.seed, options.labels, options.grid, options.device
+            options.ckpt_path,
+            options.n,
+            options.out,
+            options.seed,
+            options.labels,
+            options.grid,
+            options.device,
+            options.truncation,
         )
+
+
+def reconstruct(args: list[str]) -> None:
+    """Write held-out samples beside their reconstructions, and print the errors."""
+    parser = _Parser(prog="gan-lightning reconstruct", description=VERBS["reconstruct"], allow_abbrev=False)
+    parser.add_argument("--ckpt_path", required=True, help="the checkpoint, of ALI or BiGAN; its own data are used")
+    parser.add_argument("--out", required=True, help="folder to write to")
+    parser.add_argument("--n", type=_count, default=32, help="number of samples in the picture; the errors are over all")
+    parser.add_argument("--seed", type=int, default=0, help="of what ALI's encoder draws")
+    options = _parse(parser, args)
+
+    from gan_lightning.from_checkpoint import user_errors
+    from gan_lightning.reconstruction import write_reconstructions
+
+    with user_errors():
+        write_reconstructions(options.ckpt_path, options.out, options.n, options.seed)
 
 
 def export(args: list[str]) -> None:

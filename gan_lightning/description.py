@@ -7,6 +7,8 @@ import functools
 import inspect
 from typing import Any
 
+from torch import nn
+
 _PRIMITIVES = (str, int, float, bool, type(None))
 
 
@@ -21,14 +23,17 @@ def describe(value: Any) -> Any:
     """
     if isinstance(value, _PRIMITIVES):
         return value
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple | nn.ModuleList):
         return [describe(v) for v in value]
     if isinstance(value, dict):
         return {str(k): describe(v) for k, v in value.items()}
     if inspect.isclass(value):
         return {"class_path": _path(value)}
-    if isinstance(value, functools.partial) and inspect.isclass(value.func) and not value.args:
-        return {"class_path": _path(value.func), "init_args": describe(value.keywords)}
+    if isinstance(value, functools.partial):
+        # jsonargparse makes partials of its own instantiator, whose argument is the class
+        classes = [part for part in (value.func, *value.args) if inspect.isclass(part)]
+        if len(classes) == 1 and all(callable(part) for part in value.args):
+            return {"class_path": _path(classes[0]), "init_args": describe(value.keywords)}
     if dataclasses.is_dataclass(value):
         fields = {f.name: describe(getattr(value, f.name)) for f in dataclasses.fields(value)}
         return {"class_path": _path(type(value)), "init_args": fields}

@@ -17,6 +17,7 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 from gan_lightning.description import describe_module
 from gan_lightning.noise import Noise, Shard, mix
 from gan_lightning.optimizers import OptimizerSpec, Schedule
+from gan_lightning.strategies import check_strategy
 
 Terms = dict[str, Tensor]
 """Named, weighted terms of a loss; their sum is minimised."""
@@ -90,6 +91,7 @@ class Game(LightningModule, ABC):
         self.samples_seen = 0
         self.noise: Noise
         self._logged: dict[str, Tensor] = {}
+        self._terms_seen: tuple[dict[str, None], dict[str, None]] = ({}, {})
 
     # What a family states -------------------------------------------------------------------------------------------
 
@@ -102,7 +104,10 @@ class Game(LightningModule, ABC):
         """Return the terms of one generator update's loss; `batch` is the last one that the critic was shown."""
 
     def after_critic_update(self) -> None:
-        """Change the critic after its optimizer's step; nothing unless a family overrides it (weight clipping)."""
+        """Act after the critic optimizer's step; nothing unless a subclass overrides it (weight clipping)."""
+
+    def after_generator_update(self) -> None:
+        """Act after the generator optimizer's step; nothing unless a subclass overrides it."""
 
     def critic_updates_in_round(self, update: int) -> int:
         """Return how many batches, and critic updates, the round has that ends in generator update `update`."""
@@ -133,6 +138,8 @@ class Game(LightningModule, ABC):
             self.critic_updates_done += 1
             self.samples_seen += len(tree_flatten(part)[0][0]) * self._world_size
         self._move(_GENERATOR, generator_optimizer, self.generator_turn, batch[-1], 0)
+        with torch.no_grad():
+            self.after_generator_update()
         self._update_average()
         self.updates_done += 1
         self._log_round(critic_optimizer, generator_optimizer)
@@ -155,7 +162,7 @@ class Game(LightningModule, ABC):
         total: Terms = {}
         for part, rows in enumerate(_split(batch, n_parts)):
             shard = Shard(self._rank, self._world_size, part, n_parts)
-            self.noise = Noise(mix(key, 1), self.device, self.dtype_of_samples, shard)
+            self.noise = Noise(mix(key, 1), self.device, self.dtype_of_samples, shard, self.updates_done)
             terms = turn(rows)
             self.manual_backward(torch.stack([t.float() if t.dtype.itemsize < 4 else t for t in terms.values()]).sum() / n_parts)
             for name, value in terms.items():
@@ -168,7 +175,10 @@ class Game(LightningModule, ABC):
             self._logged[f"grad_norm/{prefix}"] = nn.utils.clip_grad_norm_(parameters, clip_norm)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        self._logged.update({f"{prefix}/{name}": value for name, value in total.items()})
+        names = self._terms_seen[player]
+        names.update(dict.fromkeys(total))
+        absent = total[next(iter(total))].new_zeros(())  # a lazy term's old value would be logged again otherwise
+        self._logged.update({f"{prefix}/{name}": total.get(name, absent) for name in names})
         self._logged[f"loss/{prefix}"] = torch.stack(list(total.values())).sum()
 
     def _set_moving(self, player: int | None) -> None:
@@ -238,7 +248,10 @@ class Game(LightningModule, ABC):
                 "precision 16-mixed is refused: its gradient scaler would be shared by both players and would unscale "
                 "after clipping; use bf16-mixed or 32-true"
             )
+        check_strategy(self.trainer.strategy, training=stage == "fit")
         self.check()
+        # Lightning converts (64-true) only after it has loaded a checkpoint, which would round what it holds.
+        self.trainer.strategy.precision_plugin.convert_module(self)
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         """Do nothing: callbacks measure at the end of the validation loop's one tick."""

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import Parameter
 
+from gan_lightning.constraints import CriticConstraint
 from gan_lightning.game import Game, Terms
 from gan_lightning.generator_terms import GeneratorTerm, GeneratorTurn
 from gan_lightning.networks.base import Critic, CriticFactory, Generator, GeneratorFactory
-from gan_lightning.noise import mix
+from gan_lightning.noise import mix, truncate
 from gan_lightning.observation import Observation
-from gan_lightning.penalties import CriticPenalty, couples_batch
+from gan_lightning.penalties import CriticPenalty
 
 SAMPLE_CHUNK = 64
 """Samples are drawn in chunks of this many, each from its own seed, so that any sharing of the chunks gives the same."""
@@ -33,11 +36,23 @@ class GAN(Game):
         critic_penalties: Terms added to the critic's loss.
         generator_terms: Terms added to the generator's loss.
         observation: What the critic is shown of samples; the samples themselves if none.
+        critic_constraint: What the critic's weights are held to after each of its updates.
+        adversarial_weight: Weight of the family's own generator terms beside the added ones; at 0 they are left out.
+
+    Attributes:
+        shift_invariant: Whether the losses stay the same if one constant is added to all logits, so that their sign and
+            level mean nothing.
+        conditional: Whether the family's losses need classes.
     """
+
+    shift_invariant: bool = False
+    conditional: bool = False
 
     generator: Generator
     critic: Critic
     generator_average: Generator
+    critic_penalties: list[CriticPenalty]  # a ModuleList, as the next, so that their state is in the checkpoint
+    generator_terms: list[GeneratorTerm]
 
     def __init__(
         self,
@@ -48,16 +63,24 @@ class GAN(Game):
         critic_penalties: list[CriticPenalty] | None = None,
         generator_terms: list[GeneratorTerm] | None = None,
         observation: Observation | None = None,
+        critic_constraint: CriticConstraint | None = None,
+        adversarial_weight: float = 1.0,
         **kwargs: Any,
     ) -> None:
         pack = observation.pack if observation else 1
         super().__init__(generator(image_size, channels), critic(image_size, channels * pack), **kwargs)
         self.save_hyperparameters(logger=False)
         self.image_size, self.channels = image_size, channels
-        self.critic_penalties = nn.ModuleList(critic_penalties or [])
-        self.generator_terms = nn.ModuleList(generator_terms or [])
+        self.critic_penalties = nn.ModuleList(critic_penalties or [])  # type: ignore[assignment]
+        self.generator_terms = nn.ModuleList(generator_terms or [])  # type: ignore[assignment]
         self.observation = observation
+        self.critic_constraint = critic_constraint
+        self.adversarial_weight = adversarial_weight
         self.n_classes = self.generator.n_classes
+        for penalty in self.critic_penalties:
+            penalty.attach(self)
+        for term in self.generator_terms:
+            term.attach(self)
 
     @abstractmethod
     def critic_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
@@ -81,6 +104,8 @@ class GAN(Game):
         for penalty in self.critic_penalties:
             if self.critic_updates_done % penalty.interval == 0:
                 terms[penalty.name] = penalty(self.critic, real, fake, labels, self.noise)
+        if self.observation is not None:
+            self.observation.watch(self, real, labels)
         return terms
 
     def generator_turn(self, batch: Any) -> Terms:
@@ -89,39 +114,70 @@ class GAN(Game):
         latents = self.latents(len(samples))
         generated = self.generator(latents, labels)
         real, fake, seen_labels = self._observe(samples, generated, labels)
-        terms = self.generator_loss(real, fake, seen_labels)
+        terms = self.generator_loss(real, fake, seen_labels) if self.adversarial_weight else {}
+        if self.adversarial_weight != 1:
+            terms = {name: self.adversarial_weight * value for name, value in terms.items()}
         if self.generator_terms:
             turn = GeneratorTurn(real, fake, seen_labels, latents, generated, labels)
             for term in self.generator_terms:
                 terms[term.name] = term(self, turn)
         return terms
 
+    def generator_parameters(self) -> Iterable[Parameter]:
+        """Return the parameters of the generator and of networks that its terms bring along."""
+        return chain(self.generator.parameters(), *(term.parameters() for term in self.generator_terms))
+
+    def after_critic_update(self) -> None:
+        """Hold the critic to its constraint and tell the parts that keep a memory."""
+        if self.critic_constraint is not None:
+            self.critic_constraint(self.critic)
+        for penalty in self.critic_penalties:
+            penalty.after_update(self)
+        if self.observation is not None:
+            self.observation.after_critic_update(self)
+
+    def after_generator_update(self) -> None:
+        """Tell the terms that keep a memory."""
+        for term in self.generator_terms:
+            term.after_update(self)
+
     @torch.no_grad()
-    def sample(self, n: int, labels: Sequence[int] | Tensor | None = None, seed: int = 0) -> Tensor:
+    def sample(
+        self, n: int, labels: Sequence[int] | Tensor | None = None, seed: int = 0, truncation: float | None = None
+    ) -> Tensor:
         """Return `n` samples of the averaged generator, images `(n, C, H, W)` in [-1, 1] or vectors `(n, D)`.
 
         Args:
             n: Number of samples.
             labels: Classes, repeated in turn until there are n; all classes in turn if none are given.
             seed: The same seed gives the same samples.
+            truncation: Draw the latents outside [-truncation, truncation] anew (BigGAN, arXiv:1809.11096, section 3.1).
 
         Raises:
-            ValueError: n is below 1, or labels are given to an unconditional generator or are not among its classes.
+            ValueError: n is below 1, truncation is not above 0, or labels are given to an unconditional generator or are
+                not among its classes.
         """
         if n < 1:
             raise ValueError(f"n must be at least 1, got {n}")
-        return torch.cat(list(self.sample_chunks(range(-(-n // SAMPLE_CHUNK)), labels, seed)))[:n]
+        return torch.cat(list(self.sample_chunks(range(-(-n // SAMPLE_CHUNK)), labels, seed, truncation)))[:n]
 
     @torch.no_grad()
     def sample_chunks(
-        self, chunks: Sequence[int], labels: Sequence[int] | Tensor | None = None, seed: int = 0
+        self,
+        chunks: Sequence[int],
+        labels: Sequence[int] | Tensor | None = None,
+        seed: int = 0,
+        truncation: float | None = None,
     ) -> Iterator[Tensor]:
         """Yield the chunks of `SAMPLE_CHUNK` samples with these indices; chunk j is the same wherever it is drawn."""
         classes = self._classes(labels)
         dtype = self.dtype_of_samples
         for chunk in chunks:
             generator = torch.Generator().manual_seed(mix(seed, chunk, 0x5A))
-            latents = self.sample_latents(SAMPLE_CHUNK, generator).to(self.device, dtype)
+            latents = self.sample_latents(SAMPLE_CHUNK, generator)
+            if truncation is not None:
+                latents = truncate(latents, truncation, generator)
+            latents = latents.to(self.device, dtype)
             rows = torch.arange(chunk * SAMPLE_CHUNK, (chunk + 1) * SAMPLE_CHUNK)
             chosen = None if classes is None else classes[rows % len(classes)].to(self.device)
             yield self.generator_average(latents, chosen)
@@ -160,6 +216,11 @@ class GAN(Game):
                 f"{mine} has n_classes {self.generator.n_classes} but {theirs} has {self.critic.n_classes}: a conditional "
                 "GAN's critic must see the labels that its generator obeys; set n_classes alike on both"
             )
+        if self.conditional and not self.n_classes:
+            raise ValueError(
+                f"{type(self).__name__} needs classes, but {mine} has n_classes 0; set n_classes on both networks, or take "
+                "a family that needs none"
+            )
         data = getattr(self.trainer, "datamodule", None)
         known = getattr(data, "n_classes", self.n_classes)
         if self.n_classes and known != self.n_classes:
@@ -167,14 +228,16 @@ class GAN(Game):
                 f"{mine} has n_classes {self.n_classes} but {type(data).__name__} has {known}: set "
                 "model.generator.n_classes and model.critic.n_classes to the data's, 0 for an unconditional GAN"
             )
-        coupled = couples_batch(self.critic)
-        for penalty in self.critic_penalties:
-            if penalty.per_sample and coupled:
-                raise ValueError(
-                    f"{type(penalty).__name__} needs per-sample gradients, but {theirs} couples the samples of a batch "
-                    f"({coupled[0]}); build the critic with norm none or layer"
-                )
-        names = [penalty.name for penalty in self.critic_penalties]
-        if len(set(names)) < len(names):
-            raise ValueError(f"critic_penalties has two of one kind among {names}; keep one, with the summed weight")
+        if not self.adversarial_weight > 0 and (self.adversarial_weight < 0 or not self.generator_terms):
+            raise ValueError(
+                f"adversarial_weight {self.adversarial_weight} with {len(self.generator_terms)} generator_terms leaves "
+                "the generator nothing to learn; it must be above 0, or 0 beside a term such as FeatureMatching"
+            )
+        for socket, parts in (("critic_penalties", self.critic_penalties), ("generator_terms", self.generator_terms)):
+            names = [part.name for part in parts]
+            if len(set(names)) < len(names):
+                raise ValueError(f"{socket} has two of one kind among {names}; keep one, with the summed weight")
+        for part in (*self.critic_penalties, *self.generator_terms, self.observation, self.critic_constraint):
+            if part is not None:
+                part.check(self)
 

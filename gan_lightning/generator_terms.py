@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from math import lgamma, log, pi
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, final
 
+import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
+
+from gan_lightning.networks.base import Critic, CriticFactory
+from gan_lightning.regularisers import ParameterMean
 
 if TYPE_CHECKING:
     from gan_lightning.gan import GAN
@@ -40,6 +46,231 @@ class GeneratorTerm(nn.Module, ABC):
 
     name: ClassVar[str]
 
+    def __init__(self, weight: float) -> None:
+        super().__init__()
+        if weight < 0:
+            raise ValueError(f"weight of {type(self).__name__} must not be negative, got {weight}")
+        self.weight = weight
+
     @abstractmethod
     def forward(self, gan: GAN, turn: GeneratorTurn) -> Tensor:
         """Return the weighted term, a scalar."""
+
+    def attach(self, gan: GAN) -> None:
+        """Make what depends on the game's networks, once, when it is built: parameters train with the generator."""
+
+    def after_update(self, gan: GAN) -> None:
+        """Take note of a generator update; called without gradients after each one, on every rank."""
+
+    def check(self, gan: GAN) -> None:
+        """Raise a ValueError that names both sides and the mend if the term does not hold in this game."""
+
+
+@final
+class FeatureMatching(GeneratorTerm):
+    """|E h(x) - E h(G(z))|^2, h the critic's last hidden layer (Salimans 2016, arXiv:1606.03498, section 3.1).
+
+    In the paper it is the generator's whole loss: set the game's `adversarial_weight` to 0 for that. The means are over
+    a process's batch.
+
+    Args:
+        weight: Weight of the term.
+    """
+
+    name = "feature_matching"
+
+    def __init__(self, weight: float = 1.0) -> None:
+        super().__init__(weight)
+
+    def forward(self, gan: GAN, turn: GeneratorTurn) -> Tensor:
+        """Return the weighted squared Euclidean distance of the mean features."""
+        with torch.no_grad():
+            target = gan.critic.features(turn.real, turn.labels).mean(0)
+        return self.weight * (gan.critic.features(turn.fake, turn.labels).mean(0) - target).square().sum()
+
+    def check(self, gan: GAN) -> None:
+        """Refuse a critic that has no hidden layer to match."""
+        if not getattr(gan.critic, "n_features", 0):
+            raise ValueError(
+                f"FeatureMatching needs the critic's features, but {type(gan.critic).__name__} has none (no "
+                "n_features); take a critic with a head on features, such as DCGANCritic or MLPCritic"
+            )
+
+
+@final
+class HistoricalAveraging(GeneratorTerm):
+    """|theta - 1/t sum_i theta_i|^2 over the generator's parameters (Salimans 2016, arXiv:1606.03498, section 3.3).
+
+    The mean is over the values after each update so far and the initial ones; it is in the checkpoint. The critic's
+    term is `gan_lightning.regularisers.HistoricalAveraging`.
+
+    Args:
+        weight: Weight of the term; the paper names none.
+    """
+
+    name = "historical_averaging"
+
+    def __init__(self, weight: float = 1.0) -> None:
+        super().__init__(weight)
+        self.history: ParameterMean
+
+    def attach(self, gan: GAN) -> None:
+        """Start the mean at the generator's initial parameters."""
+        self.history = ParameterMean(gan.generator.parameters())
+
+    def forward(self, gan: GAN, turn: GeneratorTurn) -> Tensor:
+        """Return the weighted squared Euclidean distance of the generator's parameters from their mean."""
+        return self.weight * self.history.squared_distance(gan.generator.parameters())
+
+    def after_update(self, gan: GAN) -> None:
+        """Take the generator's new parameters into the mean."""
+        self.history.update(gan.generator.parameters())
+
+
+@final
+class ModeSeeking(GeneratorTerm):
+    """1 / (E |G(z) - G(z')| / E |z - z'| + eps), mean absolute differences (MSGAN; Mao 2019, arXiv:1903.05628, eq. 2).
+
+    The paper maximises the ratio; its code minimises the inverse of the ratio of the batch means, which is done here.
+    z' is a second batch of latents with the same labels, so each update generates twice as many samples. The means are
+    over a process's batch.
+
+    Args:
+        weight: Weight of the term.
+        eps: Added to the ratio.
+    """
+
+    name = "mode_seeking"
+
+    def __init__(self, weight: float = 1.0, eps: float = 1e-5) -> None:
+        super().__init__(weight)
+        if not eps > 0:
+            raise ValueError(f"eps of ModeSeeking must be above 0, got {eps}; the authors' is 1e-5")
+        self.eps = eps
+
+    def forward(self, gan: GAN, turn: GeneratorTurn) -> Tensor:
+        """Return the weighted inverse of how far samples move for how far their latents move."""
+        latents = gan.latents(len(turn.latents))
+        generated = gan.generator(latents, turn.generated_labels)
+        ratio = (generated - turn.generated).abs().mean() / (latents - turn.latents).abs().mean()
+        return self.weight / (ratio + self.eps)
+
+
+@final
+class EntropyRegularisation(GeneratorTerm):
+    """-H(G(z)), the differential entropy in nats by the k-nearest-neighbour estimator of Kozachenko & Leonenko (1987).
+
+    H = psi(N) - psi(k) + log V_d + d/N sum_i log eps_i, with eps_i the Euclidean distance of sample i to its k-th
+    nearest neighbour among the N of a process's batch, d their dimension and V_d the volume of the unit ball (Kraskov
+    2004, arXiv:cond-mat/0305641, eq. 20). Its gradient pushes each sample away from its neighbour. On images, d is the
+    number of pixels: choose the weight accordingly.
+
+    Args:
+        weight: Weight of the term.
+        k: Which neighbour.
+    """
+
+    name = "entropy"
+
+    def __init__(self, weight: float = 0.01, k: int = 1) -> None:
+        super().__init__(weight)
+        if k < 1:
+            raise ValueError(f"k of EntropyRegularisation must be at least 1, got {k}; 1 is the nearest neighbour")
+        self.k = k
+
+    def forward(self, gan: GAN, turn: GeneratorTurn) -> Tensor:
+        """Return minus the weighted entropy of the generated samples."""
+        return -self.weight * nearest_neighbour_entropy(turn.generated.flatten(1), self.k)
+
+    def check(self, gan: GAN) -> None:
+        """Refuse a batch without a k-th neighbour."""
+        batch_size = getattr(getattr(gan.trainer, "datamodule", None), "batch_size", None)
+        if batch_size is None:
+            return
+        rows = batch_size // (gan.trainer.world_size * gan._accumulations[1])
+        if rows <= self.k:
+            raise ValueError(
+                f"EntropyRegularisation looks for neighbour {self.k}, but a process's share of the batch of "
+                f"{batch_size} is {rows} samples; raise data.batch_size or lower k"
+            )
+
+
+def nearest_neighbour_entropy(points: Tensor, k: int = 1) -> Tensor:
+    """Return the estimate of Kozachenko & Leonenko, in nats, of the entropy that points `(N, d)` were drawn with.
+
+    Points closer than 1e-12 count as that far apart, so that copies do not make it infinite.
+    """
+    n, d = points.shape
+    # without the matrix-product shortcut, whose cancellation spoils small distances
+    distances = torch.cdist(points, points, compute_mode="donot_use_mm_for_euclid_dist")
+    nearest = distances.topk(k + 1, largest=False).values[:, k]  # the first is the point itself
+    log_volume = d / 2 * log(pi) - lgamma(d / 2 + 1)
+    digammas = torch.digamma(torch.tensor([n, k], dtype=torch.float64))
+    constant = (digammas[0] - digammas[1]).item() + log_volume
+    return constant + d * nearest.clamp(min=1e-12).log().mean()
+
+
+@final
+class LatentReconstruction(GeneratorTerm):
+    """1/2 E |z - F(G(z))|^2 = -E log N(z; F(G(z)), I) + const, F a network of the generator player's.
+
+    The reconstructor of VEEGAN (Srivastava 2017, arXiv:1705.07761, eq. 3) without its critic on pairs: a generator that
+    drops a mode or folds the latents cannot be inverted. -E log N is an upper bound of the conditional entropy of z
+    given G(z), so the term bounds the mutual information of latents and samples from below (as in InfoGAN).
+
+    Args:
+        network: Builds F's features, as for a critic, of `(image_size, channels)`; a linear map to the latents follows.
+        weight: Weight of the term.
+    """
+
+    name = "reconstruction"
+
+    def __init__(self, network: CriticFactory, weight: float = 1.0) -> None:
+        super().__init__(weight)
+        self.network = network
+        self.body: Critic
+        self.output: nn.Linear
+
+    def attach(self, gan: GAN) -> None:
+        """Build F for the samples and latents of the game."""
+        self.body = self.network(gan.image_size, gan.channels)
+        self.output = nn.Linear(self.body.n_features, gan.generator.latent_dim)
+
+    def forward(self, gan: GAN, turn: GeneratorTurn) -> Tensor:
+        """Return half the weighted mean squared Euclidean distance of latents and their reconstruction."""
+        found = self.output(self.body.features(turn.generated, turn.generated_labels))
+        return self.weight * 0.5 * (found - turn.latents).square().sum(1).mean()
+
+
+@final
+class OrthogonalRegularisation(GeneratorTerm):
+    """Sum over the generator's weights of |W W^T - diag(W W^T)|^2 (Brock 2019, arXiv:1809.11096, eq. 3).
+
+    The rows of W are a layer's filters, `(out, in * k * k)`: the term draws them towards right angles and leaves their
+    lengths alone. Under spectral normalisation W is the weight before it. Embeddings are left out.
+
+    Args:
+        weight: beta of the paper.
+    """
+
+    name = "orthogonal"
+
+    def __init__(self, weight: float = 1e-4) -> None:
+        super().__init__(weight)
+
+    def forward(self, gan: GAN, turn: GeneratorTurn) -> Tensor:
+        """Return the weighted sum, a scalar."""
+        products = [filters @ filters.T for filters in _filters(gan.generator)]
+        return self.weight * torch.stack([p.square().sum() - p.diagonal().square().sum() for p in products]).sum()
+
+
+def _filters(network: nn.Module) -> list[Tensor]:
+    """Return the weights of convolutions and linear maps as matrices `(out, rest)`, before any parametrisation."""
+    found = []
+    for layer in network.modules():
+        if isinstance(layer, nn.Linear | nn.modules.conv._ConvNd):
+            normalised: Any = getattr(layer, "parametrizations", None)
+            weight = normalised.weight.original if is_parametrized(layer, "weight") else layer.weight
+            rows = weight.transpose(0, 1) if getattr(layer, "transposed", False) else weight
+            found.append(rows.flatten(1))
+    return found

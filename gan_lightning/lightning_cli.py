@@ -12,22 +12,48 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import yaml
+from lightning.fabric.plugins.environments import SLURMEnvironment
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.utilities import rank_zero_only
 
+import gan_lightning.augmentation
 import gan_lightning.data
 import gan_lightning.families
 import gan_lightning.loggers
 import gan_lightning.networks
-import gan_lightning.strategies  # noqa: F401  imported so that short class names and gan_ddp resolve
-from gan_lightning.callbacks import Checkpoints, Fidelity, SampleGrid, Throughput, UpdateBar
+from gan_lightning.callbacks import (
+    Canary,
+    Checkpoints,
+    Coverage,
+    Fidelity,
+    Preemption,
+    SampleGrid,
+    Throughput,
+    UpdateBar,
+)
+from gan_lightning.checkpoint_files import DISK_IS_FULL, CheckpointFiles
 from gan_lightning.cli import fail, nearest
 from gan_lightning.from_checkpoint import read_checkpoint, user_errors
 from gan_lightning.game import Game
-from gan_lightning.runs import RUN_FOLDER_VARIABLE, new_run_folder, resume_from, say
+from gan_lightning.runs import (
+    Place,
+    RunFailed,
+    agree,
+    die_with_parent,
+    is_launched_by_lightning,
+    lock,
+    new_run_folder,
+    rank,
+    resume_from,
+    say,
+    unlock_all,
+    without_home,
+)
+from gan_lightning.stop_signals import STOPPED
+from gan_lightning.strategies import check_strategy, close_process_group
 
-_PORTABLE_KEYS = ("seed_everything", "name", "model", "data", "samples", "fidelity")
+_PORTABLE_KEYS = ("seed_everything", "name", "model", "data", "samples", "fidelity", "coverage")
 
 
 class Parser(LightningArgumentParser):
@@ -74,15 +100,50 @@ class SaveConfig(SaveConfigCallback):
         """Write the file, on rank 0, when training."""
         if stage == "fit" and trainer.is_global_zero:
             path = Path(trainer.default_root_dir) / "config.yaml"
-            text = self.parser.dump(self.config, skip_none=False)
+            text = yaml.safe_dump(self._plain(), sort_keys=False)
             if path.is_file() and path.read_text() != text:
                 path.rename(path.with_name(f"config.{_free_number(path)}.yaml"))
             path.write_text(text)
+            for logger in trainer.loggers:
+                if hasattr(logger, "log_run"):
+                    logger.log_run(path)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Add the config of model, data and metrics."""
-        config = yaml.safe_load(self.parser.dump(self.config, skip_none=False))
+        config = self._plain()
         checkpoint["config"] = {key: config[key] for key in _PORTABLE_KEYS if key in config}
+        for key in ("hyper_parameters", "datamodule_hyper_parameters"):
+            if key in checkpoint:
+                checkpoint[key] = without_home(checkpoint[key])
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Say in one line which settings are not those of the checkpoint."""
+        then, now = checkpoint.get("config"), self._plain()
+        if trainer.state.fn == "fit" and then:
+            changes = [text for key in ("model", "data") for text in _changes(then.get(key), now.get(key), key)]
+            changes = [text for text in changes if text.split()[0] not in ("data.batch_size", "model.seed")]  # told apart
+            if changes:
+                say(f"going on with other settings than the checkpoint's: {', '.join(changes)}")
+
+    def _plain(self) -> dict[str, Any]:
+        """Return the config as plain values; where a run went on from is no part of it, nor is the user's home."""
+        config = yaml.safe_load(self.parser.dump(self.config, skip_none=False))
+        return without_home({key: value for key, value in config.items() if key not in ("ckpt_path", "resume")})
+
+
+def _changes(then: Any, now: Any, name: str) -> list[str]:
+    """Return "name old -> new" for each value of a nested config that is not the same."""
+    if isinstance(then, dict) and isinstance(now, dict):
+        keys = dict.fromkeys([*then, *now])
+        return [text for key in keys for text in _changes(then.get(key), now.get(key), f"{name}.{key}")]
+    if then == now:
+        return []
+    return [f"{name.replace('.init_args', '').replace('.class_path', '')} {_short(then)} -> {_short(now)}"]
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
 
 
 def _free_number(path: Path) -> int:
@@ -118,7 +179,9 @@ class GanLightningCLI(LightningCLI):
         parser.add_argument("--resume", type=str | None, default=None, help="auto, a run folder, or a checkpoint.")
         parser.add_lightning_class_args(SampleGrid, "samples")
         parser.add_lightning_class_args(Fidelity, "fidelity")
+        parser.add_lightning_class_args(Coverage, "coverage")
         parser.add_lightning_class_args(Checkpoints, "checkpoints")
+        parser.add_lightning_class_args(Canary, "canary")
         for size in ("image_size", "channels"):
             parser.link_arguments(f"data.{size}", f"model.init_args.{size}", apply_on="instantiate")
         parser.link_arguments("seed_everything", "model.init_args.seed")
@@ -143,40 +206,51 @@ class GanLightningCLI(LightningCLI):
 
     def _run_folder(self, config: Any) -> Path:
         name = config.name or _default_name(config)
-        given = os.environ.get(RUN_FOLDER_VARIABLE)
-        if given:
-            folder, checkpoint = Path(given), None
+        if config.resume and config.get("ckpt_path"):
+            raise ValueError("--resume and --ckpt_path both say where to start; give one")
+
+        def decide() -> Place:
             if config.resume:
-                _, checkpoint = resume_from(str(folder) if (folder / "checkpoints").is_dir() else "auto", folder.parent, folder.name)
-        elif config.resume:
-            folder, checkpoint = resume_from(config.resume, config.runs_dir, name)
-        else:
-            folder, checkpoint = new_run_folder(config.runs_dir, name), None
+                return resume_from(config.resume, config.runs_dir, name)
+            return Place(new_run_folder(config.runs_dir, name), None)
+
+        folder, checkpoint = agree(decide, config.runs_dir, bool(config.resume))
+        if not is_launched_by_lightning() and rank() == 0:
+            lock(folder)
+        if checkpoint is not None:
+            _refuse_other_experiment(config, checkpoint, folder)
+            config.ckpt_path = str(checkpoint)
         if config.resume:
-            if config.get("ckpt_path"):
-                raise ValueError("--resume and --ckpt_path both say where to start; give one")
-            if checkpoint is not None:
-                read_checkpoint(checkpoint)
-                config.ckpt_path = str(checkpoint)
             say(f"resuming {folder} from {checkpoint.name if checkpoint else 'its start'}")
-        os.environ[RUN_FOLDER_VARIABLE] = str(folder)
         config.name = folder.name
         return folder
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Return the trainer, with the bar and the throughput that every run has."""
-        trainer = super().instantiate_trainer(**kwargs)
+        plugins = list(self._get(self.config_init, "trainer", default={}).get("plugins") or [])
+        plugins.append(CheckpointFiles())
+        if SLURMEnvironment.detect():
+            plugins.append(SLURMEnvironment(auto_requeue=False))  # the batch script requeues, on exit code 75
+        trainer = super().instantiate_trainer(**{**kwargs, "plugins": plugins})
+        check_strategy(trainer.strategy, training=self.subcommand == "fit")  # before other ranks are started
         if self.subcommand == "fit":
+            self.preemption = Preemption()
             trainer.callbacks.insert(0, Throughput())  # type: ignore[attr-defined]
             trainer.callbacks[:] = [c for c in trainer.callbacks if type(c).__name__ not in ("TQDMProgressBar", "RichProgressBar")]  # type: ignore[attr-defined]
             if trainer.is_global_zero:
                 trainer.callbacks.append(UpdateBar())  # type: ignore[attr-defined]
+            trainer.callbacks.append(self.preemption)  # type: ignore[attr-defined]  last, so that others' state is complete
         return trainer
 
     @rank_zero_only
     def after_fit(self) -> None:
         """Say where everything lies, and what was reached."""
         folder = self.run_folder
+        if self.preemption.stopped_by:
+            last = folder / "checkpoints" / "last.ckpt"
+            say(f"stopped by {self.preemption.stopped_by} after update {self.trainer.global_step}, the state is in {last}")
+            say(f"to go on: the same command with --name {folder.name} --resume auto")
+            return
         grids = sorted((folder / "samples").glob("*.png"))
         print(f"\nsample grid  {grids[-1] if grids else 'none drawn'}")
         print(f"metrics      {folder / 'metrics.csv'}")
@@ -189,12 +263,27 @@ class GanLightningCLI(LightningCLI):
                     (first, before), (last, after) = history[0], history[-1]
                     name = key.removeprefix("val/")
                     print(f"{name}: {before[key]:.2f} after {first} updates, {after[key]:.2f} after {last}")
+                elif key == "val/modes":
+                    (first, before), (last, after) = history[0], history[-1]
+                    print(
+                        f"modes: {before[key]:.0f} after {first} updates, {after[key]:.0f} after {last} "
+                        f"({after['val/high_quality']:.1%} of the samples of high quality)"
+                    )
 
 
 def _default_name(config: Any) -> str:
     data = config.data.init_args.get("dataset") or config.data.class_path
     family = config.model.class_path
     return f"{family.rpartition('.')[2].lower()}-{str(data).rpartition('.')[2].lower()}"
+
+
+def _refuse_other_experiment(config: Any, path: Path, folder: Path) -> None:
+    """Raise a ValueError if a checkpoint is of another family or of other data than the config asks for."""
+    then = read_checkpoint(path).get("config") or {}
+    for part in ("model", "data"):
+        was, asked = (str(c.get(part, {}).get("class_path", "")) for c in (then, config))
+        if was and was.rpartition(".")[2] != asked.rpartition(".")[2]:
+            raise ValueError(f"{folder} is a run of {part} {was}, not of {asked}; give another --name")
 
 
 def config_folder() -> Path:
@@ -228,6 +317,8 @@ def _quieten() -> None:
         ".*your dataloader is not resumable.*",  # its position is the game's clock
         ".*isinstance.treespec, LeafSpec.*",
         ".*Skipping val loop.*",
+        ".*number of training batches .* is smaller than the logging interval.*",  # an epoch means nothing here
+        ".*recommended to use `self.log.*sync_dist=True.*",  # metrics are the same on all ranks already
     ):
         warnings.filterwarnings("ignore", message=message)
     for name in ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero"):
@@ -235,8 +326,30 @@ def _quieten() -> None:
 
 
 def run(args: list[str]) -> None:
-    """Run fit, validate, test or predict with these arguments."""
+    """Run fit, validate, test or predict with these arguments.
+
+    The ranks that Lightning's launcher starts exit with 0 where all ranks have agreed on the end: at another code it
+    would kill the others before they are done.
+    """
     _quieten()
-    with user_errors():
-        GanLightningCLI(_with_checkpoint_config(args))
+    if is_launched_by_lightning():
+        die_with_parent()
+    cli: GanLightningCLI | None = None
+    try:
+        with user_errors():
+            cli = GanLightningCLI(_with_checkpoint_config(args))
+            close_process_group()
+    except RunFailed as failed:
+        say(str(failed))
+        sys.exit(0 if is_launched_by_lightning() else 1)
+    except OSError as error:
+        if error.errno not in DISK_IS_FULL:
+            raise
+        where = f" ({error.filename})" if error.filename else ""
+        print(f"gan-lightning: {error.strerror}{where}; free some space and go on with --resume auto", file=sys.stderr)
+        sys.exit(1)
+    finally:
+        unlock_all()
     sys.stdout.flush()
+    if cli is not None and cli.subcommand == "fit" and cli.preemption.stopped_by and not is_launched_by_lightning():
+        sys.exit(STOPPED)

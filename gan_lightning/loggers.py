@@ -1,13 +1,17 @@
-"""The CSV logger of a run folder: `metrics.csv` goes on after a resume instead of starting over."""
+"""The loggers of a run folder, which go on after a resume instead of starting over: `metrics.csv`, Weights & Biases."""
 
 from __future__ import annotations
 
 import csv
+import os
+import secrets
+import subprocess
 import warnings
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch.loggers import CSVLogger
+import yaml
+from lightning.pytorch.loggers import CSVLogger, WandbLogger
 from lightning.pytorch.loggers.logger import rank_zero_experiment
 from lightning.pytorch.utilities import rank_zero_only
 
@@ -57,3 +61,112 @@ class RunCSVLogger(CSVLogger):
             self.experiment.metrics = [{k: v for k, v in row.items() if v != ""} for row in self._old]
             self._old = []
         super().finalize(status)
+
+
+class RunWandbLogger(WandbLogger):
+    """Sends a run to Weights & Biases, as one run there however often it is stopped and resumed; rank 0 only.
+
+    The x-axis is `trainer/global_step`, generator updates. Beside the numbers and the sample grids it gets the config and
+    the version of the code (as the run's config) and the card of each evaluation (under its files). The run's id is made
+    once and kept in `wandb_id` in the run folder.
+
+    Args:
+        save_dir: The run folder.
+        project: Project that the run belongs to.
+        entity: User or team; the login's default if not given.
+        group: Runs that are shown together, such as the seeds of one setting.
+        tags: Words to find it by.
+        offline: Write to the run folder only, for `wandb sync` later.
+        log_checkpoints: Also upload the checkpoints when training ends, as an artifact of type model.
+    """
+
+    def __init__(
+        self,
+        save_dir: str = ".",
+        project: str = "gan-lightning",
+        entity: str | None = None,
+        group: str | None = None,
+        tags: list[str] | None = None,
+        offline: bool = False,
+        log_checkpoints: bool = False,
+    ) -> None:
+        super().__init__(
+            name=Path(save_dir).name, save_dir=save_dir, project=project, entity=entity, group=group, tags=tags
+        )
+        self.folder, self.log_checkpoints = Path(save_dir), log_checkpoints
+        self._offline = offline
+        self._cards: set[Path] = set()
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> Any:
+        """The run, opened at its first use."""
+        if self._experiment is None:
+            if self._offline:
+                self._wandb_init["mode"] = "offline"
+            self._wandb_init["id"] = self._id = _lasting_id(self.folder / "wandb_id")
+            self._cards = set(self.folder.glob("evaluation/*.json"))  # those of before a resume are there already
+        return super().experiment
+
+    @rank_zero_only
+    def log_run(self, config: Path) -> None:
+        """Record the config of the run and the version of the code."""
+        values = {"code": code_version(), **yaml.safe_load(config.read_text())}
+        self.experiment.config.update(values, allow_val_change=True)
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Any, step: int | None = None) -> None:
+        """Log one row, and the cards of evaluations that have appeared."""
+        super().log_metrics(metrics, step)
+        if any(key.startswith("val/") for key in metrics):
+            self._save_cards()
+
+    @rank_zero_only
+    def finalize(self, status: str) -> None:
+        """Save what is left, and the checkpoints if they are asked for."""
+        if self._experiment is None:
+            return
+        self._save_cards()
+        checkpoints = sorted(self.folder.glob("checkpoints/*.ckpt"))
+        if self.log_checkpoints and checkpoints:
+            import wandb
+
+            artifact = wandb.Artifact(f"{self.folder.name}-checkpoints", type="model")
+            for path in checkpoints:
+                artifact.add_file(str(path))
+            self.experiment.log_artifact(artifact)
+
+    def _save_cards(self) -> None:
+        for card in sorted(set(self.folder.glob("evaluation/*.json")) - self._cards):
+            self._cards.add(card)
+            self.experiment.save(str(card), base_path=str(self.folder), policy="now")
+
+
+def code_version() -> str:
+    """Return the package's version, with the commit it was run from and `+changes` if there is a checkout."""
+    from gan_lightning import __version__
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(
+            ["git", "-C", str(Path(__file__).parent), *arguments], capture_output=True, text=True, check=True
+        )
+        return done.stdout.strip()
+
+    try:
+        if Path(git("rev-parse", "--show-toplevel")) != Path(__file__).resolve().parent.parent:
+            return __version__  # installed within somebody else's repository
+        changes = "+changes" if git("status", "--porcelain", "--untracked-files=no") else ""
+        return f"{__version__} {git('rev-parse', 'HEAD')}{changes}"
+    except (OSError, subprocess.CalledProcessError):
+        commit = os.environ.get("GAN_LIGHTNING_COMMIT", "")
+        return f"{__version__} {commit}".strip()
+
+
+def _lasting_id(path: Path) -> str:
+    """Return the id in a file, made at the first call."""
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f"{path.name}.part")
+        part.write_text(secrets.token_hex(4))
+        part.replace(path)
+    return path.read_text().strip()

@@ -6,9 +6,27 @@ from torch import Tensor
 from torch.nn.functional import relu, softplus
 
 
-def logistic_critic_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-    """Return -E log D(x) - E log(1 - D(G(z))) with D = sigmoid(logits) (Goodfellow 2014, arXiv:1406.2661, eq. 1)."""
-    return softplus(-real_logits).mean() + softplus(fake_logits).mean()
+def logistic_critic_loss(real_logits: Tensor, fake_logits: Tensor, real_target: float = 1.0) -> Tensor:
+    """Return -E log D(x) - E log(1 - D(G(z))) with D = sigmoid(logits) (Goodfellow 2014, arXiv:1406.2661, eq. 1).
+
+    With a `real_target` a < 1 the first term is -E [a log D(x) + (1 - a) log(1 - D(x))]: one-sided label smoothing
+    (Salimans 2016, arXiv:1606.03498, section 3.4). The fakes' target stays 0.
+    """
+    loss = softplus(-real_logits).mean() + softplus(fake_logits).mean()
+    if real_target == 1:
+        return loss
+    return loss + (1 - real_target) * real_logits.mean()  # because softplus(o) = softplus(-o) + o
+
+
+def check_real_target(real_target: float) -> float:
+    """Return the target of one-sided label smoothing, D's optimum where there is nothing but data.
+
+    Raises:
+        ValueError: It is not in (0.5, 1].
+    """
+    if not 0.5 < real_target <= 1:
+        raise ValueError(f"real_target must be in (0.5, 1], got {real_target}; 0.9 smooths the labels, 1 does not")
+    return real_target
 
 
 def saturating_generator_loss(fake_logits: Tensor) -> Tensor:
@@ -39,3 +57,25 @@ def hinge_critic_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
 def hinge_generator_loss(fake_logits: Tensor) -> Tensor:
     """Return -E f(G(z)) (Lim & Ye 2017, arXiv:1705.02894, eq. 13)."""
     return -fake_logits.mean()
+
+
+def least_squares_critic_loss(
+    real_logits: Tensor, fake_logits: Tensor, real_target: float = 1.0, fake_target: float = 0.0
+) -> Tensor:
+    """Return 1/2 E (f(x) - b)^2 + 1/2 E (f(G(z)) - a)^2, b the target of reals (Mao 2017, arXiv:1611.04076, eq. 2)."""
+    return 0.5 * (real_logits - real_target).square().mean() + 0.5 * (fake_logits - fake_target).square().mean()
+
+
+def least_squares_generator_loss(fake_logits: Tensor, target: float = 1.0) -> Tensor:
+    """Return 1/2 E (f(G(z)) - c)^2, c what the critic is to believe (Mao 2017, arXiv:1611.04076, eq. 2)."""
+    return 0.5 * (fake_logits - target).square().mean()
+
+
+def relativistic_pairing_critic_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """Return E softplus(f(G(z)) - f(x)), x and G(z) paired by index (Huang 2024, arXiv:2501.05441, eq. 2)."""
+    return softplus(fake_logits - real_logits).mean()
+
+
+def relativistic_pairing_generator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """Return E softplus(f(x) - f(G(z))), x and G(z) paired by index (Huang 2024, arXiv:2501.05441, eq. 2)."""
+    return softplus(real_logits - fake_logits).mean()

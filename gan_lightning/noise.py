@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -44,10 +45,15 @@ class Noise:
     Every draw is made for the global batch and cut down to this process's rows, so the numbers that a sample meets do not
     depend on how many processes or micro-batches share the work. The draws of a turn depend on nothing but its key and
     on the order in which they are made. On k ranks each rank makes the whole draw (k times the work of its own rows).
+
+    Attributes:
+        update: Generator updates done so far, for whatever is annealed.
     """
 
-    def __init__(self, key: int, device: torch.device, dtype: torch.dtype, shard: Shard = Shard()) -> None:
-        self.device, self.dtype, self.shard = device, dtype, shard
+    def __init__(
+        self, key: int, device: torch.device, dtype: torch.dtype, shard: Shard = Shard(), update: int = 0
+    ) -> None:
+        self.device, self.dtype, self.shard, self.update = device, dtype, shard, update
         self.generator = torch.Generator(device).manual_seed(key)
 
     def normal(self, n: int, *shape: int) -> Tensor:
@@ -68,3 +74,19 @@ class Noise:
         start = n * (shard.rank * shard.n_parts + shard.part)
         numbers = draw(rows, *shape, generator=self.generator, device=self.device, dtype=self.dtype)
         return numbers[start : start + n]
+
+
+def truncate(normal: Tensor, threshold: float, generator: torch.Generator) -> Tensor:
+    """Return N(0, 1) draws of any shape with those outside [-threshold, threshold] drawn anew until they are inside.
+
+    The new draws come from one uniform number each, through the inverse of the truncated distribution, so that a small
+    threshold takes no longer than a large one.
+
+    Raises:
+        ValueError: The threshold is not above 0.
+    """
+    if not threshold > 0:
+        raise ValueError(f"truncation must be above 0, got {threshold}; leave it out not to truncate")
+    share = 2 * torch.rand(normal.shape, generator=generator, dtype=torch.float64) - 1
+    inside = 2**0.5 * torch.erfinv(share * math.erf(threshold / 2**0.5))
+    return torch.where(normal.abs() > threshold, inside.clamp(-threshold, threshold).to(normal.dtype), normal)

@@ -20,9 +20,11 @@ class Objective(ABC):
 
     Attributes:
         name: Under which both terms are logged.
+        shift_invariant: Whether the losses stay the same if one constant is added to all logits.
     """
 
     name: ClassVar[str]
+    shift_invariant: ClassVar[bool] = False
 
     @abstractmethod
     def critic_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
@@ -50,13 +52,24 @@ class Hinge(Objective):
 
 @dataclass(frozen=True)
 class NonSaturating(Objective):
-    """Binary cross-entropy with the non-saturating generator (Goodfellow 2014, arXiv:1406.2661, section 3)."""
+    """Binary cross-entropy with the non-saturating generator (Goodfellow 2014, arXiv:1406.2661, section 3).
+
+    Args:
+        real_target: What D(x) is drawn to on real samples, in (0.5, 1]; below 1 it is one-sided label smoothing
+            (arXiv:1606.03498, section 3.4).
+    """
+
+    real_target: float = 1.0
 
     name = "logistic"
 
+    def __post_init__(self) -> None:
+        """Refuse a target that is no label smoothing."""
+        losses.check_real_target(self.real_target)
+
     def critic_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        """Return -E log D(x) - E log(1 - D(G(z)))."""
-        return losses.logistic_critic_loss(real_logits, fake_logits)
+        """Return -E log D(x) - E log(1 - D(G(z))), the labels of the real smoothed if asked for."""
+        return losses.logistic_critic_loss(real_logits, fake_logits, self.real_target)
 
     def generator_loss(self, fake_logits: Tensor) -> Tensor:
         """Return -E log D(G(z))."""
@@ -68,6 +81,7 @@ class Wasserstein(Objective):
     """The Wasserstein losses (Arjovsky 2017, arXiv:1701.07875); the critic must be kept Lipschitz by other means."""
 
     name = "wasserstein"
+    shift_invariant = True
 
     def critic_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         """Return E f(G(z)) - E f(x)."""

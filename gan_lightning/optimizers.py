@@ -6,6 +6,7 @@ final class with its class path.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -128,3 +129,28 @@ class LinearDecay(Schedule):
         """Return the factor after `update` generator updates."""
         done = min(max(update - self.start, 0) / (self.end - self.start), 1.0)
         return 1.0 + (self.final - 1.0) * done
+
+
+@dataclass(frozen=True)
+class CosineDecay(Schedule):
+    """Factor from 1 to `final` along half a cosine until `end`, constant afterwards, as R3GAN's (arXiv:2501.05441).
+
+    Args:
+        end: Generator updates at which it ends.
+        final: The factor at the end, in [0, 1].
+    """
+
+    end: int
+    final: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse an empty interval."""
+        if self.end < 1:
+            raise ValueError(f"CosineDecay needs end of at least 1, got {self.end}")
+        if not 0 <= self.final <= 1:
+            raise ValueError(f"CosineDecay needs final in [0, 1], got {self.final}")
+
+    def __call__(self, update: int) -> float:
+        """Return the factor after `update` generator updates."""
+        done = min(max(update, 0) / self.end, 1.0)
+        return self.final + (1 - self.final) * (1 + math.cos(math.pi * done)) / 2

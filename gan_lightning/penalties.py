@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import ClassVar, final
+from typing import TYPE_CHECKING, ClassVar, final
 
 import torch
 from torch import Tensor, nn
 
 from gan_lightning.networks.base import Critic
 from gan_lightning.noise import Noise
+
+if TYPE_CHECKING:
+    from gan_lightning.gan import GAN
 
 
 def couples_batch(network: nn.Module) -> list[str]:
@@ -40,7 +43,8 @@ def input_gradients(critic: Critic, points: Tensor, labels: Tensor | None = None
     def total(samples: Tensor) -> Tensor:
         return critic(samples, labels).sum()
 
-    points = points.detach()
+    # under bf16-mixed a generator gives bfloat16, which a critic outside autocast cannot take
+    points = points.detach().to(next((p.dtype for p in critic.parameters()), points.dtype))
     with torch.autocast(points.device.type, enabled=False):
         if couples_batch(critic):
             points.requires_grad_(True)
@@ -91,6 +95,22 @@ class CriticPenalty(nn.Module, ABC):
     @abstractmethod
     def penalty(self, critic: Critic, real: Tensor, fake: Tensor, labels: Tensor | None, noise: Noise) -> Tensor:
         """Return the penalty before its weight, a scalar."""
+
+    def attach(self, gan: GAN) -> None:
+        """Make the buffers that depend on the game's networks, once, when the game is built."""
+
+    def after_update(self, gan: GAN) -> None:
+        """Take note of a critic update; called without gradients after each one, on every rank."""
+
+    def check(self, gan: GAN) -> None:
+        """Raise a ValueError that names both sides and the mend if the penalty does not hold in this game."""
+        coupled = couples_batch(gan.critic) if self.per_sample else []
+        if coupled:
+            raise ValueError(
+                f"{type(self).__name__} needs per-sample gradients, but {type(gan.critic).__name__} couples the "
+                f"samples of a batch ({coupled[0]}); build the critic with norm none or layer, without minibatch "
+                "discrimination"
+            )
 
 
 @final
@@ -151,6 +171,77 @@ class R2(CriticPenalty):
     def penalty(self, critic: Critic, real: Tensor, fake: Tensor, labels: Tensor | None, noise: Noise) -> Tensor:
         """Return half the mean squared gradient norm at generated samples."""
         return 0.5 * squared_gradient_norms(critic, fake, labels).mean()
+
+
+@final
+class DivergencePenalty(CriticPenalty):
+    """1/2 (E |grad f(x)|^p + E |grad f(G(z))|^p) at real and generated samples (WGAN-div; Wu 2018, arXiv:1712.01026).
+
+    The norm is Euclidean. The paper's expectation is over any distribution of points; here it is half real, half
+    generated, the form of the common implementations.
+
+    Args:
+        weight: k of the paper; the 1/2 is in the formula.
+        power: p of the paper, at least 1.
+        interval: Add the penalty, `interval` times as heavy, only every so many critic updates.
+    """
+
+    name = "divergence_penalty"
+
+    def __init__(self, weight: float = 2.0, power: float = 6.0, interval: int = 1) -> None:
+        super().__init__(weight, interval)
+        if not power >= 1:
+            raise ValueError(f"power of DivergencePenalty must be at least 1, got {power}; the paper's is 6")
+        self.power = power
+
+    def penalty(self, critic: Critic, real: Tensor, fake: Tensor, labels: Tensor | None, noise: Noise) -> Tensor:
+        """Return half the sum of the mean powers of the gradient's norm at real and at generated samples."""
+        norms = torch.stack([gradient_norms(critic, points, labels) for points in (real, fake)])
+        return 0.5 * norms.pow(self.power).mean(1).sum()
+
+
+@final
+class PerturbationPenalty(CriticPenalty):
+    """E (|grad f(xh)| - 1)^2 around real samples only: xh = x + a c s u (DRAGAN; Kodali 2017, arXiv:1705.07215).
+
+    s is the standard deviation of all values of the real batch, over all ranks; u is uniform in [0, 1), drawn for each
+    coordinate, and a is uniform, drawn for each sample: a point on the way from a sample to its perturbed copy. The
+    norm is Euclidean, over all axes of a sample.
+
+    Args:
+        weight: lambda of the paper.
+        spread: c, the size of the perturbation in standard deviations of the data.
+        interval: Add the penalty, `interval` times as heavy, only every so many critic updates.
+    """
+
+    name = "perturbation_penalty"
+
+    def __init__(self, weight: float = 10.0, spread: float = 0.5, interval: int = 1) -> None:
+        super().__init__(weight, interval)
+        if not spread >= 0:
+            raise ValueError(f"spread of PerturbationPenalty must not be negative, got {spread}; the authors' is 0.5")
+        self.spread = spread
+
+    def penalty(self, critic: Critic, real: Tensor, fake: Tensor, labels: Tensor | None, noise: Noise) -> Tensor:
+        """Return the mean over the batch of the squared difference of the gradient's norm from 1."""
+        return (gradient_norms(critic, self.points(real, noise), labels) - 1).square().mean()
+
+    def points(self, real: Tensor, noise: Noise) -> Tensor:
+        """Return the points, shaped as `real` `(N, ...)`, at which the gradient is taken."""
+        direction = noise.uniform(len(real), *real.shape[1:]).to(real.dtype)
+        share = per_row(noise.uniform(len(real)), real).to(real.dtype)
+        return real + share * self.spread * global_std(real) * direction
+
+
+@torch.no_grad()
+def global_std(values: Tensor) -> Tensor:
+    """Return the standard deviation, a scalar, of all the values of all ranks' tensors."""
+    wide = values.double() if values.device.type != "mps" else values.float()
+    moments = torch.stack([torch.full_like(wide.sum(), wide.numel()), wide.sum(), wide.square().sum()])
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.all_reduce(moments)
+    n, total, squares = moments
+    return (squares / n - (total / n).square()).clamp(min=0).sqrt().to(values.dtype)
 
 
 PenaltyFunction = Callable[[Critic, Tensor, Tensor, "Tensor | None", Noise], Tensor]

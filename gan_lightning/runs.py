@@ -1,16 +1,40 @@
-"""Run folders: `runs/<name>/`, one per run, never overwritten; and the newest checkpoint in one."""
+"""Run folders: `runs/<name>/`, one per run, never overwritten; which one a launch uses, and where it goes on from."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
+import time
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from lightning.pytorch.utilities import rank_zero_only
 
 RUN_FOLDER_VARIABLE = "GAN_LIGHTNING_RUN_FOLDER"
-"""Tells the processes that Lightning's launcher starts which folder rank 0 has made."""
+"""Tells the processes that Lightning's launcher starts what rank 0 has decided."""
+
+_PATIENCE = 300.0
+"""Seconds that a process waits for rank 0's decision."""
+
+
+class RunFailed(Exception):
+    """A run cannot go on for a reason outside it, such as a full disk: one line, exit code 1."""
+
+
+class Place(NamedTuple):
+    """Where a run writes and where it goes on from.
+
+    Attributes:
+        folder: The run folder.
+        checkpoint: The checkpoint to go on from, None for a start from scratch.
+    """
+
+    folder: Path
+    checkpoint: Path | None
 
 
 def new_run_folder(runs_dir: str | Path, name: str) -> Path:
@@ -37,13 +61,21 @@ def check_name(name: str) -> None:
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
-    """Return the checkpoint of a run folder that was written last, None if there is none."""
+    """Return the newest whole checkpoint of a run folder, None if there is none; torn ones are named and left out."""
+    from gan_lightning.checkpoint_files import is_whole  # which reads checkpoints, and those know of runs
+
+    for part in sorted((folder / "checkpoints").glob("*.part")):
+        say(f"{part} was still being written when its run died; it is not used")
     found = [path for path in (folder / "checkpoints").glob("*.ckpt") if path.is_file()]
-    return max(found, key=lambda path: (path.stat().st_mtime_ns, path.name == "last.ckpt"), default=None)
+    for path in sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name == "last.ckpt"), reverse=True):
+        if is_whole(path):
+            return path
+        say(f"{path} is torn; it is not used")
+    return None
 
 
-def resume_from(where: str, runs_dir: str | Path, name: str) -> tuple[Path, Path | None]:
-    """Return the run folder and the checkpoint that `--resume` means.
+def resume_from(where: str, runs_dir: str | Path, name: str) -> Place:
+    """Return what `--resume` means.
 
     Args:
         where: auto (the folder `runs_dir/name`), a run folder, or a checkpoint.
@@ -57,17 +89,190 @@ def resume_from(where: str, runs_dir: str | Path, name: str) -> tuple[Path, Path
         check_name(name)
         folder = Path(runs_dir) / name
         folder.mkdir(parents=True, exist_ok=True)
-        return folder, newest_checkpoint(folder)
+        return Place(folder, newest_checkpoint(folder))
     path = Path(where)
     if path.is_dir():
         checkpoint = newest_checkpoint(path)
         if checkpoint is None:
-            raise ValueError(f"no checkpoint in {path / 'checkpoints'}; --resume takes auto, a run folder or a checkpoint")
-        return path, checkpoint
+            raise ValueError(f"no checkpoint in {path / 'checkpoints'}; --resume takes auto, a run folder or a file")
+        return Place(path, checkpoint)
     if not path.is_file():
         raise ValueError(f"nothing to resume at {where}; --resume takes auto, a run folder or a checkpoint")
     folder = path.resolve().parent.parent if path.parent.name == "checkpoints" else new_run_folder(runs_dir, name)
-    return Path(os.path.relpath(folder)), path
+    return Place(Path(os.path.relpath(folder)), path)
+
+
+def agree(decide: Callable[[], Place], runs_dir: str | Path, resumes: bool) -> Place:
+    """Return, on every process of a launch, the place that rank 0 decides on; only rank 0 calls `decide`.
+
+    Ranks that Lightning's launcher starts inherit it. torchrun's ask the agent's store, Slurm's read a file under
+    `runs_dir`, whose name has the job, the step and the restart in it.
+
+    Raises:
+        ValueError: What `decide` raised, or this process cannot know what rank 0 decided.
+    """
+    inherited = _inherited()
+    if inherited is not None:
+        return inherited
+    environment = os.environ
+    if environment.get("TORCHELASTIC_RUN_ID") and int(environment.get("WORLD_SIZE", "1")) > 1:
+        if environment.get("TORCHELASTIC_USE_AGENT_STORE") != "True" and not resumes:
+            raise ValueError("this torchrun shares no store with its processes: give --name NAME --resume auto")
+        place = decide() if environment.get("TORCHELASTIC_USE_AGENT_STORE") != "True" else _by_store(decide)
+    elif _is_slurm_step() and int(environment.get("SLURM_NTASKS", "1")) > 1:
+        place = _by_file(decide, Path(runs_dir))
+    elif rank() > 0 and not resumes:
+        raise ValueError("started by hand, this process cannot know rank 0's run folder: give --name NAME --resume auto")
+    else:
+        place = decide()
+    environment[RUN_FOLDER_VARIABLE] = json.dumps({"pid": os.getpid(), **_as_text(place)})
+    return place
+
+
+def is_launched_by_lightning() -> bool:
+    """Tell whether this process is a rank that another rank's launcher started."""
+    return _inherited() is not None
+
+
+def die_with_parent() -> None:
+    """Let the kernel kill this process when the one that started it dies (Linux): no rank waits for a dead one."""
+    import ctypes
+    import signal
+
+    if sys.platform == "linux":
+        parent = os.getppid()
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+        if os.getppid() != parent:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _inherited() -> Place | None:
+    text = os.environ.get(RUN_FOLDER_VARIABLE)
+    if not text:
+        return None
+    given = json.loads(text)
+    return _as_place(given) if given["pid"] == os.getppid() else None
+
+
+def _by_store(decide: Callable[[], Place]) -> Place:
+    from torch.distributed import TCPStore
+
+    host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    store = TCPStore(host, port, is_master=False, timeout=timedelta(seconds=_PATIENCE))
+    key = f"gan_lightning/{os.environ['TORCHELASTIC_RUN_ID']}/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}"
+    if rank() == 0:
+        return _publish(decide, lambda text: store.set(key, text))
+    return _as_place(json.loads(store.get(key)))
+
+
+def _by_file(decide: Callable[[], Place], runs_dir: Path) -> Place:
+    parts = ("SLURM_CLUSTER_NAME", "SLURM_JOB_ID", "SLURM_STEP_ID", "SLURM_RESTART_COUNT", "SLURM_JOB_START_TIME")
+    path = runs_dir / ".launches" / "-".join(os.environ.get(part, "0") for part in parts)
+    if rank() == 0:
+
+        def write(text: str) -> None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part = path.with_name(f"{path.name}.part")
+            part.write_text(text)
+            part.replace(path)
+
+        return _publish(decide, write)
+    start = time.monotonic()
+    while time.monotonic() - start < _PATIENCE:
+        if path.parent.is_dir() and path.name in os.listdir(path.parent):  # listing wakes up network file systems
+            return _as_place(json.loads(path.read_text()))
+        time.sleep(0.1)
+    raise ValueError(f"rank 0 left no {path} within {_PATIENCE:.0f} s; runs_dir must be a folder that all nodes share")
+
+
+def _publish(decide: Callable[[], Place], tell: Callable[[str], Any]) -> Place:
+    try:
+        place = decide()
+    except ValueError as error:
+        tell(json.dumps({"error": str(error)}))
+        raise
+    tell(json.dumps(_as_text(place)))
+    return place
+
+
+def _as_text(place: Place) -> dict[str, str | None]:
+    return {"folder": str(place.folder), "checkpoint": None if place.checkpoint is None else str(place.checkpoint)}
+
+
+def _as_place(given: dict[str, Any]) -> Place:
+    if "error" in given:
+        raise ValueError(given["error"])
+    return Place(Path(given["folder"]), Path(given["checkpoint"]) if given["checkpoint"] else None)
+
+
+def _is_slurm_step() -> bool:
+    return "SLURM_PROCID" in os.environ and os.environ.get("SLURM_JOB_NAME") not in ("bash", "interactive")
+
+
+def rank() -> int:
+    """Return this process's rank as far as its environment tells, before there is a process group."""
+    if "RANK" in os.environ:
+        return int(os.environ["RANK"])
+    if _is_slurm_step():
+        return int(os.environ["SLURM_PROCID"])
+    return max(int(os.environ.get(name, "0")) for name in ("LOCAL_RANK", "NODE_RANK"))
+
+
+_locks: dict[Path, Any] = {}
+
+
+def lock(folder: Path) -> None:
+    """Keep other processes out of a run folder until `unlock` or the end of this process.
+
+    Raises:
+        ValueError: Another process is training there.
+    """
+    import fcntl
+
+    if folder in _locks:
+        _locks.pop(folder).close()
+    file = (folder / ".lock").open("a+")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.seek(0)
+        owner = file.read().strip() or "another process"
+        file.close()
+        raise ValueError(f"{folder} is in use by {owner}; wait for it to end or give another --name") from None
+    except OSError:  # a file system without locks
+        pass
+    _locks[folder] = file
+    file.truncate(0)
+    file.write(f"process {os.getpid()} on {os.uname().nodename}")
+    file.flush()
+
+
+def unlock(folder: Path) -> None:
+    """Let others into a run folder, if this process kept them out; a folder in which nothing was written goes."""
+    file = _locks.pop(folder, None)
+    if file is not None:
+        if [path.name for path in folder.iterdir()] == [".lock"]:
+            (folder / ".lock").unlink()
+            folder.rmdir()
+        file.close()
+
+
+def unlock_all() -> None:
+    """Let others into every run folder of this process."""
+    for folder in list(_locks):
+        unlock(folder)
+
+
+def without_home(value: Any) -> Any:
+    """Return nested plain values with the user's home folder written as `~` at the start of paths."""
+    if isinstance(value, dict):
+        return {key: without_home(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_home(inner) for inner in value]
+    home = str(Path.home())
+    if isinstance(value, str) and (value == home or value.startswith(home + os.sep)) and home != os.sep:
+        return "~" + value[len(home) :]
+    return value
 
 
 @rank_zero_only

@@ -10,12 +10,23 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
+from gan_lightning.runs import say
+
+_EFFECTS = {
+    "processes": "sums are rounded otherwise, and batch statistics are taken over other rows; all else is as it was",
+    "batch_size": "the data go on at the same number of batches, not of samples",
+    "seed": "sample order and noise are those of another run from here on",
+    "precision": "results are rounded otherwise",
+}
+"""What a run is told if it goes on under other circumstances."""
+
 
 class Checkpoints(Checkpoint):
     """Keeps `checkpoints/last.ckpt`, and `checkpoints/best.ckpt` with the lowest FID seen.
 
     Lightning's `ModelCheckpoint(train_time_interval=...)` is silently ignored under manual optimization, which is why
     the schedule is kept here. All ranks take part in a save, rank 0 writes; each file appears complete or not at all.
+    A run that goes on from a checkpoint is told what is not as it was.
 
     Args:
         every_n_updates: Generator updates between two saves of `last`; 0 saves only by time and at the end.
@@ -31,6 +42,7 @@ class Checkpoints(Checkpoint):
         self.every_n_updates, self.every_n_minutes, self.monitor = every_n_updates, every_n_minutes, monitor
         self.best: float | None = None
         self._saved_at = time.monotonic()
+        self._is_over = False
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock of the wall-time schedule."""
@@ -63,10 +75,32 @@ class Checkpoints(Checkpoint):
 
     def save(self, trainer: Trainer, name: str) -> None:
         """Write `checkpoints/<name>.ckpt` on rank 0; every rank must call it."""
-        path = Path(trainer.default_root_dir) / "checkpoints" / f"{name}.ckpt"
-        trainer.save_checkpoint(path)
+        if self._is_over:
+            return
+        trainer.save_checkpoint(Path(trainer.default_root_dir) / "checkpoints" / f"{name}.ckpt")
         if name == "last":
             self._saved_at = time.monotonic()
+
+    def save_for_good(self, trainer: Trainer) -> None:
+        """Write `last` and nothing more: the run is about to stop in the middle."""
+        self.save(trainer, "last")
+        self._is_over = True
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Add what the rounding of a run depends on."""
+        checkpoint["circumstances"] = _circumstances(trainer, pl_module)
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Say in one line what has changed, and whether there is anything left to do."""
+        if trainer.state.fn != "fit":
+            return
+        now, then = _circumstances(trainer, pl_module), checkpoint.get("circumstances", {})
+        for name, effect in _EFFECTS.items():
+            if name in then and then[name] != now[name]:
+                say(f"{name} was {then[name]} and is {now[name]} now: {effect}")
+        done = checkpoint["clock"]["updates_done"]
+        if 0 < trainer.max_steps <= done:
+            say(f"nothing to do: the run made {done} of {trainer.max_steps} updates; raise trainer.max_steps to go on")
 
     def state_dict(self) -> dict[str, Any]:
         """Return the best number so far."""
@@ -83,3 +117,12 @@ class Checkpoints(Checkpoint):
         if trainer.world_size > 1 and trainer.global_step % 100 == 0:  # rank 0's watch decides, not every update
             return bool(trainer.strategy.broadcast(torch.tensor(up)))
         return up and trainer.world_size == 1
+
+
+def _circumstances(trainer: Trainer, game: Any) -> dict[str, Any]:
+    return {
+        "processes": trainer.world_size,
+        "batch_size": getattr(trainer.datamodule, "batch_size", None),  # type: ignore[attr-defined]
+        "seed": getattr(game, "seed", None),
+        "precision": str(trainer.precision),
+    }

@@ -225,7 +225,7 @@ class Fidelity(Callback):
             "seconds": round(seconds, 3),
             "versions": {name: version(name) for name in ("torch", "torch-fidelity", "lightning")},
         }
-        verb = "" if trainer.state.fn == "fit" else f"{trainer.state.fn}-"
+        verb = "" if trainer.state.fn == "fit" else f"{trainer.state.fn.value}-"
         (folder / f"{verb}{game.updates_done:06d}.json").write_text(json.dumps(card, indent=2) + "\n")
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gan_lightning.game import Terms
 from gan_lightning.gan import GAN
-from gan_lightning.losses import logistic_critic_loss, non_saturating_generator_loss
+from gan_lightning.losses import check_real_target, logistic_critic_loss, non_saturating_generator_loss
 from gan_lightning.optimizers import Adam, OptimizerSpec
 
 
@@ -23,6 +23,7 @@ class DCGAN(GAN):
     players, N(0, 0.02) weights) and the optimizer of section 4. Real and fake batches pass the critic's batch norm apart.
 
     Args:
+        real_target: What D(x) is drawn to on real samples: below 1, such as 0.9, is one-sided label smoothing.
         critic_optimizer: Optimizer of the critic; beta1 is 0.5 because 0.9 oscillates (section 4).
         generator_optimizer: Optimizer of the generator.
     """
@@ -30,6 +31,7 @@ class DCGAN(GAN):
     def __init__(
         self,
         *args: Any,
+        real_target: float = 1.0,
         critic_optimizer: OptimizerSpec = Adam(lr=2e-4, betas=(0.5, 0.999)),
         generator_optimizer: OptimizerSpec = Adam(lr=2e-4, betas=(0.5, 0.999)),
         **kwargs: Any,
@@ -37,10 +39,12 @@ class DCGAN(GAN):
         super().__init__(
             *args, critic_optimizer=critic_optimizer, generator_optimizer=generator_optimizer, **kwargs
         )
+        self.real_target = check_real_target(real_target)
 
     def critic_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
         """Return the binary cross-entropy, real and fake averaged apart and added."""
-        return {"logistic": logistic_critic_loss(self.critic(real, labels), self.critic(fake, labels))}
+        real_logits, fake_logits = self.critic(real, labels), self.critic(fake, labels)
+        return {"logistic": logistic_critic_loss(real_logits, fake_logits, self.real_target)}
 
     def generator_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
         """Return the cross-entropy of the fakes with the label of the real."""

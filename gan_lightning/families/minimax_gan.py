@@ -8,7 +8,7 @@ from torch import Tensor
 
 from gan_lightning.game import Terms
 from gan_lightning.gan import GAN
-from gan_lightning.losses import logistic_critic_loss, saturating_generator_loss
+from gan_lightning.losses import check_real_target, logistic_critic_loss, saturating_generator_loss
 from gan_lightning.optimizers import SGD, OptimizerSpec
 
 
@@ -19,6 +19,7 @@ class MinimaxGAN(GAN):
     L_G saturates: its gradient at the logit is -D(G(z)), which vanishes while the critic is sure of its case.
 
     Args:
+        real_target: What D(x) is drawn to on real samples: below 1, such as 0.9, is one-sided label smoothing.
         critic_optimizer: Optimizer of the critic; the default is that of the paper's code.
         generator_optimizer: Optimizer of the generator; the default is that of the paper's code.
     """
@@ -26,6 +27,7 @@ class MinimaxGAN(GAN):
     def __init__(
         self,
         *args: Any,
+        real_target: float = 1.0,
         critic_optimizer: OptimizerSpec = SGD(lr=0.1, momentum=0.5),
         generator_optimizer: OptimizerSpec = SGD(lr=0.1, momentum=0.5),
         **kwargs: Any,
@@ -33,10 +35,12 @@ class MinimaxGAN(GAN):
         super().__init__(
             *args, critic_optimizer=critic_optimizer, generator_optimizer=generator_optimizer, **kwargs
         )
+        self.real_target = check_real_target(real_target)
 
     def critic_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
         """Return the binary cross-entropy, real and fake averaged apart and added."""
-        return {"logistic": logistic_critic_loss(self.critic(real, labels), self.critic(fake, labels))}
+        real_logits, fake_logits = self.critic(real, labels), self.critic(fake, labels)
+        return {"logistic": logistic_critic_loss(real_logits, fake_logits, self.real_target)}
 
     def generator_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
         """Return what the critic maximises of the fakes."""

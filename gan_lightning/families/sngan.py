@@ -47,6 +47,7 @@ class SNGAN(GAN):
             **kwargs,
         )
         self.objective = objective
+        self.shift_invariant = objective.shift_invariant
 
     def critic_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
         """Return the objective's critic loss."""

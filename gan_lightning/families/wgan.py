@@ -6,6 +6,7 @@ from typing import Any, final
 
 from torch import Tensor
 
+from gan_lightning.constraints import WeightClipping
 from gan_lightning.game import Terms
 from gan_lightning.gan import GAN
 from gan_lightning.losses import wasserstein_critic_loss, wasserstein_generator_loss
@@ -28,6 +29,8 @@ class WGAN(GAN):
         generator_optimizer: Optimizer of the generator.
     """
 
+    shift_invariant = True
+
     def __init__(
         self,
         *args: Any,
@@ -39,8 +42,8 @@ class WGAN(GAN):
         generator_optimizer: OptimizerSpec = RMSprop(lr=5e-5),
         **kwargs: Any,
     ) -> None:
-        if not clip_value > 0:
-            raise ValueError(f"clip_value must be above 0, got {clip_value}; the paper's is 0.01")
+        if kwargs.get("critic_constraint") is not None:
+            raise ValueError(f"WGAN's own constraint is its clip_value {clip_value}; leave critic_constraint out")
         super().__init__(
             *args,
             n_critic=n_critic,
@@ -48,7 +51,8 @@ class WGAN(GAN):
             generator_optimizer=generator_optimizer,
             **kwargs,
         )
-        self.clip_value, self.n_critic_warm_up, self.n_warm_up = clip_value, n_critic_warm_up, n_warm_up
+        self.critic_constraint = WeightClipping(clip_value)
+        self.n_critic_warm_up, self.n_warm_up = n_critic_warm_up, n_warm_up
 
     def critic_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
         """Return minus the difference of the critic's means."""
@@ -57,11 +61,6 @@ class WGAN(GAN):
     def generator_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
         """Return minus the critic's mean over the fakes."""
         return {"wasserstein": wasserstein_generator_loss(self.critic(fake, labels))}
-
-    def after_critic_update(self) -> None:
-        """Clip every parameter of the critic to [-c, c]."""
-        for parameter in self.critic.parameters():
-            parameter.clamp_(-self.clip_value, self.clip_value)
 
     def critic_updates_in_round(self, update: int) -> int:
         """Return `n_critic_warm_up` early and at every 500th round, else `n_critic`."""

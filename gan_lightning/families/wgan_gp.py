@@ -27,6 +27,8 @@ class WGANGP(GAN):
         generator_optimizer: Optimizer of the generator (algorithm 1's).
     """
 
+    shift_invariant = True
+
     def __init__(
         self,
         *args: Any,

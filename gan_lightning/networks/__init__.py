@@ -1,12 +1,23 @@
 """Generators and critics, one file per architecture, and the layers they are made of."""
 
 from gan_lightning.networks.activations import Activation, LeakyReLU, LeakyReLUTenth, ShiftedSoftplus
+from gan_lightning.networks.attention import SelfAttention
 from gan_lightning.networks.base import Critic, CriticFactory, Generator, GeneratorFactory
+from gan_lightning.networks.biggan import BigGANCritic, BigGANGenerator
+from gan_lightning.networks.classifying import ClassifyingCritic
+from gan_lightning.networks.concatenation import ConcatenatingCritic, ConcatenatingGenerator
 from gan_lightning.networks.conditional import ChannelLayerNorm, ConditionalBatchNorm2d, Normalisation
 from gan_lightning.networks.dcgan import DCGANCritic, DCGANGenerator
+from gan_lightning.networks.encoders import ConvEncoder, Encoder, EncoderFactory, MLPEncoder
+from gan_lightning.networks.initialisation import He, Initialisation, Normal, Orthogonal, Xavier
+from gan_lightning.networks.joint_critic import ConvJointCritic, JointCritic, JointCriticFactory, MLPJointCritic
+from gan_lightning.networks.minibatch_discrimination import MinibatchDiscrimination, MinibatchDiscriminationCritic
 from gan_lightning.networks.mlp import MLPCritic, MLPGenerator
+from gan_lightning.networks.r3gan import R3GANCritic, R3GANGenerator
+from gan_lightning.networks.sagan import SAGANCritic, SAGANGenerator
 from gan_lightning.networks.sngan import SNGANCNNCritic, SNGANCNNGenerator, SNGANResNetCritic, SNGANResNetGenerator
 from gan_lightning.networks.spectral_norm import spectrally_normalise
+from gan_lightning.networks.virtual_batch_norm import VirtualBatchNorm, VirtualBatchNormGenerator
 from gan_lightning.networks.wgan_gp import (
     WGANGPCNNCritic,
     WGANGPCNNGenerator,
@@ -15,32 +26,69 @@ from gan_lightning.networks.wgan_gp import (
     WGANGPResNetCritic,
     WGANGPResNetGenerator,
 )
+from gan_lightning.networks.wrappers import (
+    InitialisedCritic,
+    InitialisedGenerator,
+    SpectrallyNormalisedCritic,
+    SpectrallyNormalisedGenerator,
+)
 
 __all__ = [
     "Activation",
+    "BigGANCritic",
+    "BigGANGenerator",
     "ChannelLayerNorm",
+    "ClassifyingCritic",
+    "ConcatenatingCritic",
+    "ConcatenatingGenerator",
     "ConditionalBatchNorm2d",
+    "ConvEncoder",
+    "ConvJointCritic",
     "Critic",
     "CriticFactory",
     "DCGANCritic",
     "DCGANGenerator",
+    "Encoder",
+    "EncoderFactory",
     "Generator",
     "GeneratorFactory",
+    "He",
+    "Initialisation",
+    "InitialisedCritic",
+    "InitialisedGenerator",
+    "JointCritic",
+    "JointCriticFactory",
     "LeakyReLU",
     "LeakyReLUTenth",
     "MLPCritic",
+    "MLPEncoder",
     "MLPGenerator",
+    "MLPJointCritic",
+    "MinibatchDiscrimination",
+    "MinibatchDiscriminationCritic",
+    "Normal",
     "Normalisation",
+    "Orthogonal",
+    "R3GANCritic",
+    "R3GANGenerator",
+    "SAGANCritic",
+    "SAGANGenerator",
     "SNGANCNNCritic",
     "SNGANCNNGenerator",
     "SNGANResNetCritic",
     "SNGANResNetGenerator",
+    "SelfAttention",
     "ShiftedSoftplus",
+    "SpectrallyNormalisedCritic",
+    "SpectrallyNormalisedGenerator",
+    "VirtualBatchNorm",
+    "VirtualBatchNormGenerator",
     "WGANGPCNNCritic",
     "WGANGPCNNGenerator",
     "WGANGPGoodCritic",
     "WGANGPGoodGenerator",
     "WGANGPResNetCritic",
     "WGANGPResNetGenerator",
+    "Xavier",
     "spectrally_normalise",
 ]

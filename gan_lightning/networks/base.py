@@ -50,6 +50,29 @@ class Critic(nn.Module, ABC):
         """Return raw logits `(N,)` (no sigmoid) of samples `(N, ...)` with labels `(N,)`."""
         return self.head(self.features(samples, labels), labels)
 
+    def last_layer(self) -> nn.Linear:
+        """Return the linear map from features to the logit, which a critic keeps as its attribute `output`.
+
+        Raises:
+            ValueError: It keeps none, or one that is not a map of `n_features` features to one logit.
+        """
+        layer = getattr(self, "output", None)
+        if not isinstance(layer, nn.Linear) or (layer.in_features, layer.out_features) != (self.n_features, 1):
+            raise ValueError(
+                f"{type(self).__name__} has no last linear layer from its {self.n_features} features to a logit: "
+                f"its attribute output is {layer}; take another critic, such as DCGANCritic or MLPCritic"
+            )
+        return layer
+
+    def feature_parameters(self) -> list[nn.Parameter]:
+        """Return the parameters behind `features`: all but the last layer's.
+
+        Raises:
+            ValueError: There is no last linear layer to leave out.
+        """
+        left_out = {id(parameter) for parameter in self.last_layer().parameters()}
+        return [parameter for parameter in self.parameters() if id(parameter) not in left_out]
+
 
 GeneratorFactory = Callable[[int, int], Generator]
 """Builds a generator for `(image_size, channels)`; vectors of dimension D are `(0, D)`."""

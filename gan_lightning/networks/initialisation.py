@@ -1,13 +1,22 @@
-"""How the published networks draw their first weights."""
+"""How the published networks draw their first weights, and the same by name for any network.
+
+The values are not meant to be subclassed; they lack `@final` because jsonargparse cannot write a default instance of a
+final class with its class path.
+"""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from math import prod, sqrt
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
 
 _CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.GroupNorm)
+_POWER_ITERATIONS = 15  # as many as torch's spectral_norm makes when it is put on
 
 
 def initialise_normal(module: nn.Module, std: float = 0.02, gain_std: float = 0.0) -> None:
@@ -60,3 +69,91 @@ def glorot_uniform(layer: nn.Conv2d | nn.ConvTranspose2d | nn.Linear | nn.Embedd
     nn.init.uniform_(layer.weight, -bound, bound)
     if not isinstance(layer, nn.Embedding) and layer.bias is not None:
         nn.init.zeros_(layer.bias)
+
+
+class Initialisation(ABC):
+    """Draws every weight of linear, embedding and (transposed) convolution layers anew and sets their biases to 0.
+
+    Normalisation layers keep their weights. A spectrally normalised layer gets the weights behind the normalisation,
+    and its singular vectors are found again.
+    """
+
+    @abstractmethod
+    def draw(self, weight: Tensor) -> None:
+        """Draw a weight, in place."""
+
+    @torch.no_grad()
+    def __call__(self, module: nn.Module) -> None:
+        """Initialise the module's layers."""
+        for layer in module.modules():
+            if not isinstance(layer, (*_CONVOLUTIONS, nn.Linear, nn.Embedding)):
+                continue
+            if is_parametrized(layer, "weight"):
+                self.draw(layer.parametrizations["weight"].original)  # type: ignore[index,union-attr]
+                for _ in range(_POWER_ITERATIONS):
+                    _ = layer.weight  # each look is a power iteration
+            else:
+                self.draw(layer.weight)
+            bias = getattr(layer, "bias", None)
+            if bias is not None:
+                nn.init.zeros_(bias)
+
+
+@dataclass(frozen=True)
+class Normal(Initialisation):
+    """N(0, std), by default that of DCGAN (Radford et al. 2016, arXiv:1511.06434, section 4).
+
+    Args:
+        std: Standard deviation.
+    """
+
+    std: float = 0.02
+
+    def draw(self, weight: Tensor) -> None:
+        """Draw a weight, in place."""
+        nn.init.normal_(weight, 0.0, self.std)
+
+
+@dataclass(frozen=True)
+class Orthogonal(Initialisation):
+    """An orthogonal matrix `(out, in * k * k)` (Saxe et al. 2014, arXiv:1312.6120), as in BigGAN (arXiv:1809.11096).
+
+    Args:
+        gain: Factor of the matrix.
+    """
+
+    gain: float = 1.0
+
+    def draw(self, weight: Tensor) -> None:
+        """Draw a weight, in place."""
+        nn.init.orthogonal_(weight, self.gain)
+
+
+@dataclass(frozen=True)
+class Xavier(Initialisation):
+    """U(-b, b) with b = gain sqrt(6 / (fan_in + fan_out)) (Glorot & Bengio 2010).
+
+    Args:
+        gain: Factor of the bound.
+    """
+
+    gain: float = 1.0
+
+    def draw(self, weight: Tensor) -> None:
+        """Draw a weight, in place."""
+        nn.init.xavier_uniform_(weight, self.gain)
+
+
+@dataclass(frozen=True)
+class He(Initialisation):
+    """N(0, 2 / ((1 + slope^2) fan_in)) (He et al. 2015, arXiv:1502.01852, eq. 10 and 15).
+
+    Args:
+        slope: Of the negative half of the leaky ReLU that follows; 0 for ReLU.
+    """
+
+    slope: float = 0.0
+
+    def draw(self, weight: Tensor) -> None:
+        """Draw a weight, in place."""
+        nn.init.kaiming_normal_(weight, a=self.slope, nonlinearity="leaky_relu")

@@ -12,6 +12,7 @@ from torch.nn.functional import one_hot
 from gan_lightning.networks.activations import Activation
 from gan_lightning.networks.base import Critic, Generator, require_labels
 from gan_lightning.networks.initialisation import glorot_uniform
+from gan_lightning.networks.spectral_norm import spectrally_normalise
 
 
 def _append_labels(inputs: Tensor, labels: Tensor | None, n_classes: int) -> Tensor:
@@ -92,6 +93,8 @@ class MLPCritic(Critic):
         n_layers: Number of hidden layers.
         n_classes: Number of classes, whose one-hot code is appended to the input; 0 for none.
         activation: Builds the hidden activations.
+        n_power_iterations: Power iterations per forward pass of its spectral normalisation (Miyato et al. 2018,
+            arXiv:1802.05957); 0 leaves the weights as they are.
     """
 
     def __init__(
@@ -102,6 +105,7 @@ class MLPCritic(Critic):
         n_layers: int = 3,
         n_classes: int = 0,
         activation: Activation = nn.ReLU,
+        n_power_iterations: int = 0,
     ) -> None:
         super().__init__()
         self.n_classes = n_classes
@@ -110,6 +114,8 @@ class MLPCritic(Critic):
         self.hidden = _hidden_layers(n_in, width, n_layers, activation, batch_norm=False)
         self.output = nn.Linear(width, 1)
         glorot_uniform(self.output)
+        if n_power_iterations > 0:
+            spectrally_normalise(self, n_power_iterations)
 
     def features(self, samples: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return the last hidden layer, `(N, F)`, of vectors `(N, C)` or images `(N, C, H, W)`.

@@ -82,12 +82,13 @@ class CriticBlock(nn.Module):
     The shortcut is the identity where the shape does not change, else a 1x1 convolution.
 
     Args:
-        in_channels: Channels of the input and of the hidden layer.
+        in_channels: Channels of the input.
         out_channels: Channels of the output.
         downsample: Whether to halve the resolution.
         activation: Builds the activations.
         norm: Builds the normalisations; none by default.
         first_bias: Whether the first convolution has a bias.
+        hidden_channels: Channels of the hidden layer; those of the input unless given.
     """
 
     def __init__(
@@ -98,14 +99,16 @@ class CriticBlock(nn.Module):
         activation: Activation = nn.ReLU,
         norm: Normalisation = nn.Identity,
         first_bias: bool = True,
+        hidden_channels: int | None = None,
     ) -> None:
         super().__init__()
+        n_hidden = in_channels if hidden_channels is None else hidden_channels
         self.norm1 = norm(in_channels)
         self.activation1 = activation()
-        self.conv1 = nn.Conv2d(in_channels, in_channels, 3, padding=1, bias=first_bias)
-        self.norm2 = norm(in_channels)
+        self.conv1 = nn.Conv2d(in_channels, n_hidden, 3, padding=1, bias=first_bias)
+        self.norm2 = norm(n_hidden)
         self.activation2 = activation()
-        self.conv2 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
+        self.conv2 = nn.Conv2d(n_hidden, out_channels, 3, padding=1)
         self.pool = nn.AvgPool2d(2) if downsample else nn.Identity()
         changed = downsample or in_channels != out_channels
         self.shortcut = nn.Conv2d(in_channels, out_channels, 1) if changed else nn.Identity()

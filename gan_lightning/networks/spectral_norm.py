@@ -8,6 +8,8 @@ from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 from torch.nn.utils.parametrize import is_parametrized
 
+from gan_lightning.networks.conditional import ConditionalBatchNorm2d
+
 _LAYERS = (
     nn.Linear,
     nn.Embedding,
@@ -27,14 +29,17 @@ def spectrally_normalise(module: ModuleT, n_power_iterations: int = 1, eps: floa
 
     The weight of a convolution is seen as the matrix `(out, in * k * k)`. In train mode each forward pass makes
     `n_power_iterations` steps towards the singular vectors, which are buffers (no gradient, in the state dict); in eval
-    mode they stay as they are. Initialise the weights before. Layers that are normalised already are left alone.
+    mode they stay as they are. Initialise the weights before. Layers that are normalised already are left alone, as are
+    the gains and offsets of conditional batch normalisation.
 
     Args:
         module: Network whose linear, embedding and (transposed) convolution layers are normalised.
         n_power_iterations: Power iterations per forward pass.
         eps: Least norm that a vector is divided by.
     """
+    norms = [layer for layer in module.modules() if isinstance(layer, ConditionalBatchNorm2d)]
+    left_alone = {id(part) for norm in norms for part in (norm.gain, norm.offset)}
     for layer in list(module.modules()):  # a list, because registering adds submodules
-        if isinstance(layer, _LAYERS) and not is_parametrized(layer, "weight"):
+        if isinstance(layer, _LAYERS) and id(layer) not in left_alone and not is_parametrized(layer, "weight"):
             spectral_norm(layer, n_power_iterations=n_power_iterations, eps=eps)
     return module

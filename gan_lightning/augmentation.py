@@ -1,0 +1,202 @@
+"""Differentiable augmentation of what the critic sees: DiffAugment's transformations, and a strength that adapts.
+
+Zhao, Liu, Lin, Zhu, Han, "Differentiable Augmentation for Data-Efficient GAN Training", NeurIPS 2020,
+https://arxiv.org/abs/2006.10738, with the ranges of its code (mit-han-lab/data-efficient-gans). Real and generated
+samples are augmented alike, in both players' turns, each sample by its own draw, and gradients pass through. Values may
+leave [-1, 1].
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, final
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from gan_lightning.noise import Noise
+from gan_lightning.observation import Observation
+from gan_lightning.regularisers import sum_over_ranks
+
+if TYPE_CHECKING:
+    from gan_lightning.gan import GAN
+
+
+class Augmentation(Observation):
+    """A random transformation of single images `(N, C, H, W)`."""
+
+    @abstractmethod
+    def transform(self, images: Tensor, noise: Noise) -> Tensor:
+        """Return transformed images `(N, C, H, W)`, each by its own draw."""
+
+    def forward(self, samples: Tensor, labels: Tensor | None, noise: Noise) -> tuple[Tensor, Tensor | None]:
+        """Return the transformed images with their labels."""
+        return self.transform(samples, noise), labels
+
+    def check(self, gan: GAN) -> None:
+        """Refuse vectors."""
+        if gan.image_size == 0:
+            raise ValueError(
+                f"{type(self).__name__} transforms images, but {type(gan.generator).__name__} makes vectors "
+                "(image_size 0); take InstanceNoise for vectors"
+            )
+
+
+@final
+class ColourJitter(Augmentation):
+    """Brightness x + U(-1/2, 1/2), then saturation (times U(0, 2) about the grey value), then contrast (U(1/2, 3/2)).
+
+    The contrast is about the mean over the whole image. Grey images have no saturation.
+    """
+
+    def transform(self, images: Tensor, noise: Noise) -> Tensor:
+        """Return images of altered brightness, saturation and contrast."""
+        n = len(images)
+        brightness, saturation, contrast = noise.uniform(n, 3, 1, 1, 1).to(images.dtype).unbind(1)
+        images = images + (brightness - 0.5)
+        grey = images.mean(1, keepdim=True)
+        images = (images - grey) * (2 * saturation) + grey
+        mean = images.mean((1, 2, 3), keepdim=True)
+        return (images - mean) * (contrast + 0.5) + mean
+
+
+@final
+class HorizontalFlip(Augmentation):
+    """A mirror image with probability 1/2."""
+
+    def transform(self, images: Tensor, noise: Noise) -> Tensor:
+        """Return images of which about half are mirrored."""
+        return torch.where(noise.uniform(len(images), 1, 1, 1) < 0.5, images.flip(3), images)
+
+
+@final
+class Translation(Augmentation):
+    """A shift by whole pixels, uniform up to a share of the size in each direction, with zeros moved in.
+
+    Args:
+        share: Largest shift as a share of height and width, rounded to pixels.
+    """
+
+    def __init__(self, share: float = 0.125) -> None:
+        super().__init__()
+        if not 0 < share < 1:
+            raise ValueError(f"share of Translation must be between 0 and 1, got {share}; the paper's is 0.125")
+        self.share = share
+
+    def transform(self, images: Tensor, noise: Noise) -> Tensor:
+        """Return shifted images."""
+        n, _, *sizes = images.shape
+        indices, inside = [], []
+        for size in sizes:
+            most = int(size * self.share + 0.5)
+            shifts = noise.integers(2 * most + 1, n, 1) - most
+            source = torch.arange(size, device=images.device) + shifts  # (N, size)
+            indices.append(source.clamp(0, size - 1))
+            inside.append((source >= 0) & (source < size))
+        rows, columns = indices
+        images = images.gather(2, rows[:, None, :, None].expand_as(images))
+        images = images.gather(3, columns[:, None, None, :].expand_as(images))
+        return images * (inside[0][:, :, None] & inside[1][:, None, :])[:, None].to(images.dtype)
+
+
+@final
+class Cutout(Augmentation):
+    """A square set to zero, its centre uniform over the image, so that it may hang over the edge.
+
+    Args:
+        share: Side of the square as a share of height and width, rounded to pixels.
+    """
+
+    def __init__(self, share: float = 0.5) -> None:
+        super().__init__()
+        if not 0 < share < 1:
+            raise ValueError(f"share of Cutout must be between 0 and 1, got {share}; the paper's is 0.5")
+        self.share = share
+
+    def transform(self, images: Tensor, noise: Noise) -> Tensor:
+        """Return images with a hole."""
+        n, _, *sizes = images.shape
+        cut = []
+        for size in sizes:
+            side = int(size * self.share + 0.5)
+            first = noise.integers(size + 1 - side % 2, n, 1) - side // 2
+            position = torch.arange(size, device=images.device)
+            cut.append((position >= first) & (position < first + side))  # (N, size)
+        hole = (cut[0][:, :, None] & cut[1][:, None, :])[:, None]
+        return images * (~hole).to(images.dtype)
+
+
+@final
+class AdaptiveAugment(Observation):
+    """Each augmentation with probability p for each sample; p drives r = E sign f(x) to a target (arXiv:2006.06676).
+
+    Karras et al. 2020, "Training GANs with Limited Data", section 3.1, with its heuristic r_t of overfitting: every
+    `interval` critic updates the sign of the logits of the real batch, as the critic was shown it, is averaged over all
+    ranks, and p, in [0, 1], takes a step up if that is above the target, down if below. (The authors average over the
+    `interval` batches; here it is the last one, in an additional forward pass without gradients that leaves the
+    critic's buffers alone.) p is in the checkpoint. Above about 0.8 augmentations leak into the samples (their section
+    2.2).
+
+    Args:
+        augmentations: In the order in which they are made.
+        target: The aim of r, in (-1, 1).
+        interval: Critic updates between two steps of p.
+        kimg: Real images, in thousands, in which p can go from 0 to 1.
+    """
+
+    p: Tensor
+    signs: Tensor
+
+    def __init__(
+        self, augmentations: list[Augmentation], target: float = 0.6, interval: int = 4, kimg: float = 500.0
+    ) -> None:
+        super().__init__()
+        if not augmentations:
+            raise ValueError("AdaptiveAugment needs augmentations, got none; give some, such as Translation()")
+        if not -1 < target < 1 or interval < 1 or not kimg > 0:
+            raise ValueError(
+                "AdaptiveAugment needs target in (-1, 1), interval of at least 1 and kimg above 0, "
+                f"got {target}, {interval} and {kimg}; the paper's are 0.6, 4 and 500"
+            )
+        self.augmentations: list[Augmentation] = nn.ModuleList(augmentations)  # type: ignore[assignment]
+        self.target, self.interval, self.kimg = target, interval, kimg
+        self.register_buffer("p", torch.zeros(()))
+        self.register_buffer("signs", torch.zeros(2), persistent=False)  # sum of signs, their number
+
+    def forward(self, samples: Tensor, labels: Tensor | None, noise: Noise) -> tuple[Tensor, Tensor | None]:
+        """Return images `(N, C, H, W)`, each augmented with probability p by each augmentation, and their labels."""
+        for augmentation in self.augmentations:
+            chosen = noise.uniform(len(samples), 1, 1, 1) < self.p
+            samples = torch.where(chosen, augmentation.transform(samples, noise), samples)
+        return samples, labels
+
+    @torch.no_grad()
+    def watch(self, gan: GAN, real: Tensor, labels: Tensor | None) -> None:
+        """Count the signs of the real samples' logits in every `interval`-th critic update."""
+        if self._is_due(gan):
+            buffers = {name: buffer.clone() for name, buffer in gan.critic.named_buffers()}
+            logits = functional_call(gan.critic, buffers, (real, labels))
+            self.signs += torch.stack([logits.sign().sum(), self.signs.new_tensor(logits.numel())])
+
+    def after_critic_update(self, gan: GAN) -> None:
+        """Move p by one step."""
+        if self._is_due(gan):
+            total, n = sum_over_ranks(self.signs)
+            n_images = n * (gan.observation.pack if gan.observation is not None else 1)
+            step = n_images * self.interval / (1000 * self.kimg)
+            self.p.add_(step * (total / n - self.target).sign()).clamp_(0, 1)
+            self.signs.zero_()
+
+    def check(self, gan: GAN) -> None:
+        """Refuse losses for which the sign of a logit means nothing, and what the augmentations refuse."""
+        if gan.shift_invariant:
+            raise ValueError(
+                f"AdaptiveAugment follows the sign of the critic's logits, but {type(gan).__name__}'s loss does not "
+                "fix their level (a constant added to all changes nothing); take the augmentations alone in Compose"
+            )
+        for augmentation in self.augmentations:
+            augmentation.check(gan)
+
+    def _is_due(self, gan: GAN) -> bool:
+        return gan.critic_updates_done % self.interval == self.interval - 1

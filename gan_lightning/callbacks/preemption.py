@@ -1,0 +1,60 @@
+"""Stopping on a signal: at the end of a round, with the state saved, on all ranks alike."""
+
+from __future__ import annotations
+
+from typing import Any, final
+
+import torch
+import torch.distributed as dist
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint
+
+from gan_lightning.callbacks.checkpoints import Checkpoints
+from gan_lightning.stop_signals import forget, heard, listen
+
+
+@final
+class Preemption(Checkpoint):
+    """Ends a run that was sent SIGTERM or SIGUSR1 (on any of its ranks) after the round, with `last.ckpt` saved.
+
+    No validation follows, because whoever sent the signal grants little time. Lightning's own handlers are kept out:
+    they save in the middle of a step, or talk to other ranks from within the handler. Its broadcast of a flag before
+    every batch goes too; this callback's flag is one byte on a CPU group.
+
+    It is a checkpoint callback because Lightning calls those last, when the others' state is up to date.
+
+    Attributes:
+        stopped_by: Name of the signal that ended the run, None if none did.
+    """
+
+    def __init__(self) -> None:
+        self.stopped_by: str | None = None
+        self._group: Any = None
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Listen for signals, and keep Lightning from doing so."""
+        if stage == "fit":
+            listen()
+            trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
+            trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Open the CPU group if the ranks' own is on devices."""
+        if trainer.world_size > 1 and dist.get_backend() != "gloo":
+            self._group = dist.new_group(backend="gloo")
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Save and stop if any rank was sent a signal."""
+        flag = torch.tensor([heard() is not None], dtype=torch.uint8)
+        if trainer.world_size > 1:
+            dist.all_reduce(flag, op=dist.ReduceOp.MAX, group=self._group)
+        if flag.item():
+            self.stopped_by = heard() or "a signal on another rank"
+            forget()
+            for callback in trainer.checkpoint_callbacks:
+                if isinstance(callback, Checkpoints):
+                    callback.save_for_good(trainer)
+            trainer.limit_val_batches = 0
+            trainer.should_stop = True

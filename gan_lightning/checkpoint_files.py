@@ -1,0 +1,83 @@
+"""Checkpoint files: whole or not there at all, and read without running any code in them."""
+
+from __future__ import annotations
+
+import errno
+import os
+import zipfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
+
+from gan_lightning.from_checkpoint import read_checkpoint
+from gan_lightning.runs import RunFailed
+
+DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class CheckpointFiles(TorchCheckpointIO):
+    """Writes a `.part` file, flushes it to the disk, then renames it: the old file stays until the new one is whole."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+        """Write a checkpoint.
+
+        Raises:
+            RunFailed: It could not be written; what was there before is as it was.
+        """
+        path = Path(path)
+        part = path.with_name(f"{path.name}.{os.getpid()}.part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with part.open("wb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
+            _flush_folder(path.parent)
+        except (OSError, RuntimeError) as error:
+            _remove(part)
+            cause = error if isinstance(error, OSError) else error.__context__  # torch hides the file's own error
+            if not isinstance(cause, OSError):
+                raise
+            raise RunFailed(f"{path} could not be written: {cause.strerror}; {_what_is_left(path)}") from error
+        except BaseException:
+            _remove(part)
+            raise
+
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
+        """Return a checkpoint's contents, on the CPU.
+
+        Raises:
+            ValueError: As `read_checkpoint`.
+        """
+        return read_checkpoint(path)
+
+
+def is_whole(path: Path) -> bool:
+    """Tell whether every byte of a checkpoint is as it was written; torch itself does not compare the checksums."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    except (zipfile.BadZipFile, OSError, NotImplementedError):
+        return False
+
+
+def _what_is_left(path: Path) -> str:
+    if path.is_file():
+        return f"the {path.name} before it is whole; free some space and go on with --resume auto"
+    return "no checkpoint was there before; free some space and start again"
+
+
+def _remove(part: Path) -> None:
+    with suppress(OSError):  # the reason to remove it is the one to be told
+        part.unlink(missing_ok=True)
+
+
+def _flush_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    with suppress(OSError):  # some network file systems cannot; the rename itself is atomic there as well
+        os.fsync(descriptor)
+    os.close(descriptor)

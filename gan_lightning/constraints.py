@@ -1,0 +1,58 @@
+"""Constraints on the critic: what its weights are held to after each of its updates, whatever the family.
+
+The values are not meant to be subclassed; they lack `@final` because jsonargparse cannot write a default instance of a
+final class with its class path.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from torch import nn
+from torch.nn.utils.parametrize import is_parametrized
+
+if TYPE_CHECKING:
+    from gan_lightning.gan import GAN
+
+
+class CriticConstraint(ABC):
+    """Maps the critic's weights onto an allowed set, in place, after its optimizer's step."""
+
+    @abstractmethod
+    def __call__(self, critic: nn.Module) -> None:
+        """Change the weights; called without gradients, on every rank alike."""
+
+    def check(self, gan: GAN) -> None:  # noqa: B027  most have nothing to refuse
+        """Raise a ValueError that names both sides and the mend if the constraint does not hold in this game."""
+
+
+@dataclass(frozen=True)
+class WeightClipping(CriticConstraint):
+    """Every parameter in [-c, c], gains of a batch norm included (Arjovsky 2017, arXiv:1701.07875, algorithm 1).
+
+    Args:
+        clip_value: c.
+    """
+
+    clip_value: float = 0.01
+
+    def __post_init__(self) -> None:
+        """Refuse an empty box."""
+        if not self.clip_value > 0:
+            raise ValueError(f"clip_value must be above 0, got {self.clip_value}; the paper's is 0.01")
+
+    def __call__(self, critic: nn.Module) -> None:
+        """Clip every parameter of the critic."""
+        for parameter in critic.parameters():
+            parameter.clamp_(-self.clip_value, self.clip_value)
+
+    def check(self, gan: GAN) -> None:
+        """Refuse a critic whose weights are rescaled after the clipping."""
+        rescaled = [name for name, layer in gan.critic.named_modules() if is_parametrized(layer)]
+        if rescaled:
+            raise ValueError(
+                f"WeightClipping bounds weights which {type(gan.critic).__name__} then rescales by spectral "
+                f"normalisation ({rescaled[0]}), so the bound bounds nothing; take one of the two"
+            )

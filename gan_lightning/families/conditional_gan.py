@@ -1,0 +1,45 @@
+"""Mirza, Osindero, "Conditional Generative Adversarial Nets", 2014, https://arxiv.org/abs/1411.1784."""
+
+from __future__ import annotations
+
+from typing import Any, final
+
+from torch import Tensor
+
+from gan_lightning.game import Terms
+from gan_lightning.gan import GAN
+from gan_lightning.losses import logistic_critic_loss, non_saturating_generator_loss
+from gan_lightning.optimizers import Adam, OptimizerSpec
+
+
+@final
+class ConditionalGAN(GAN):
+    """Both players see the label y: L_D = -E log D(x, y) - E log(1 - D(G(z, y), y)), L_G = -E log D(G(z, y), y).
+
+    The label enters as its one-hot code beside the latents and beside the samples: `MLPGenerator` and `MLPCritic` with
+    `n_classes`, or `ConcatenatingGenerator` and `ConcatenatingCritic` around any other networks. Fakes carry the labels
+    of the real batch. The paper trained with SGD and momentum; the defaults are the Adam that the field settled on.
+
+    Args:
+        critic_optimizer: Optimizer of the critic.
+        generator_optimizer: Optimizer of the generator.
+    """
+
+    conditional = True
+
+    def __init__(
+        self,
+        *args: Any,
+        critic_optimizer: OptimizerSpec = Adam(lr=2e-4, betas=(0.5, 0.999)),
+        generator_optimizer: OptimizerSpec = Adam(lr=2e-4, betas=(0.5, 0.999)),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, critic_optimizer=critic_optimizer, generator_optimizer=generator_optimizer, **kwargs)
+
+    def critic_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
+        """Return the binary cross-entropy of samples with their labels."""
+        return {"logistic": logistic_critic_loss(self.critic(real, labels), self.critic(fake, labels))}
+
+    def generator_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
+        """Return the cross-entropy of the fakes with the label of the real."""
+        return {"non_saturating": non_saturating_generator_loss(self.critic(fake, labels))}

@@ -1,0 +1,49 @@
+"""Kodali, Abernethy, Hays, Kira, "On Convergence and Stability of GANs", 2017, https://arxiv.org/abs/1705.07215."""
+
+from __future__ import annotations
+
+from typing import Any, final
+
+from torch import Tensor
+
+from gan_lightning.game import Terms
+from gan_lightning.gan import GAN
+from gan_lightning.losses import logistic_critic_loss, non_saturating_generator_loss
+from gan_lightning.optimizers import Adam, OptimizerSpec
+from gan_lightning.penalties import PerturbationPenalty
+
+
+@final
+class DRAGAN(GAN):
+    """Penalty near the data: L_D = E sp(-o(x)) + E sp(o(G(z))) + lambda E (|grad o(xh)| - 1)^2, L_G = E sp(-o(G(z))).
+
+    o is the critic's logit, sp the softplus. xh = x + a c s u with s the standard deviation of the real batch, u in
+    [0, 1) uniform for each coordinate, a for each sample: real samples and their surroundings, no generated ones. The
+    norm is Euclidean, over all axes of a sample. The critic must not couple samples: no batch norm.
+
+    Args:
+        gp_weight: lambda.
+        spread: c.
+        critic_optimizer: Optimizer of the critic.
+        generator_optimizer: Optimizer of the generator.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        gp_weight: float = 10.0,
+        spread: float = 0.5,
+        critic_optimizer: OptimizerSpec = Adam(lr=2e-4, betas=(0.5, 0.999)),
+        generator_optimizer: OptimizerSpec = Adam(lr=2e-4, betas=(0.5, 0.999)),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, critic_optimizer=critic_optimizer, generator_optimizer=generator_optimizer, **kwargs)
+        self.critic_penalties.insert(0, PerturbationPenalty(gp_weight, spread))
+
+    def critic_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
+        """Return the binary cross-entropy; the penalty joins as a term of its own."""
+        return {"logistic": logistic_critic_loss(self.critic(real, labels), self.critic(fake, labels))}
+
+    def generator_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
+        """Return the cross-entropy of the fakes with the label of the real."""
+        return {"non_saturating": non_saturating_generator_loss(self.critic(fake, labels))}

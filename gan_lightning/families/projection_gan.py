@@ -1,0 +1,57 @@
+"""Miyato, Koyama, "cGANs with Projection Discriminator", ICLR 2018, https://arxiv.org/abs/1802.05637."""
+
+from __future__ import annotations
+
+from typing import Any, final
+
+from torch import Tensor
+
+from gan_lightning.game import Terms
+from gan_lightning.gan import GAN
+from gan_lightning.objectives import Hinge, Objective
+from gan_lightning.optimizers import Adam, OptimizerSpec
+
+
+@final
+class ProjectionGAN(GAN):
+    """Projection: L_D = E max(0, 1 - f(x, y)) + E max(0, 1 + f(G(z, y), y)), L_G = -E f(G(z, y), y), minimised.
+
+    f(x, y) = l(h(x)) + <e(y), h(x)>. The projection e is in the critic and conditional batch norm in the generator:
+    `SNGANResNetCritic` and `SNGANResNetGenerator` with `n_classes`, the critic spectrally normalised with its
+    embedding.
+
+    Args:
+        objective: The loss pair; the hinge in all the paper's experiments.
+        n_critic: Critic updates in a round.
+        critic_optimizer: Optimizer of the critic (section 5).
+        generator_optimizer: Optimizer of the generator (section 5).
+    """
+
+    conditional = True
+
+    def __init__(
+        self,
+        *args: Any,
+        objective: Objective = Hinge(),
+        n_critic: int = 5,
+        critic_optimizer: OptimizerSpec = Adam(lr=2e-4, betas=(0.0, 0.9)),
+        generator_optimizer: OptimizerSpec = Adam(lr=2e-4, betas=(0.0, 0.9)),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            *args,
+            n_critic=n_critic,
+            critic_optimizer=critic_optimizer,
+            generator_optimizer=generator_optimizer,
+            **kwargs,
+        )
+        self.objective = objective
+        self.shift_invariant = objective.shift_invariant
+
+    def critic_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
+        """Return the objective's critic loss on samples with their labels."""
+        return {self.objective.name: self.objective.critic_loss(self.critic(real, labels), self.critic(fake, labels))}
+
+    def generator_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
+        """Return the objective's generator loss on samples with the labels asked for."""
+        return {self.objective.name: self.objective.generator_loss(self.critic(fake, labels))}

@@ -1,0 +1,59 @@
+"""Wu, Huang, Thoma, Acharya, Van Gool, "Wasserstein Divergence for GANs", ECCV 2018, https://arxiv.org/abs/1712.01026."""
+
+from __future__ import annotations
+
+from typing import Any, final
+
+from torch import Tensor
+
+from gan_lightning.game import Terms
+from gan_lightning.gan import GAN
+from gan_lightning.losses import wasserstein_critic_loss, wasserstein_generator_loss
+from gan_lightning.optimizers import Adam, OptimizerSpec
+from gan_lightning.penalties import DivergencePenalty
+
+
+@final
+class WGANDiv(GAN):
+    """Wasserstein divergence: L_D = E f(G(z)) - E f(x) + k/2 (E |grad f(x)|^p + E |grad f(G(z))|^p), L_G = -E f(G(z)).
+
+    Both are minimised. The penalty sits at the real and at the generated samples themselves, half each (the paper also
+    samples between them); the norm is Euclidean, over all axes of a sample. It sets no Lipschitz bound on f. The critic
+    must not couple samples: no batch norm.
+
+    Args:
+        k: Weight of the penalty.
+        p: Power of the gradient's norm.
+        n_critic: Critic updates in a round.
+        critic_optimizer: Optimizer of the critic (the common implementations').
+        generator_optimizer: Optimizer of the generator (the common implementations').
+    """
+
+    shift_invariant = True
+
+    def __init__(
+        self,
+        *args: Any,
+        k: float = 2.0,
+        p: float = 6.0,
+        n_critic: int = 5,
+        critic_optimizer: OptimizerSpec = Adam(lr=2e-4, betas=(0.5, 0.999)),
+        generator_optimizer: OptimizerSpec = Adam(lr=2e-4, betas=(0.5, 0.999)),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            *args,
+            n_critic=n_critic,
+            critic_optimizer=critic_optimizer,
+            generator_optimizer=generator_optimizer,
+            **kwargs,
+        )
+        self.critic_penalties.insert(0, DivergencePenalty(k, p))
+
+    def critic_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
+        """Return minus the difference of the critic's means; the penalty joins as a term of its own."""
+        return {"wasserstein": wasserstein_critic_loss(self.critic(real, labels), self.critic(fake, labels))}
+
+    def generator_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
+        """Return minus the critic's mean over the fakes."""
+        return {"wasserstein": wasserstein_generator_loss(self.critic(fake, labels))}

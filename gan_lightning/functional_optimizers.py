@@ -1,0 +1,95 @@
+"""Optimizer steps as functions, so that a gradient can pass through them: for unrolling a player's updates.
+
+A step starts from the state of a real optimizer (its moments and counts), which it reads and never changes.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import final
+
+import torch
+from torch import Tensor
+from torch.nn import Parameter
+from torch.optim import Optimizer
+
+
+class FunctionalOptimizer(ABC):
+    """An optimizer whose step returns new parameters, differentiable in the old ones and in the gradients.
+
+    Args:
+        optimizer: Where hyper-parameters, present learning rate and state are read from.
+        parameters: Its parameters that will be stepped, in the order in which they will be given.
+    """
+
+    def __init__(self, optimizer: Optimizer, parameters: Sequence[Parameter]) -> None:
+        groups = {id(p): group for group in optimizer.param_groups for p in group["params"]}
+        self.groups = [groups[id(p)] for p in parameters]
+        self.states = [optimizer.state.get(p, {}) for p in parameters]
+
+    def step(self, parameters: Sequence[Tensor], gradients: Sequence[Tensor]) -> list[Tensor]:
+        """Return the parameters after one more step."""
+        decayed = [
+            g if group["weight_decay"] == 0 else g + group["weight_decay"] * p
+            for p, g, group in zip(parameters, gradients, self.groups, strict=True)
+        ]
+        return [self._step_one(index, p, g) for index, (p, g) in enumerate(zip(parameters, decayed, strict=True))]
+
+    @abstractmethod
+    def _step_one(self, index: int, parameter: Tensor, gradient: Tensor) -> Tensor:
+        """Return parameter `index` after a step and keep its new state."""
+
+
+@final
+class FunctionalSGD(FunctionalOptimizer):
+    """The step of `torch.optim.SGD`."""
+
+    def __init__(self, optimizer: Optimizer, parameters: Sequence[Parameter]) -> None:
+        super().__init__(optimizer, parameters)
+        self.momenta: list[Tensor | None] = [state.get("momentum_buffer") for state in self.states]
+
+    def _step_one(self, index: int, parameter: Tensor, gradient: Tensor) -> Tensor:
+        group = self.groups[index]
+        if group["momentum"]:
+            momentum = self.momenta[index]
+            gradient = gradient if momentum is None else group["momentum"] * momentum + gradient
+            self.momenta[index] = gradient
+        return parameter - group["lr"] * gradient
+
+
+@final
+class FunctionalAdam(FunctionalOptimizer):
+    """The step of `torch.optim.Adam`, moments carried on."""
+
+    def __init__(self, optimizer: Optimizer, parameters: Sequence[Parameter]) -> None:
+        super().__init__(optimizer, parameters)
+        zeros = [torch.zeros_like(p) for p in parameters]
+        self.first = [state.get("exp_avg", zero) for state, zero in zip(self.states, zeros, strict=True)]
+        self.second = [state.get("exp_avg_sq", zero) for state, zero in zip(self.states, zeros, strict=True)]
+        self.counts = [float(state.get("step", 0.0)) for state in self.states]
+
+    def _step_one(self, index: int, parameter: Tensor, gradient: Tensor) -> Tensor:
+        group = self.groups[index]
+        beta1, beta2 = group["betas"]
+        self.counts[index] += 1
+        first = beta1 * self.first[index] + (1 - beta1) * gradient
+        second = beta2 * self.second[index] + (1 - beta2) * gradient.square()
+        self.first[index], self.second[index] = first, second
+        count = self.counts[index]
+        # 1e-30, because the root of a second moment of exactly 0 has no derivative
+        scale = ((second + 1e-30) / (1 - beta2**count)).sqrt() + group["eps"]
+        return parameter - group["lr"] / (1 - beta1**count) * first / scale
+
+
+def functional(optimizer: Optimizer, parameters: Sequence[Parameter]) -> FunctionalOptimizer:
+    """Return the function of an optimizer.
+
+    Raises:
+        ValueError: It is not Adam or SGD.
+    """
+    if isinstance(optimizer, torch.optim.Adam):
+        return FunctionalAdam(optimizer, parameters)
+    if isinstance(optimizer, torch.optim.SGD):
+        return FunctionalSGD(optimizer, parameters)
+    raise ValueError(f"{type(optimizer).__name__} cannot be unrolled; take Adam or SGD for the critic")

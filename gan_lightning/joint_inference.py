@@ -1,0 +1,149 @@
+"""JointGAN: a generator and an encoder together against a critic of (sample, latents) pairs."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from gan_lightning.game import Game, Terms
+from gan_lightning.gan import SAMPLE_CHUNK
+from gan_lightning.networks.base import Generator, GeneratorFactory
+from gan_lightning.networks.encoders import Encoder, EncoderFactory
+from gan_lightning.networks.joint_critic import JointCritic, JointCriticFactory
+from gan_lightning.noise import mix
+
+
+class GeneratorAndEncoder(nn.Module):
+    """The generator player of joint inference: latents to samples, and back; called, it generates."""
+
+    def __init__(self, generator: Generator, encoder: Encoder) -> None:
+        super().__init__()
+        self.generator, self.encoder = generator, encoder
+
+    def forward(self, latents: Tensor) -> Tensor:
+        """Return samples of latents `(N, latent_dim)`: images `(N, C, H, W)` in [-1, 1] or vectors `(N, C)`."""
+        return self.generator(latents)
+
+
+class JointGAN(Game):
+    """The critic tells (real x, inferred z) from (generated x, drawn z); the other player is generator and encoder.
+
+    The papers update critic and (generator, encoder) at once, on one batch and at the same parameters. Here they take
+    turns, each on fresh latents, as in every game of this package; the losses are the papers'.
+
+    Args:
+        generator: Builds the generator for `(image_size, channels)`; unconditional.
+        encoder: Builds the encoder for `(image_size, channels, n_codes)`.
+        critic: Builds the critic of pairs for `(image_size, channels, latent_dim)`.
+        image_size: Height and width of images in pixels; 0 for vectors.
+        channels: Channels of images, dimension of vectors.
+
+    Raises:
+        ValueError: The generator is conditional.
+
+    Attributes:
+        codes_per_latent: How many numbers the family asks of the encoder for each latent coordinate.
+    """
+
+    codes_per_latent: ClassVar[int]
+    generator: GeneratorAndEncoder
+    critic: JointCritic
+    generator_average: GeneratorAndEncoder
+
+    def __init__(
+        self,
+        generator: GeneratorFactory,
+        encoder: EncoderFactory,
+        critic: JointCriticFactory,
+        image_size: int,
+        channels: int,
+        **kwargs: Any,
+    ) -> None:
+        decoder = generator(image_size, channels)
+        if decoder.n_classes:
+            raise ValueError(
+                f"{type(self).__name__} has no labels, but its generator has n_classes {decoder.n_classes}; set it to 0"
+            )
+        self.latent_dim = decoder.latent_dim
+        inference = encoder(image_size, channels, self.codes_per_latent * self.latent_dim)
+        super().__init__(
+            GeneratorAndEncoder(decoder, inference), critic(image_size, channels, self.latent_dim), **kwargs
+        )
+        self.save_hyperparameters(logger=False)
+        self.image_size, self.channels = image_size, channels
+        self.n_classes = 0
+
+    @abstractmethod
+    def critic_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Terms:
+        """Return the terms of the critic's loss on the logits of (x, inferred z) and (generated x, z), `(N,)` each."""
+
+    @abstractmethod
+    def generator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Terms:
+        """Return the terms of the generator's and encoder's loss on the same two kinds of logits, `(N,)` each."""
+
+    @abstractmethod
+    def infer(self, codes: Tensor, noise: Tensor) -> Tensor:
+        """Return latents `(N, D)` from the encoder's codes `(N, codes_per_latent * D)` and N(0, 1) draws `(N, D)`."""
+
+    def latents(self, n: int) -> Tensor:
+        """Return this turn's N(0, 1) latents `(n, latent_dim)` for this process's n rows."""
+        return self.noise.normal(n, self.latent_dim)
+
+    def sample_latents(self, n: int, generator: torch.Generator) -> Tensor:
+        """Return N(0, 1) latents `(n, latent_dim)` on the CPU for sampling, drawn from `generator`."""
+        return torch.randn(n, self.latent_dim, generator=generator)
+
+    def critic_turn(self, batch: Any) -> Terms:
+        """Return the family's critic terms, on pairs made without a graph."""
+        with torch.no_grad():
+            real, fake = self._pairs(batch.real)
+        return self.critic_loss(self.critic(*real), self.critic(*fake))
+
+    def generator_turn(self, batch: Any) -> Terms:
+        """Return the family's terms of generator and encoder, on fresh latents."""
+        real, fake = self._pairs(batch.real)
+        return self.generator_loss(self.critic(*real), self.critic(*fake))
+
+    def _pairs(self, samples: Tensor) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+        latents = self.latents(len(samples))
+        noise = self.noise.normal(len(samples), self.latent_dim)
+        return (samples, self.infer(self.generator.encoder(samples), noise)), (self.generator(latents), latents)
+
+    @torch.no_grad()
+    def sample(self, n: int, labels: Sequence[int] | Tensor | None = None, seed: int = 0) -> Tensor:
+        """Return `n` samples of the averaged generator, images `(n, C, H, W)` in [-1, 1] or vectors `(n, C)`.
+
+        Raises:
+            ValueError: n is below 1, or labels are given.
+        """
+        if n < 1:
+            raise ValueError(f"n must be at least 1, got {n}")
+        return torch.cat(list(self.sample_chunks(range(-(-n // SAMPLE_CHUNK)), labels, seed)))[:n]
+
+    @torch.no_grad()
+    def sample_chunks(
+        self, chunks: Sequence[int], labels: Sequence[int] | Tensor | None = None, seed: int = 0
+    ) -> Iterator[Tensor]:
+        """Yield the chunks of `SAMPLE_CHUNK` samples with these indices; chunk j is the same wherever it is drawn."""
+        if labels is not None:
+            raise ValueError(f"labels {list(map(int, labels))} given, but this generator is not conditional")
+        for chunk in chunks:
+            generator = torch.Generator().manual_seed(mix(seed, chunk, 0x5A))
+            latents = self.sample_latents(SAMPLE_CHUNK, generator)
+            yield self.generator_average(latents.to(self.device, self.dtype_of_samples))
+
+    @torch.no_grad()
+    def encode(self, samples: Tensor, seed: int = 0) -> Tensor:
+        """Return latents `(n, latent_dim)` that the averaged encoder infers of `n` samples; one seed, one draw."""
+        noise = torch.randn(len(samples), self.latent_dim, generator=torch.Generator().manual_seed(mix(seed, 0xE)))
+        samples = samples.to(self.device, self.dtype_of_samples)
+        return self.infer(self.generator_average.encoder(samples), noise.to(samples))
+
+    @torch.no_grad()
+    def reconstruct(self, samples: Tensor, seed: int = 0) -> Tensor:
+        """Return what the averaged generator makes of the latents inferred of samples `(n, ...)`, in their shape."""
+        return self.generator_average(self.encode(samples, seed))

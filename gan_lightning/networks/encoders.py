@@ -1,0 +1,146 @@
+"""Encoders: from samples to what a family of joint inference reads as latents.
+
+The family says how many numbers it wants per sample (a point, or mean and log-variance), so an encoder fits its
+generator whatever the generator's latent dimension is.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import final
+
+from torch import Tensor, nn
+
+from gan_lightning.networks.activations import Activation, LeakyReLU
+from gan_lightning.networks.base import base_size, n_doublings
+from gan_lightning.networks.conditional import Normalisation
+from gan_lightning.networks.initialisation import glorot_uniform, initialise_normal
+
+
+class Encoder(nn.Module, ABC):
+    """A network from samples to codes."""
+
+    @abstractmethod
+    def forward(self, samples: Tensor) -> Tensor:
+        """Map images `(N, C, H, W)` in [-1, 1] or vectors `(N, C)` to unbounded codes `(N, n_codes)`."""
+
+
+EncoderFactory = Callable[[int, int, int], Encoder]
+"""Builds an encoder for `(image_size, channels, n_codes)`; vectors of dimension D are `(0, D, n_codes)`."""
+
+
+@final
+class MLPEncoder(Encoder):
+    """Fully connected encoder of vectors or of flattened images, leaky ReLU between.
+
+    With two layers of 1024 it is that of BiGAN's permutation-invariant MNIST (Donahue et al. 2017, arXiv:1605.09782).
+
+    Args:
+        image_size: Height and width of the images, 0 for vectors.
+        channels: Channels of the images, or the dimension of the vectors.
+        n_codes: Numbers to give for each sample.
+        width: Units of each hidden layer.
+        n_layers: Number of hidden layers.
+        batch_norm: Whether to normalise each hidden layer over the batch.
+        activation: Builds the hidden activations.
+
+    Raises:
+        ValueError: There is no hidden layer.
+    """
+
+    def __init__(
+        self,
+        image_size: int,
+        channels: int,
+        n_codes: int,
+        width: int = 1024,
+        n_layers: int = 2,
+        batch_norm: bool = False,
+        activation: Activation = LeakyReLU,
+    ) -> None:
+        super().__init__()
+        n_in = channels * max(image_size, 1) ** 2
+        norm: Normalisation = nn.BatchNorm1d if batch_norm else nn.Identity
+        self.hidden = hidden_layers(n_in, width, n_layers, activation, norm)
+        self.output = nn.Linear(width, n_codes)
+        glorot_uniform(self.output)
+
+    def forward(self, samples: Tensor) -> Tensor:
+        """Map images `(N, C, H, W)` in [-1, 1] or vectors `(N, C)` to unbounded codes `(N, n_codes)`."""
+        return self.output(self.hidden(samples.flatten(1)))
+
+
+@final
+class ConvEncoder(Encoder):
+    """A 3x3 convolution, strided 4x4 convolutions down to the base resolution, and two linear maps.
+
+    The plan is that of ALI's encoders (Dumoulin et al. 2017, arXiv:1606.00704, appendix A: convolutions with batch
+    normalisation and leaky ReLU, 1x1 convolutions at the end), on DCGAN's resolutions.
+
+    Args:
+        image_size: Height and width of the images: 4, 5, 6 or 7 times a power of two.
+        channels: Channels of the images.
+        n_codes: Numbers to give for each sample.
+        width: Channels of the first convolution, doubled by each strided one.
+        hidden_width: Units of the layer before the codes.
+        activation: Builds the hidden activations.
+        norm: Builds the normalisation of a number of channels; `torch.nn.Identity` for none.
+    """
+
+    def __init__(
+        self,
+        image_size: int,
+        channels: int,
+        n_codes: int,
+        width: int = 32,
+        hidden_width: int = 512,
+        activation: Activation = LeakyReLU,
+        norm: Normalisation = nn.BatchNorm2d,
+    ) -> None:
+        super().__init__()
+        self.layers, n_features = convolutions(image_size, channels, width, activation, norm)
+        self.codes = nn.Sequential(nn.Linear(n_features, hidden_width), activation(), nn.Linear(hidden_width, n_codes))
+        initialise_normal(self.layers)
+        for layer in self.codes:
+            if isinstance(layer, nn.Linear):
+                glorot_uniform(layer)
+
+    def forward(self, samples: Tensor) -> Tensor:
+        """Map images `(N, C, H, W)` in [-1, 1] to unbounded codes `(N, n_codes)`."""
+        return self.codes(self.layers(samples))
+
+
+def hidden_layers(
+    n_in: int, width: int, n_layers: int, activation: Activation, norm: Normalisation = nn.Identity
+) -> nn.Sequential:
+    """Return `n_layers` of linear map (initialised after He), normalisation and activation.
+
+    Raises:
+        ValueError: There is no layer.
+    """
+    if n_layers < 1:
+        raise ValueError(f"n_layers must be at least 1, got {n_layers}")
+    layers: list[nn.Module] = []
+    for index in range(n_layers):
+        layer = nn.Linear(width if index else n_in, width)
+        nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
+        nn.init.zeros_(layer.bias)
+        layers += [layer, norm(width), activation()]
+    return nn.Sequential(*layers)
+
+
+def convolutions(
+    image_size: int, channels: int, width: int, activation: Activation, norm: Normalisation
+) -> tuple[nn.Sequential, int]:
+    """Return layers from images to flat features, and their number: 3x3, then 4x4 stride 2 down to 4x4 (7x7 at 28).
+
+    The first convolution has no normalisation, as in DCGAN and ALI.
+    """
+    base = base_size(image_size)
+    layers: list[nn.Module] = [nn.Conv2d(channels, width, 3, padding=1), activation()]
+    n_out = width
+    for _ in range(n_doublings(image_size, base)):
+        n_in, n_out = n_out, n_out * 2
+        layers += [nn.Conv2d(n_in, n_out, 4, 2, 1), norm(n_out), activation()]
+    return nn.Sequential(*layers, nn.Flatten()), n_out * base**2

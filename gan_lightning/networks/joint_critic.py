@@ -1,0 +1,109 @@
+"""Critics of pairs: a sample and the latents that it is said to belong to."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import final
+
+from torch import Tensor, cat, nn
+
+from gan_lightning.networks.activations import Activation, LeakyReLU
+from gan_lightning.networks.conditional import Normalisation
+from gan_lightning.networks.encoders import convolutions, hidden_layers
+from gan_lightning.networks.initialisation import glorot_uniform, initialise_normal
+
+
+class JointCritic(nn.Module, ABC):
+    """A network from pairs (sample, latents) to one logit each."""
+
+    @abstractmethod
+    def forward(self, samples: Tensor, latents: Tensor) -> Tensor:
+        """Return raw logits `(N,)` of samples `(N, C, H, W)` in [-1, 1] or `(N, C)`, with latents `(N, D)`."""
+
+
+JointCriticFactory = Callable[[int, int, int], JointCritic]
+"""Builds a critic for `(image_size, channels, latent_dim)`; vectors of dimension D are `(0, D, latent_dim)`."""
+
+
+@final
+class MLPJointCritic(JointCritic):
+    """Fully connected critic of the concatenated pair, leaky ReLU between.
+
+    With two layers of 1024 it is that of BiGAN's permutation-invariant MNIST (Donahue et al. 2017, arXiv:1605.09782),
+    without its batch normalisation, which would couple the pairs of a batch.
+
+    Args:
+        image_size: Height and width of the images, 0 for vectors.
+        channels: Channels of the images, or the dimension of the vectors.
+        latent_dim: Number of latent coordinates.
+        width: Units of each hidden layer.
+        n_layers: Number of hidden layers.
+        activation: Builds the hidden activations.
+
+    Raises:
+        ValueError: There is no hidden layer.
+    """
+
+    def __init__(
+        self,
+        image_size: int,
+        channels: int,
+        latent_dim: int,
+        width: int = 1024,
+        n_layers: int = 2,
+        activation: Activation = LeakyReLU,
+    ) -> None:
+        super().__init__()
+        n_in = channels * max(image_size, 1) ** 2 + latent_dim
+        self.hidden = hidden_layers(n_in, width, n_layers, activation)
+        self.output = nn.Linear(width, 1)
+        glorot_uniform(self.output)
+
+    def forward(self, samples: Tensor, latents: Tensor) -> Tensor:
+        """Return raw logits `(N,)` of samples `(N, C, H, W)` in [-1, 1] or `(N, C)`, with latents `(N, D)`."""
+        return self.output(self.hidden(cat([samples.flatten(1), latents], dim=1))).squeeze(1)
+
+
+@final
+class ConvJointCritic(JointCritic):
+    """Features of the image, D(x), features of the latents, D(z), and a fully connected head on both, D(x, z).
+
+    The plan of ALI (Dumoulin et al. 2017, arXiv:1606.00704, appendix A): convolutions on the image, two layers on the
+    latents, two on the concatenation, leaky ReLU throughout; on DCGAN's resolutions.
+
+    Args:
+        image_size: Height and width of the images: 4, 5, 6 or 7 times a power of two.
+        channels: Channels of the images.
+        latent_dim: Number of latent coordinates.
+        width: Channels of the first convolution, doubled by each strided one.
+        latent_width: Units of the two layers on the latents; 512 in the paper at 32x32.
+        joint_width: Units of the two layers on the pair; 1024 in the paper at 32x32.
+        activation: Builds the hidden activations.
+        norm: Builds the normalisation of a number of channels. None by default; with `torch.nn.BatchNorm2d`, as in
+            the paper, the statistics of the two kinds of pairs are kept apart, because they pass one after the other.
+    """
+
+    def __init__(
+        self,
+        image_size: int,
+        channels: int,
+        latent_dim: int,
+        width: int = 32,
+        latent_width: int = 512,
+        joint_width: int = 1024,
+        activation: Activation = LeakyReLU,
+        norm: Normalisation = nn.Identity,
+    ) -> None:
+        super().__init__()
+        self.sample_layers, n_features = convolutions(image_size, channels, width, activation, norm)
+        initialise_normal(self.sample_layers)
+        self.latent_layers = hidden_layers(latent_dim, latent_width, 2, activation)
+        self.joint_layers = hidden_layers(n_features + latent_width, joint_width, 2, activation)
+        self.output = nn.Linear(joint_width, 1)
+        glorot_uniform(self.output)
+
+    def forward(self, samples: Tensor, latents: Tensor) -> Tensor:
+        """Return raw logits `(N,)` of images `(N, C, H, W)` in [-1, 1] with latents `(N, D)`."""
+        features = cat([self.sample_layers(samples), self.latent_layers(latents)], dim=1)
+        return self.output(self.joint_layers(features)).squeeze(1)

@@ -1,0 +1,69 @@
+"""Minibatch discrimination (Salimans et al., Improved Techniques for Training GANs, NeurIPS 2016, arXiv:1606.03498)."""
+
+from __future__ import annotations
+
+from torch import Tensor, cat, nn
+
+from gan_lightning.networks.base import CriticFactory
+from gan_lightning.networks.wrappers import WrappedCritic
+
+
+class MinibatchDiscrimination(nn.Module):
+    """c_j(x_i) = sum over k != i of exp(-|M_ij - M_kj|_1), with M_i = T f(x_i) a matrix of B rows (section 3.2).
+
+    The sum is over the other samples of the batch that a process passes through it: the real samples or the generated
+    ones, never both.
+
+    Args:
+        n_features: Width F of the features f.
+        n_kernels: B, the number of statistics.
+        kernel_dim: Width of the rows of M.
+    """
+
+    couples_batch = True
+
+    def __init__(self, n_features: int, n_kernels: int = 100, kernel_dim: int = 5) -> None:
+        super().__init__()
+        self.n_kernels = n_kernels
+        self.tensor = nn.Linear(n_features, n_kernels * kernel_dim, bias=False)
+        nn.init.normal_(self.tensor.weight, 0.0, n_features**-0.5)  # rows of norm 1, as the authors' weight norm starts
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the statistics `(N, B)` of features `(N, F)`."""
+        rows = self.tensor(features).unflatten(1, (self.n_kernels, -1))
+        distances = (rows[:, None] - rows[None]).abs().sum(3)  # (N, N, B); cdist would have no second derivative
+        return (-distances).exp().sum(1) - 1  # a sample's distance from itself is exactly 0
+
+
+class MinibatchDiscriminationCritic(WrappedCritic):
+    """Any critic that also sees how close the samples of its batch are to each other.
+
+    Its features are the network's followed by `MinibatchDiscrimination` of them; its logit is the network's plus a
+    linear map of the latter, which for a linear head is a linear head on both. It couples the samples of a batch, so it
+    goes with no gradient penalty, and on k ranks each rank sees its own share of the batch.
+
+    Args:
+        image_size: Height and width of the images, 0 for vectors.
+        channels: Channels of the images, or the dimension of the vectors.
+        network: Builds the critic.
+        n_kernels: Number of statistics, 100 in the authors' CIFAR-10 code.
+        kernel_dim: Dimensions in which each is taken, 5 there.
+    """
+
+    def __init__(
+        self, image_size: int, channels: int, network: CriticFactory, n_kernels: int = 100, kernel_dim: int = 5
+    ) -> None:
+        super().__init__(network(image_size, channels))
+        self.discrimination = MinibatchDiscrimination(self.network.n_features, n_kernels, kernel_dim)
+        self.output = nn.Linear(n_kernels, 1, bias=False)
+        self.n_features = self.network.n_features + n_kernels
+
+    def features(self, samples: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Return the network's features and the statistics of the batch, `(N, F + B)`."""
+        features = self.network.features(samples, labels)
+        return cat([features, self.discrimination(features)], 1)
+
+    def head(self, features: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Return logits `(N,)` of features `(N, F + B)`."""
+        own, statistics = features.split([self.network.n_features, self.discrimination.n_kernels], 1)
+        return self.network.head(own, labels) + self.output(statistics).squeeze(1)

@@ -1,0 +1,275 @@
+"""The one table of families: each row is a game small enough to be played in milliseconds.
+
+A new family adds a row (or a few) to `CASES`; every test of the contracts runs over all of them.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+
+from gan_lightning.augmentation import AdaptiveAugment, ColourJitter, Cutout, Translation
+from gan_lightning.data import RandomImages, RealData, Ring
+from gan_lightning.divergences import Jeffrey, TotalVariation
+from gan_lightning.families import (
+    ACGAN,
+    ALI,
+    DCGAN,
+    DRAGAN,
+    FGAN,
+    LSGAN,
+    MMDGAN,
+    R3GAN,
+    SAGAN,
+    SNGAN,
+    WGAN,
+    WGANGP,
+    BiGAN,
+    BigGAN,
+    ConditionalGAN,
+    GeometricGAN,
+    McGAN,
+    MinimaxGAN,
+    NonSaturatingGAN,
+    ProjectionGAN,
+    UnrolledGAN,
+    WGANDiv,
+)
+from gan_lightning.families.f_gan import VariationalBound
+from gan_lightning.families.mcgan import CovarianceMatching, MeanMatching
+from gan_lightning.game import Game
+from gan_lightning.gan import GAN
+from gan_lightning.generator_terms import HistoricalAveraging as GeneratorHistory
+from gan_lightning.generator_terms import LatentReconstruction
+from gan_lightning.joint_inference import JointGAN
+from gan_lightning.kernels import UStatistic
+from gan_lightning.networks import (
+    BigGANCritic,
+    BigGANGenerator,
+    ClassifyingCritic,
+    ConcatenatingCritic,
+    ConcatenatingGenerator,
+    ConvEncoder,
+    ConvJointCritic,
+    DCGANCritic,
+    DCGANGenerator,
+    MLPCritic,
+    MLPEncoder,
+    MLPGenerator,
+    MLPJointCritic,
+    R3GANCritic,
+    R3GANGenerator,
+    SAGANCritic,
+    SAGANGenerator,
+    SNGANCNNCritic,
+    SNGANCNNGenerator,
+    SNGANResNetCritic,
+    SNGANResNetGenerator,
+    WGANGPCNNCritic,
+    WGANGPCNNGenerator,
+)
+from gan_lightning.objectives import NonSaturating, Wasserstein
+from gan_lightning.observation import Compose, InstanceNoise, Packing
+from gan_lightning.optimizers import CosineDecay, LinearDecay
+from gan_lightning.penalties import R1, R2, couples_batch
+from gan_lightning.regularisers import ConsistencyRegularisation, HistoricalAveraging, LeCam
+
+N_CLASSES = 3
+
+GREY = partial(RandomImages, image_size=8, channels=1, n=48, batch_size=4)
+COLOUR = partial(RandomImages, image_size=8, channels=3, n=48, batch_size=4, flip=True)
+LABELLED = partial(RandomImages, image_size=8, channels=1, n_classes=N_CLASSES, n=48, batch_size=4)
+VECTORS = partial(Ring, n_modes=4, n=48, batch_size=4)
+
+
+class Case:
+    """A family with tiny networks and data.
+
+    Args:
+        family: The class under test.
+        data: Builds the data; `batch_size` can be overridden.
+        couples_batch: Whether the family's own losses couple the samples of a batch beyond a mean over them, so that
+            two ranks cannot equal one (layers that do so are found without this).
+        name: Distinguishes rows of one family.
+        arguments: The family's arguments; a GAN's networks are small MLPs unless they are given.
+    """
+
+    def __init__(
+        self,
+        family: type[Game],
+        *,
+        data: Callable[..., RealData] = GREY,
+        couples_batch: bool = False,
+        name: str = "",
+        **arguments: Any,
+    ) -> None:
+        self.family, self.make_data, self.arguments = family, data, arguments
+        self.losses_couple_batch = couples_batch
+        self.name = "-".join(filter(None, [family.__name__, name]))
+
+    def data(self, **overrides: Any) -> RealData:
+        return self.make_data(**overrides)
+
+    def game(self, **overrides: Any) -> Any:
+        """Return a new game with the same initial weights each time."""
+        data = self.data()
+        arguments = copy.deepcopy({**self.arguments, **overrides})
+        if issubclass(self.family, GAN | JointGAN):
+            networks = mlp() if issubclass(self.family, GAN) else joint_mlp()
+            arguments = {**networks, "image_size": data.image_size, "channels": data.channels, **arguments}
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            return self.family(**arguments)
+
+    @property
+    def is_coupled(self) -> bool:
+        """Whether the samples of a batch influence each other, so that two ranks differ from one."""
+        return self.losses_couple_batch or bool(couples_batch(self.game()))
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+def mlp(n_classes: int = 0) -> dict[str, Any]:
+    """Return the smallest pair of networks."""
+    return {
+        "generator": partial(MLPGenerator, latent_dim=3, width=6, n_layers=1, n_classes=n_classes),
+        "critic": partial(MLPCritic, width=6, n_layers=1, n_classes=n_classes),
+    }
+
+
+def resnet(n_classes: int = 0) -> dict[str, Any]:
+    """Return SNGAN's residual networks, conditional if there are classes."""
+    return {
+        "generator": partial(SNGANResNetGenerator, width=4, latent_dim=3, n_classes=n_classes),
+        "critic": partial(SNGANResNetCritic, width=4, n_classes=n_classes),
+    }
+
+
+def joint_mlp() -> dict[str, Any]:
+    """Return the smallest networks of joint inference."""
+    return {
+        "generator": partial(MLPGenerator, latent_dim=3, width=6, n_layers=1),
+        "encoder": partial(MLPEncoder, width=6, n_layers=1),
+        "critic": partial(MLPJointCritic, width=6, n_layers=1),
+    }
+
+
+def joint_cnn() -> dict[str, Any]:
+    """Return convolutional networks of joint inference, narrowed."""
+    return {
+        "generator": partial(DCGANGenerator, width=4, latent_dim=3),
+        "encoder": partial(ConvEncoder, width=4, hidden_width=6),
+        "critic": partial(ConvJointCritic, width=4, latent_width=6, joint_width=6),
+    }
+
+
+def cnn(generator: Any, critic: Any) -> dict[str, Any]:
+    """Return a pair of convolutional networks, narrowed."""
+    return {"generator": partial(generator, width=4, latent_dim=3), "critic": partial(critic, width=4)}
+
+
+def with_memory() -> dict[str, Any]:
+    """Return stabilisers that keep a state, which resuming and sharing over ranks must not change."""
+    return {
+        "critic_penalties": [LeCam(), HistoricalAveraging(), ConsistencyRegularisation(Translation())],
+        "generator_terms": [GeneratorHistory(), LatentReconstruction(partial(MLPCritic, width=4, n_layers=1))],
+        "observation": AdaptiveAugment([ColourJitter(), Cutout()], interval=2, kimg=0.05),
+    }
+
+
+def concatenated(n_classes: int) -> dict[str, Any]:
+    """Return convolutional networks that see the label's code."""
+    generator = partial(DCGANGenerator, latent_dim=3 + n_classes, width=4)
+    critic = partial(DCGANCritic, width=4)
+    return {
+        "generator": partial(ConcatenatingGenerator, generator=generator, n_classes=n_classes),
+        "critic": partial(ConcatenatingCritic, critic=critic, n_classes=n_classes),
+    }
+
+
+def classifying(n_classes: int) -> dict[str, Any]:
+    """Return a conditional generator and a critic that tells the class."""
+    critic = partial(MLPCritic, width=6, n_layers=1)
+    return {**mlp(n_classes), "critic": partial(ClassifyingCritic, critic=critic, n_classes=n_classes)}
+
+
+def sagan(n_classes: int) -> dict[str, Any]:
+    """Return SAGAN's networks, narrowed."""
+    return {
+        "generator": partial(SAGANGenerator, width=4, latent_dim=3, attention_size=8, n_classes=n_classes),
+        "critic": partial(SAGANCritic, width=4, attention_size=4, n_classes=n_classes),
+    }
+
+
+def biggan(n_classes: int) -> dict[str, Any]:
+    """Return BigGAN's networks, narrowed."""
+    return {
+        "generator": partial(BigGANGenerator, width=1, chunk_dim=2, embedding_dim=3, n_classes=n_classes),
+        "critic": partial(BigGANCritic, width=1, n_classes=n_classes),
+    }
+
+
+def r3gan(n_classes: int = 0) -> dict[str, Any]:
+    """Return R3GAN's networks, narrowed."""
+    narrow: dict[str, Any] = {"width": 4, "n_blocks": 1, "group_size": 4, "n_classes": n_classes}
+    return {"generator": partial(R3GANGenerator, latent_dim=3, **narrow), "critic": partial(R3GANCritic, **narrow)}
+
+
+CASES = [
+    Case(MinimaxGAN),
+    Case(MinimaxGAN, data=VECTORS, name="vectors"),
+    Case(NonSaturatingGAN, data=COLOUR),
+    Case(NonSaturatingGAN, data=LABELLED, **mlp(N_CLASSES), name="conditional"),
+    Case(NonSaturatingGAN, data=VECTORS, critic_penalties=[R1(interval=2), R2()], ema_decay=0.0, name="r1-r2"),
+    Case(NonSaturatingGAN, data=COLOUR, **with_memory(), name="with-memory"),
+    Case(NonSaturatingGAN, data=VECTORS, observation=Compose([InstanceNoise(0.1, 4), Packing(2)]), name="packed"),
+    Case(UnrolledGAN, n_unrolled=2, couples_batch=True),
+    Case(DCGAN, data=COLOUR, **cnn(DCGANGenerator, DCGANCritic)),
+    Case(WGAN, n_critic_warm_up=3, n_warm_up=2, n_critic=2, **cnn(DCGANGenerator, DCGANCritic)),
+    Case(WGAN, data=VECTORS, n_warm_up=0, name="vectors"),
+    Case(WGANGP, data=COLOUR, **cnn(WGANGPCNNGenerator, WGANGPCNNCritic)),
+    Case(WGANGP, data=VECTORS, critic_accumulation=2, generator_accumulation=2, name="vectors-accumulated"),
+    Case(WGANGP, data=LABELLED, **mlp(N_CLASSES), n_critic=2, critic_clip_norm=0.5, name="conditional-clipped"),
+    Case(SNGAN, n_critic=1, **resnet()),
+    Case(SNGAN, data=LABELLED, n_critic=2, **resnet(N_CLASSES), name="conditional"),
+    Case(SNGAN, data=COLOUR, objective=NonSaturating(), **cnn(SNGANCNNGenerator, SNGANCNNCritic), name="cnn"),
+    Case(SNGAN, data=VECTORS, generator_schedule=LinearDecay(end=20), critic_schedule=LinearDecay(end=9), name="decay"),
+    Case(ALI),
+    Case(ALI, data=VECTORS, n_critic=2, name="vectors"),
+    Case(ALI, data=COLOUR, **joint_cnn(), name="cnn"),
+    Case(BiGAN),
+    Case(BiGAN, data=VECTORS, critic_accumulation=2, generator_accumulation=2, name="vectors-accumulated"),
+    Case(LSGAN, **cnn(DCGANGenerator, DCGANCritic)),
+    Case(LSGAN, data=VECTORS, fake_target=-1.0, generator_target=0.0, name="vectors"),
+    Case(FGAN, divergence=Jeffrey()),
+    Case(FGAN, data=VECTORS, divergence=TotalVariation(), generator_objective=VariationalBound(), name="vectors"),
+    Case(WGANDiv, data=COLOUR, n_critic=2, **cnn(WGANGPCNNGenerator, WGANGPCNNCritic)),
+    Case(WGANDiv, data=VECTORS, n_critic=1, k=1.0, p=2.0, name="vectors"),
+    Case(DRAGAN, data=LABELLED, **mlp(N_CLASSES), name="conditional"),
+    Case(DRAGAN, data=VECTORS, spread=0.1, name="vectors"),
+    Case(GeometricGAN, **cnn(WGANGPCNNGenerator, WGANGPCNNCritic)),
+    Case(GeometricGAN, data=VECTORS, c=0.5, critic_accumulation=2, name="vectors-accumulated"),
+    Case(McGAN, matchings=[CovarianceMatching(2)], clip_value=0.5, n_critic=2),
+    Case(McGAN, data=VECTORS, matchings=[MeanMatching(), CovarianceMatching(3)], clip_value=0.5, name="vectors"),
+    Case(MMDGAN, clip_value=0.5, n_critic=2, n_warm_up=1, n_critic_warm_up=3, couples_batch=True),
+    Case(MMDGAN, data=VECTORS, estimator=UStatistic(), clip_value=0.5, n_warm_up=0, couples_batch=True, name="vectors"),
+    Case(ConditionalGAN, data=LABELLED, **mlp(N_CLASSES)),
+    Case(ConditionalGAN, data=LABELLED, **concatenated(N_CLASSES), name="cnn"),
+    Case(ACGAN, data=LABELLED, n_critic=2, **classifying(N_CLASSES)),
+    Case(ACGAN, data=LABELLED, objective=Wasserstein(), fake_class_weight=0.0, **classifying(N_CLASSES), name="wgan"),
+    Case(ProjectionGAN, data=LABELLED, n_critic=2, **resnet(N_CLASSES)),
+    Case(SAGAN, data=LABELLED, **sagan(N_CLASSES)),
+    Case(BigGAN, data=LABELLED, n_critic=1, **biggan(N_CLASSES)),
+    Case(R3GAN, data=COLOUR, **r3gan()),
+    Case(R3GAN, data=LABELLED, gamma_schedule=CosineDecay(end=5), critic_accumulation=2, **r3gan(N_CLASSES), name="labels"),
+    Case(R3GAN, data=VECTORS, name="vectors"),
+]
+
+for first, second in itertools.combinations(CASES, 2):
+    assert first.name != second.name, f"two rows are called {first.name}; give one a name"

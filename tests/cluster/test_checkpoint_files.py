@@ -1,0 +1,109 @@
+"""Files: whole or not there, refused if they hold code, and the disk may fill up."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import resource
+
+import pytest
+import torch
+
+from gan_lightning.checkpoint_files import CheckpointFiles, is_whole
+from gan_lightning.from_checkpoint import read_checkpoint
+from gan_lightning.runs import RunFailed, newest_checkpoint, resume_from, without_home
+
+CHECKPOINT = {"clock": {"updates_done": 3}, "hyper_parameters": {}, "weights": torch.arange(30_000.0)}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "checkpoints").mkdir()
+    return tmp_path
+
+
+def save(path, **changes):
+    CheckpointFiles().save_checkpoint({**CHECKPOINT, **changes}, path)
+
+
+def test_a_saved_checkpoint_is_whole_and_leaves_nothing_beside_it(folder):
+    save(folder / "checkpoints" / "last.ckpt")
+    assert os.listdir(folder / "checkpoints") == ["last.ckpt"]
+    assert is_whole(folder / "checkpoints" / "last.ckpt")
+    assert torch.equal(read_checkpoint(folder / "checkpoints" / "last.ckpt")["weights"], CHECKPOINT["weights"])
+
+
+def test_a_full_disk_leaves_the_checkpoint_before_it(folder):
+    path = folder / "checkpoints" / "last.ckpt"
+    save(path)
+    before = path.read_bytes()
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limit[1]))
+    try:
+        with pytest.raises(RunFailed, match="could not be written: File too large; the last.ckpt before it is whole"):
+            save(path, weights=torch.zeros(30_000))
+        with pytest.raises(RunFailed, match="no checkpoint was there before"):
+            save(path.with_name("best.ckpt"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert path.read_bytes() == before
+    assert os.listdir(path.parent) == ["last.ckpt"]
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "zeroed"])
+def test_the_newest_whole_checkpoint_is_taken_and_a_torn_one_named(folder, damage, capsys):
+    older, newer = folder / "checkpoints" / "best.ckpt", folder / "checkpoints" / "last.ckpt"
+    save(older)
+    save(newer)
+    os.utime(older, (1, 1))
+    assert newest_checkpoint(folder) == newer
+    content = bytearray(newer.read_bytes())
+    middle = len(content) // 2
+    if damage == "flipped":
+        content[middle] ^= 1
+    elif damage == "zeroed":
+        content[middle : middle + 4096] = bytes(4096)
+    newer.write_bytes(content[: {"cut": middle, "empty": 0}.get(damage, len(content))])
+    capsys.readouterr()
+    assert newest_checkpoint(folder) == older
+    assert f"{newer} is torn; it is not used" in capsys.readouterr().err
+
+
+def test_a_part_left_by_a_killed_run_is_named_and_not_used(folder, capsys):
+    (folder / "checkpoints" / "last.ckpt.123.part").write_bytes(b"PK")
+    assert newest_checkpoint(folder) is None
+    assert "last.ckpt.123.part was still being written when its run died" in capsys.readouterr().err
+
+
+class _Bomb:
+    def __reduce__(self):
+        return os.system, ("touch exploded",)
+
+
+@pytest.mark.parametrize("legacy", [True, False], ids=["pickle", "zip"])
+def test_code_in_a_checkpoint_is_refused_and_does_not_run(folder, legacy, monkeypatch):
+    monkeypatch.chdir(folder)
+    path = folder / "bomb.ckpt"
+    if legacy:
+        path.write_bytes(pickle.dumps({**CHECKPOINT, "bomb": _Bomb()}))
+    else:
+        torch.save({**CHECKPOINT, "bomb": _Bomb()}, path)
+    with pytest.raises(ValueError, match="is refused: it holds more than tensors and plain values|not a checkpoint"):
+        CheckpointFiles().load_checkpoint(path)
+    assert not (folder / "exploded").exists()
+
+
+def test_resume_looks_into_the_named_run_only(tmp_path):
+    save(tmp_path / "runs" / "a" / "checkpoints" / "last.ckpt")
+    place = resume_from("auto", tmp_path / "runs", "b")
+    assert place == (tmp_path / "runs" / "b", None)
+    assert resume_from("auto", tmp_path / "runs", "a").checkpoint == tmp_path / "runs" / "a" / "checkpoints" / "last.ckpt"
+    for where in (tmp_path / "runs" / "b", tmp_path / "nowhere"):
+        with pytest.raises(ValueError, match="--resume takes auto, a run folder or a"):
+            resume_from(str(where), tmp_path / "runs", "b")
+
+
+def test_the_home_folder_is_not_written_out(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/someone")
+    given = {"root": "/home/someone/data", "other": ["/home/someone", "/home/someone-else", 3]}
+    assert without_home(given) == {"root": "~/data", "other": ["~", "/home/someone-else", 3]}

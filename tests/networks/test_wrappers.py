@@ -1,0 +1,217 @@
+"""Networks altered from the config: spectral normalisation, first weights, minibatch discrimination, virtual batch norm."""
+
+from __future__ import annotations
+
+import copy
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from jsonargparse import ArgumentParser
+from torch import Tensor, nn
+
+from gan_lightning.description import describe
+from gan_lightning.networks import (
+    CriticFactory,
+    DCGANCritic,
+    DCGANGenerator,
+    GeneratorFactory,
+    He,
+    Initialisation,
+    InitialisedCritic,
+    InitialisedGenerator,
+    MinibatchDiscrimination,
+    MinibatchDiscriminationCritic,
+    MLPCritic,
+    MLPGenerator,
+    Normal,
+    Orthogonal,
+    SNGANResNetCritic,
+    SNGANResNetGenerator,
+    SpectrallyNormalisedCritic,
+    SpectrallyNormalisedGenerator,
+    VirtualBatchNorm,
+    VirtualBatchNormGenerator,
+    Xavier,
+)
+from gan_lightning.penalties import couples_batch
+
+
+class Pair:
+    def __init__(self, generator: GeneratorFactory, critic: CriticFactory) -> None:
+        self.generator, self.critic = generator, critic
+
+
+NARROW = {"class_path": "DCGANCritic", "init_args": {"width": 4}}
+NARROW_GENERATOR = {"class_path": "DCGANGenerator", "init_args": {"width": 4, "latent_dim": 3}}
+NORMAL = {"class_path": "Normal", "init_args": {"std": 0.1}}
+
+
+@pytest.mark.parametrize(
+    ("critic", "generator"),
+    [
+        (
+            {"class_path": "SpectrallyNormalisedCritic", "init_args": {"network": NARROW, "n_power_iterations": 2}},
+            {"class_path": "SpectrallyNormalisedGenerator", "init_args": {"network": NARROW_GENERATOR}},
+        ),
+        (
+            {"class_path": "InitialisedCritic", "init_args": {"network": NARROW, "initialisation": NORMAL}},
+            {
+                "class_path": "InitialisedGenerator",
+                "init_args": {"network": NARROW_GENERATOR, "initialisation": {"class_path": "Orthogonal"}},
+            },
+        ),
+        (
+            {"class_path": "MinibatchDiscriminationCritic", "init_args": {"network": NARROW, "n_kernels": 3}},
+            {"class_path": "VirtualBatchNormGenerator", "init_args": {"network": NARROW_GENERATOR, "n_reference": 4}},
+        ),
+    ],
+)
+def test_wrappers_build_from_yaml_and_from_their_description(critic: Any, generator: Any) -> None:
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(Pair, "pair")
+    config: dict[str, Any] = {"critic": critic, "generator": generator}
+    for _ in range(2):
+        pair = parser.instantiate(parser.parse_object({"pair": config}))["pair"]
+        samples = pair.generator(8, 1)(torch.randn(5, 3))
+        assert samples.shape == (5, 1, 8, 8)
+        assert pair.critic(8, 1)(samples).shape == (5,)
+        config = {"critic": describe(pair.critic), "generator": describe(pair.generator)}
+    assert config["critic"]["init_args"]["network"]["init_args"]["width"] == 4
+
+
+def singular_value(weight: Tensor) -> float:
+    return torch.linalg.matrix_norm(weight.detach().flatten(1), 2).item()
+
+
+def test_spectral_normalisation_of_any_critic() -> None:
+    critic = SpectrallyNormalisedCritic(16, 1, partial(DCGANCritic, width=8), n_power_iterations=3)
+    for _ in range(20):
+        critic(torch.randn(2, 1, 16, 16))
+    weights = [m.weight for m in critic.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    assert len(weights) == 3
+    assert [singular_value(w) for w in weights] == pytest.approx([1.0] * 3, abs=1e-3)
+    assert critic.last_layer() is critic.network.output  # what only the network has
+
+
+def test_a_wrapped_network_is_the_network() -> None:
+    torch.manual_seed(0)
+    bare = MLPCritic(0, 2, width=5, n_classes=3)
+    torch.manual_seed(0)
+    wrapped = InitialisedCritic(0, 2, partial(MLPCritic, width=5, n_classes=3), _Nothing())
+    samples, labels = torch.randn(6, 2), torch.arange(6) % 3
+    assert torch.equal(wrapped(samples, labels), bare(samples, labels))
+    assert (wrapped.n_classes, wrapped.n_features) == (3, 5)
+    assert torch.equal(copy.deepcopy(wrapped)(samples, labels), bare(samples, labels))
+    generator = SpectrallyNormalisedGenerator(0, 2, partial(MLPGenerator, latent_dim=4, n_classes=3))
+    assert (generator.n_classes, generator.latent_dim) == (3, 4)
+
+
+class _Nothing(Initialisation):
+    def draw(self, weight: Tensor) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("initialisation", "std"), [(Normal(0.05), 0.05), (Xavier(), (2 / 500) ** 0.5), (He(), (2 / 200) ** 0.5)]
+)
+def test_initialisations_have_their_spread(initialisation: Initialisation, std: float) -> None:
+    layer = nn.Linear(200, 300)
+    initialisation(layer)
+    assert layer.weight.std().item() == pytest.approx(std, rel=0.02)
+    assert layer.bias is not None and not layer.bias.any()
+
+
+def test_orthogonal_weights() -> None:
+    critic = InitialisedCritic(16, 1, partial(DCGANCritic, width=8), Orthogonal(gain=2.0))
+    weight = critic.network.layers[2].weight.detach().flatten(1)  # (16, 128)
+    torch.testing.assert_close(weight @ weight.T, 4 * torch.eye(16), atol=1e-4, rtol=0)
+
+
+def test_weights_behind_a_spectral_normalisation_are_initialised() -> None:
+    critic = InitialisedCritic(8, 1, partial(SNGANResNetCritic, width=16), Normal(3.0))
+    originals = [p for name, p in critic.named_parameters() if name.endswith("original")]
+    spread = torch.cat([p.flatten() for p in originals]).std().item()
+    assert spread == pytest.approx(3.0, rel=0.05)
+    weights = [m.weight for m in critic.eval().modules() if isinstance(m, nn.Conv2d)]
+    assert max(map(singular_value, weights)) < 1.2  # the singular vectors fit the new weights
+
+
+def test_minibatch_discrimination_is_the_papers_sum() -> None:
+    torch.manual_seed(0)
+    layer = MinibatchDiscrimination(n_features=4, n_kernels=3, kernel_dim=2).double()
+    features = torch.randn(5, 4, dtype=torch.float64)
+    found = layer(features)
+    tensor = layer.tensor.weight.detach().numpy().reshape(3, 2, 4)
+    for i in range(5):
+        for b in range(3):
+            total = 0.0
+            for k in range(5):
+                if k != i:
+                    gap = tensor[b] @ features[i].numpy() - tensor[b] @ features[k].numpy()
+                    total += float(torch.tensor(-abs(gap).sum()).exp())
+            assert found[i, b].item() == pytest.approx(total)
+
+
+def test_minibatch_discrimination_critic() -> None:
+    critic = MinibatchDiscriminationCritic(8, 1, partial(DCGANCritic, width=4, norm=nn.Identity), n_kernels=3)
+    samples = torch.randn(5, 1, 8, 8)
+    features = critic.features(samples)
+    assert features.shape == (5, critic.n_features) == (5, critic.network.n_features + 3)
+    joint = torch.cat([critic.network.output.weight, critic.output.weight], 1)[0]
+    torch.testing.assert_close(critic(samples), features @ joint)
+    assert couples_batch(critic) == ["discrimination"]
+    assert not torch.allclose(critic(samples)[:2], critic(samples[:2]))
+    with pytest.raises(ValueError, match="has no last linear layer"):
+        critic.last_layer()
+
+
+@pytest.mark.parametrize("shape", [(), (3, 2)])
+def test_virtual_batch_norm_includes_the_sample_itself(shape: tuple[int, ...]) -> None:
+    layer = VirtualBatchNorm(4, n_reference=3, eps=1e-5).double()
+    nn.init.normal_(layer.weight)
+    nn.init.normal_(layer.bias)
+    inputs = torch.randn(8, 4, *shape, dtype=torch.float64)
+    found = layer(inputs)
+    reference = inputs[:3]
+    for i in range(8):
+        # by definition: the batch of the reference and the sample, of which each has equal weight
+        batch = reference if i < 3 else torch.cat([reference, inputs[i : i + 1]])
+        expected = nn.functional.batch_norm(
+            torch.cat([batch, inputs[i : i + 1]]), batch.transpose(0, 1).flatten(1).mean(1),
+            batch.transpose(0, 1).flatten(1).var(1, unbiased=False), layer.weight, layer.bias, eps=1e-5,
+        )[-1]
+        torch.testing.assert_close(found[i], expected)
+
+
+@pytest.mark.parametrize(
+    ("network", "n_classes"),
+    [
+        (partial(DCGANGenerator, width=4, latent_dim=3), 0),
+        (partial(SNGANResNetGenerator, width=4, latent_dim=3, n_classes=3), 3),
+        (partial(MLPGenerator, latent_dim=3, width=8, batch_norm=True), 0),
+    ],
+)
+def test_virtual_batch_norm_generator(network: Any, n_classes: int) -> None:
+    torch.manual_seed(0)
+    generator = VirtualBatchNormGenerator(8, 1, network, n_reference=6)
+    assert not any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in generator.modules())
+    latents = torch.randn(5, 3)
+    labels = torch.arange(5) % 3 if n_classes else None
+    samples = generator(latents, labels)
+    assert samples.shape == (5, 1, 8, 8)
+    alone = torch.cat([generator(latents[i : i + 1], None if labels is None else labels[i : i + 1]) for i in range(5)])
+    torch.testing.assert_close(samples, alone)
+    torch.testing.assert_close(samples, generator.eval()(latents, labels))
+    assert {"reference", "reference_labels"} <= set(generator.state_dict())
+    other = VirtualBatchNormGenerator(8, 1, network, n_reference=6)
+    other.load_state_dict(generator.state_dict())
+    torch.testing.assert_close(samples, other(latents, labels))
+
+
+def test_virtual_batch_norm_needs_batch_norm() -> None:
+    with pytest.raises(ValueError, match="found no batch normalisation in MLPGenerator to replace"):
+        VirtualBatchNormGenerator(8, 1, MLPGenerator)
+    with pytest.raises(ValueError, match="n_reference must be at least 2, got 1"):
+        VirtualBatchNormGenerator(8, 1, DCGANGenerator, n_reference=1)

@@ -1,0 +1,189 @@
+"""Every stabiliser with every family that it fits, two rounds each; where it does not fit, a reason before the first batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+
+from gan_lightning.augmentation import AdaptiveAugment, ColourJitter, Cutout, HorizontalFlip, Translation
+from gan_lightning.constraints import WeightClipping
+from gan_lightning.families import DCGAN, WGAN, McGAN, MinimaxGAN, MMDGAN, NonSaturatingGAN, UnrolledGAN
+from gan_lightning.gan import GAN
+from gan_lightning.generator_terms import (
+    EntropyRegularisation,
+    FeatureMatching,
+    LatentReconstruction,
+    ModeSeeking,
+)
+from gan_lightning.generator_terms import HistoricalAveraging as GeneratorHistory
+from gan_lightning.networks import (
+    InitialisedCritic,
+    MinibatchDiscriminationCritic,
+    MLPCritic,
+    Orthogonal,
+    SpectrallyNormalisedCritic,
+    SpectrallyNormalisedGenerator,
+)
+from gan_lightning.observation import Compose, InstanceNoise, Packing
+from gan_lightning.penalties import (
+    R1,
+    R2,
+    DivergencePenalty,
+    GradientPenalty,
+    PerturbationPenalty,
+    couples_batch,
+)
+from gan_lightning.regularisers import ConsistencyRegularisation, HistoricalAveraging, LeCam
+from tests.cases import CASES, Case, mlp
+from tests.training import train
+
+GANS = [case for case in CASES if issubclass(case.family, GAN)]
+FAMILIES = list({case.family: case for case in reversed(GANS)}.values())  # the first row of each
+NO_PENALTIES = (McGAN, MMDGAN, UnrolledGAN)
+
+
+def penalty(make: Callable[[], Any]) -> Callable[[Case], dict[str, Any]]:
+    return lambda case: {"critic_penalties": [make()]}
+
+
+def term(make: Callable[[], Any], **more: Any) -> Callable[[Case], dict[str, Any]]:
+    return lambda case: {"generator_terms": [make()], **more}
+
+
+def observation(make: Callable[[], Any]) -> Callable[[Case], dict[str, Any]]:
+    return lambda case: {"observation": make()}
+
+
+def wrapped(player: str, wrapper: Any, **arguments: Any) -> Callable[[Case], dict[str, Any]]:
+    return lambda case: {player: partial(wrapper, network={**mlp(), **case.arguments}[player], **arguments)}
+
+
+def smoothing(case: Case) -> dict[str, Any]:
+    return {"real_target": 0.9}
+
+
+def takes_penalties(game: GAN, case: Case) -> bool:
+    return not isinstance(game, NO_PENALTIES)
+
+
+def has_gradients_per_sample(game: GAN, case: Case) -> bool:
+    return takes_penalties(game, case) and not couples_batch(game.critic)
+
+
+def is_unlike(name: str) -> Callable[[GAN, Case], bool]:
+    """Fits unless the family brings a penalty of this name itself."""
+    return lambda game, case: has_gradients_per_sample(game, case) and name not in [p.name for p in game.critic_penalties]
+
+
+def is_image(game: GAN, case: Case) -> bool:
+    return game.image_size > 0
+
+
+def always(game: GAN, case: Case) -> bool:
+    return True
+
+
+AUGMENTATIONS = (ColourJitter, HorizontalFlip, Translation, Cutout)
+
+STABILISERS: dict[str, tuple[Callable[[Case], dict[str, Any]], Callable[[GAN, Case], bool]]] = {
+    "gradient penalty": (penalty(GradientPenalty), is_unlike("gradient_penalty")),
+    "one-sided gradient penalty": (penalty(partial(GradientPenalty, one_sided=True)), is_unlike("gradient_penalty")),
+    "R1": (penalty(partial(R1, interval=2)), is_unlike("r1")),
+    "R2": (penalty(R2), is_unlike("r2")),
+    "divergence": (penalty(DivergencePenalty), is_unlike("divergence_penalty")),
+    "dragan": (penalty(PerturbationPenalty), is_unlike("perturbation_penalty")),
+    "consistency": (
+        penalty(lambda: ConsistencyRegularisation(InstanceNoise(0.1), on_fakes=True)),
+        takes_penalties,
+    ),
+    "lecam": (penalty(LeCam), takes_penalties),
+    "historical averaging": (
+        lambda case: {"critic_penalties": [HistoricalAveraging()], "generator_terms": [GeneratorHistory()]},
+        takes_penalties,
+    ),
+    "weight clipping": (
+        lambda case: {"critic_constraint": WeightClipping(0.1)},
+        lambda game, case: not isinstance(game, UnrolledGAN | WGAN) and not spectral(game),
+    ),
+    "spectral normalisation": (
+        wrapped("critic", SpectrallyNormalisedCritic),
+        lambda game, case: game.critic_constraint is None,
+    ),
+    "spectral normalisation of both": (
+        wrapped("generator", SpectrallyNormalisedGenerator),
+        always,
+    ),
+    "orthogonal weights": (wrapped("critic", InitialisedCritic, initialisation=Orthogonal()), always),
+    "minibatch discrimination": (
+        wrapped("critic", MinibatchDiscriminationCritic, n_kernels=3, kernel_dim=2),
+        lambda game, case: not isinstance(game, McGAN | MMDGAN) and not any(p.per_sample for p in game.critic_penalties),
+    ),
+    "label smoothing": (smoothing, lambda game, case: isinstance(game, MinimaxGAN | NonSaturatingGAN | DCGAN)),
+    "feature matching": (term(FeatureMatching), always),
+    "feature matching alone": (term(FeatureMatching, adversarial_weight=0.0), always),
+    "mode seeking": (term(ModeSeeking), always),
+    "entropy": (term(EntropyRegularisation), always),
+    "reconstruction": (
+        lambda case: {"generator_terms": [LatentReconstruction(partial(MLPCritic, width=4, n_layers=1))]},
+        always,
+    ),
+    "instance noise": (observation(lambda: InstanceNoise(0.1, n_updates=2)), always),
+    "diffaugment": (observation(lambda: Compose([ColourJitter(), Translation(), Cutout()])), is_image),
+    "adaptive augmentation": (
+        observation(lambda: AdaptiveAugment([make() for make in AUGMENTATIONS], interval=1, kimg=0.01)),
+        lambda game, case: is_image(game, case) and not game.shift_invariant,
+    ),
+    "packing": (observation(lambda: Packing(2)), lambda game, case: not game.critic.n_classes),
+}
+
+
+def spectral(game: GAN) -> bool:
+    return any(name.endswith("parametrizations") for name, _ in game.critic.named_modules())
+
+
+def rows() -> Iterator[Any]:
+    """Yield one family with images, labels and vectors, and all families as slow tests."""
+    quick = [case for case in GANS if case.family is NonSaturatingGAN]
+    for case in {case.name: case for case in [*quick, *FAMILIES]}.values():
+        yield pytest.param(case, id=case.name, marks=[] if case in quick[:2] else [pytest.mark.slow])
+
+
+@pytest.mark.parametrize("name", STABILISERS)
+@pytest.mark.parametrize("case", rows())
+def test_two_rounds_with_every_family_that_it_fits(case: Case, name: str, tmp_path: Any) -> None:
+    overrides, fits = STABILISERS[name]
+    arguments = overrides(case)
+    if not fits(case.game(), case):
+        error = TypeError if name == "label smoothing" else ValueError
+        with pytest.raises(error) as caught:
+            train(case.game(**arguments), case.data(), tmp_path, 1)
+        assert "\n" not in str(caught.value)
+        return
+    game = case.game(**arguments)
+    before = {key: value.clone() for key, value in game.generator.state_dict().items()}
+    recorder = train(game, case.data(), tmp_path, 2)
+    assert all(value.isfinite().all() for value in game.state_dict().values())
+    assert any(not torch.equal(before[key], value) for key, value in game.generator.state_dict().items())
+    for part in (*arguments.get("critic_penalties", []), *arguments.get("generator_terms", [])):
+        assert any(key.endswith(f"/{part.name}") for _, row in recorder.rows for key in row)
+
+
+BUNDLE = ("gradient penalty", "R1", "consistency", "lecam", "historical averaging", "feature matching", "mode seeking", "entropy")
+
+
+@pytest.mark.parametrize("case", FAMILIES, ids=repr)
+def test_all_that_fit_at_once(case: Case, tmp_path: Any) -> None:
+    arguments: dict[str, Any] = {"critic_penalties": [], "generator_terms": []}
+    for overrides, fits in (STABILISERS[name] for name in (*BUNDLE, "instance noise")):
+        if fits(case.game(), case):
+            for key, value in overrides(case).items():
+                arguments[key] = [*arguments[key], *value] if isinstance(value, list) else value
+    own = [*case.arguments.get("critic_penalties", []), *case.arguments.get("generator_terms", [])]
+    assert not own, "a family's first row has its own stabilisers; they would be replaced here"
+    game = case.game(**arguments)
+    train(game, case.data(), tmp_path, 2)
+    assert all(value.isfinite().all() for value in game.state_dict().values())
