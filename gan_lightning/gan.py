@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
@@ -69,7 +70,9 @@ class GAN(Game):
     ) -> None:
         pack = observation.pack if observation else 1
         super().__init__(generator(image_size, channels), critic(image_size, channels * pack), **kwargs)
-        self.save_hyperparameters(logger=False)
+        with warnings.catch_warnings():  # parts that are modules are described in the checkpoint, not pickled
+            warnings.filterwarnings("ignore", message="Attribute .* is an instance of .nn.Module.")
+            self.save_hyperparameters(logger=False)
         self.image_size, self.channels = image_size, channels
         self.critic_penalties = nn.ModuleList(critic_penalties or [])  # type: ignore[assignment]
         self.generator_terms = nn.ModuleList(generator_terms or [])  # type: ignore[assignment]

@@ -55,6 +55,8 @@ from gan_lightning.strategies import check_strategy, close_process_group
 
 _PORTABLE_KEYS = ("seed_everything", "name", "model", "data", "samples", "fidelity", "coverage")
 
+_MODULES = (gan_lightning.families, gan_lightning.networks, gan_lightning.data)
+
 
 class Parser(LightningArgumentParser):
     """A parser whose errors are one line that names the mistake and the nearest valid option."""
@@ -74,15 +76,22 @@ class Parser(LightningArgumentParser):
         text = " / ".join(dict.fromkeys(kept)) or message
         if unknown:
             word = unknown.group(2)
-            text += nearest(word, self._known_options(word))
+            owners = self._owners(word.rpartition(".")[2])
+            text += f" here; {', '.join(owners[:5])} take it" if owners else nearest(word, self._known_options(word))
         return text[:600]
+
+    def _owners(self, name: str) -> list[str]:
+        """Return the classes whose own constructor has an argument of this name."""
+        import inspect
+
+        classes = {c.__name__: c for m in _MODULES for c in vars(m).values() if inspect.isclass(c)}
+        return [owner for owner, c in classes.items() if "__init__" in vars(c) and name in inspect.signature(c).parameters]
 
     def _known_options(self, word: str) -> list[str]:
         import inspect
 
         known = {name.removeprefix("--") for name in self._option_string_actions}
-        modules = (gan_lightning.families, gan_lightning.networks, gan_lightning.data)
-        for module in modules:
+        for module in _MODULES:
             for name in getattr(module, "__all__", []):
                 cls = getattr(module, name)
                 if inspect.isclass(cls):

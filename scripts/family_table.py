@@ -193,8 +193,8 @@ def write_table(configs: list[Path], runs_dir: Path, out: Path) -> None:
         "",
         f"Written by `python scripts/family_table.py`, one run of each config, seed 0; {machine()}.",
         "FID is that of the digits classifier that ships: 2,000 samples against the 360 held-out digits, comparable",
-        "within this page only. Modes are those of the ring's 8 that any of 2,500 samples comes within 3 std of, and the",
-        "high-quality share counts those samples (a perfect sampler has 0.989; more is a collapse within the modes).",
+        "within this page only. Modes are those of the ring's 8 that any of 2,500 samples comes within 3 std of; the",
+        "high-quality share counts those samples (a perfect sampler has 0.989; more is a collapse within modes).",
         "Seconds are the median per generator update, critic updates included; minutes are those of training.",
         "",
     ]

@@ -267,7 +267,14 @@ CASES = [
     Case(SAGAN, data=LABELLED, **sagan(N_CLASSES)),
     Case(BigGAN, data=LABELLED, n_critic=1, **biggan(N_CLASSES)),
     Case(R3GAN, data=COLOUR, **r3gan()),
-    Case(R3GAN, data=LABELLED, gamma_schedule=CosineDecay(end=5), critic_accumulation=2, **r3gan(N_CLASSES), name="labels"),
+    Case(
+        R3GAN,
+        data=LABELLED,
+        gamma_schedule=CosineDecay(end=5),
+        critic_accumulation=2,
+        **r3gan(N_CLASSES),
+        name="labels",
+    ),
     Case(R3GAN, data=VECTORS, name="vectors"),
 ]
 

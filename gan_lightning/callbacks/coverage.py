@@ -104,5 +104,5 @@ class Coverage(Callback):
             "seconds": round(seconds, 3),
             "versions": {name: version(name) for name in ("torch", "lightning")},
         }
-        verb = "" if trainer.state.fn == "fit" else f"{trainer.state.fn.value}-"
+        verb = "" if trainer.state.fn == "fit" else f"{trainer.state.fn.value}-"  # type: ignore[union-attr]
         (folder / f"coverage-{verb}{game.updates_done:06d}.json").write_text(json.dumps(card, indent=2) + "\n")

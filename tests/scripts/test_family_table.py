@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIGS = sorted(ROOT.glob("configs/*/digits.yaml")) + sorted(ROOT.glob("configs/*/ring.yaml"))
+
+
+@pytest.fixture(scope="module")
+def script() -> Any:
+    spec = importlib.util.spec_from_file_location("family_table", ROOT / "scripts" / "family_table.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["family_table"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_every_family_has_a_paper_to_link(config, script):
+    name, link = script.paper(config)
+    assert name in config.read_text()
+    assert link.startswith("[") and "](http" in link and link.split("(")[0][-5:-1].isdigit(), link
+
+
+def test_a_run_folder_becomes_a_row(script, tmp_path):
+    config = ROOT / "configs" / "sngan" / "ring.yaml"
+    folder = script.run_folder(config, tmp_path)
+    (folder / "evaluation").mkdir(parents=True)
+    for update, modes in ((0, 3.0), (100, 7.0)):
+        card = {"modes": modes, "high_quality": 0.5, "reverse_kl": 0.25, "update": update, "kimg": 0.256 * update}
+        (folder / "evaluation" / f"coverage-{update:06d}.json").write_text(json.dumps(card))
+    rates = "\n".join(["step,perf/images_per_second", "9,", "9,25600.0", "19,51200.0", "29,12800.0"])
+    (folder / "metrics.csv").write_text(rates + "\n")
+    result = {**script.measured(folder), "config": "configs/sngan/ring.yaml", "fingerprint": script.fingerprint(config)}
+    assert result["modes_before"] == 3 and result["modes"] == 7 and result["updates"] == 100
+    assert result["seconds_per_update"] == pytest.approx(
+        0.01
+    )  # 256 samples of a round at a median of 25,600 per second
+    assert script.stored(config, tmp_path) is None
+    (folder / "result.json").write_text(json.dumps(result))
+    assert script.stored(config, tmp_path) == result
+    script.write_table([config], tmp_path, tmp_path / "docs" / "families.md")
+    table = (tmp_path / "docs" / "families.md").read_text().splitlines()
+    (row,) = [line for line in table if line.startswith("| SNGAN")]
+    assert (
+        "| 3 | 7 | 0.500 | 0.250 | 0.0100 | 100 | 0.0 | `gan-lightning fit --config configs/sngan/ring.yaml` |" in row
+    )
+    assert row.count("|") == table[table.index("## Ring of eight Gaussians") + 2].count("|")
+
+
+def test_a_changed_config_is_run_again_but_not_for_its_comments(script, tmp_path):
+    config = tmp_path / "ring.yaml"
+    config.write_text("# Finding: it\n# collapses.\nname: a\n")
+    first = script.fingerprint(config)
+    assert script.note(config, {}) == "it collapses."
+    config.write_text("name: a\n")
+    assert script.fingerprint(config) == first
+    assert script.note(config, {"error": "x|y", "train_seconds": 121}) == "stopped: x\\|y; above the 2 minutes"
+    config.write_text("name: b\n")
+    assert script.fingerprint(config) != first
