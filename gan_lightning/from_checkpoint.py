@@ -31,10 +31,21 @@ def user_errors() -> Iterator[None]:
     except MisconfigurationException as error:
         fail(str(error))
     except (ValueError, FileNotFoundError) as error:
-        last = traceback.extract_tb(error.__traceback__)[-1].filename
-        if not Path(last).is_relative_to(Path(__file__).parent):
+        own: BaseException | None = error
+        while own is not None and not _is_ours(own):
+            own = own.__cause__ or own.__context__ if "jsonargparse" in _origin(own).parts else None  # it wraps what we raise
+        if own is None:
             raise
-        fail(str(error))
+        fail(str(own))
+
+
+def _is_ours(error: BaseException) -> bool:
+    return isinstance(error, ValueError | FileNotFoundError) and _origin(error).is_relative_to(Path(__file__).parent)
+
+
+def _origin(error: BaseException) -> Path:
+    frames = traceback.extract_tb(error.__traceback__)
+    return Path(frames[-1].filename if frames else "")
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
@@ -51,8 +62,9 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     except pickle.UnpicklingError as error:
         reason = str(error).strip().splitlines()[0]
         raise ValueError(f"{path} is refused: it holds more than tensors and plain values ({reason[:150]})") from error
-    except (RuntimeError, EOFError, OSError) as error:
-        raise ValueError(f"{path} is torn or not a checkpoint ({str(error).strip().splitlines()[0][:150]})") from error
+    except Exception as error:  # bytes that are no pickle raise anything
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:150]
+        raise ValueError(f"{path} is torn or not a checkpoint ({reason})") from error
     if not isinstance(checkpoint, dict) or "clock" not in checkpoint or "hyper_parameters" not in checkpoint:
         raise ValueError(f"{path} is not a checkpoint of gan-lightning: it has no clock")
     return checkpoint

@@ -243,11 +243,7 @@ class Game(LightningModule, ABC):
 
     def setup(self, stage: str) -> None:
         """Refuse what cannot train, before the first batch."""
-        if self.trainer.precision == "16-mixed":
-            raise ValueError(
-                "precision 16-mixed is refused: its gradient scaler would be shared by both players and would unscale "
-                "after clipping; use bf16-mixed or 32-true"
-            )
+        check_precision(self.trainer.precision)
         check_strategy(self.trainer.strategy, training=stage == "fit")
         self.check()
         # Lightning converts (64-true) only after it has loaded a checkpoint, which would round what it holds.
@@ -277,6 +273,15 @@ class Game(LightningModule, ABC):
     @property
     def _world_size(self) -> int:
         return self.trainer.world_size if self._trainer is not None else 1
+
+
+def check_precision(precision: Any) -> None:
+    """Raise a ValueError if training in this precision of Lightning's would go wrong."""
+    if str(precision) in ("16-mixed", "16"):
+        raise ValueError(
+            "precision 16-mixed is refused: its gradient scaler would be shared by both players and would unscale after "
+            "clipping; use bf16-mixed or 32-true"
+        )
 
 
 def _split(batch: Any, n_parts: int) -> Iterable[Any]:

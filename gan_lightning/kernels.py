@@ -26,7 +26,10 @@ def rbf_mixture(x: Tensor, y: Tensor, sigmas: Sequence[float]) -> Tensor:
         x, y = x - centre, y - centre
         squares = x.square().sum(1)[:, None] + y.square().sum(1)[None, :] - 2 * x @ y.T
         squares = squares.clamp(min=0)
-        return torch.stack([(-squares / (2 * sigma**2)).exp() for sigma in sigmas]).sum(0)
+        total = torch.zeros_like(squares)
+        for sigma in sigmas:
+            total = total + (squares * (-0.5 / sigma**2)).exp()
+        return total
 
 
 class MMDEstimator(ABC):

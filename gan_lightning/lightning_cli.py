@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import sys
 import tempfile
 import warnings
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import yaml
 from lightning.fabric.plugins.environments import SLURMEnvironment
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.strategies import StrategyRegistry
 from lightning.pytorch.utilities import rank_zero_only
 
 import gan_lightning.augmentation
@@ -33,9 +33,11 @@ from gan_lightning.callbacks import (
     UpdateBar,
 )
 from gan_lightning.checkpoint_files import DISK_IS_FULL, CheckpointFiles
-from gan_lightning.cli import fail, nearest
+from gan_lightning.cli import nearest
+from gan_lightning.data.stream import check_shares
 from gan_lightning.from_checkpoint import read_checkpoint, user_errors
-from gan_lightning.game import Game
+from gan_lightning.game import Game, check_precision
+from gan_lightning.parser import Parser
 from gan_lightning.runs import (
     Place,
     RunFailed,
@@ -54,52 +56,6 @@ from gan_lightning.stop_signals import STOPPED
 from gan_lightning.strategies import check_strategy, close_process_group
 
 _PORTABLE_KEYS = ("seed_everything", "name", "model", "data", "samples", "fidelity", "coverage")
-
-_MODULES = (gan_lightning.families, gan_lightning.networks, gan_lightning.data)
-
-
-class Parser(LightningArgumentParser):
-    """A parser whose errors are one line that names the mistake and the nearest valid option."""
-
-    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Exit with code 2."""
-        fail(self._short(message))
-
-    def _short(self, message: str) -> str:
-        unknown = re.search(r"(?:Unrecognized arguments|Option|Key|argument)s?:?\s*'?(--)?([\w.+-]+)'?.*?(?:not accepted|not expected|$)", message)
-        lines = [line.strip(" -") for line in message.splitlines()]
-        kept = [
-            line
-            for line in lines
-            if line and not re.match(r"(usage:|Given value|Expected a|Does not validate|NoneType|Problem with|Subclass types)", line)
-        ]
-        text = " / ".join(dict.fromkeys(kept)) or message
-        if unknown:
-            word = unknown.group(2)
-            owners = self._owners(word.rpartition(".")[2])
-            text += f" here; {', '.join(owners[:5])} take it" if owners else nearest(word, self._known_options(word))
-        return text[:600]
-
-    def _owners(self, name: str) -> list[str]:
-        """Return the classes whose own constructor has an argument of this name."""
-        import inspect
-
-        classes = {c.__name__: c for m in _MODULES for c in vars(m).values() if inspect.isclass(c)}
-        return [owner for owner, c in classes.items() if "__init__" in vars(c) and name in inspect.signature(c).parameters]
-
-    def _known_options(self, word: str) -> list[str]:
-        import inspect
-
-        known = {name.removeprefix("--") for name in self._option_string_actions}
-        for module in _MODULES:
-            for name in getattr(module, "__all__", []):
-                cls = getattr(module, name)
-                if inspect.isclass(cls):
-                    for base in cls.__mro__:
-                        if "__init__" in vars(base) and base is not object:
-                            known |= set(inspect.signature(base.__init__).parameters) - {"self", "args", "kwargs"}
-        prefix, _, last = word.rpartition(".")
-        return [f"{prefix}.{name}" if prefix and "." not in name else name for name in known] if last else list(known)
 
 
 class SaveConfig(SaveConfigCallback):
@@ -202,6 +158,10 @@ class GanLightningCLI(LightningCLI):
         """Choose the run folder and put everything that is written into it."""
         config = self.config[self.subcommand]
         if self.subcommand == "fit":
+            check_precision(config.trainer.precision)
+            strategy, known = config.trainer.strategy, ["auto", *StrategyRegistry.available_strategies()]
+            if isinstance(strategy, str) and strategy not in known:
+                raise ValueError(f"there is no strategy {strategy}{nearest(strategy, known)}")
             folder = self._run_folder(config)
             for logger in config.trainer.logger or [] if isinstance(config.trainer.logger, list) else []:
                 if "save_dir" in logger.init_args:
@@ -250,6 +210,12 @@ class GanLightningCLI(LightningCLI):
                 trainer.callbacks.append(UpdateBar())  # type: ignore[attr-defined]
             trainer.callbacks.append(self.preemption)  # type: ignore[attr-defined]  last, so that others' state is complete
         return trainer
+
+    def before_fit(self) -> None:
+        """Refuse what cannot train before other ranks are started: Lightning kills rank 0 when one of them fails."""
+        check_shares(self.datamodule.batch_size, self.trainer.world_size)
+        self.trainer.datamodule, self.model.trainer = self.datamodule, self.trainer  # type: ignore[attr-defined]
+        self.model.check()
 
     @rank_zero_only
     def after_fit(self) -> None:
@@ -316,6 +282,16 @@ def _with_checkpoint_config(args: list[str]) -> list[str]:
     return [args[0], "--config", file.name, *args[1:]]
 
 
+def _check_files(args: list[str]) -> None:
+    """Raise a ValueError that names the config file which is no YAML: jsonargparse leaves the name out."""
+    for option, path in zip(args, args[1:], strict=False):
+        if option in ("-c", "--config") and Path(path).is_file():
+            try:
+                yaml.safe_load(Path(path).read_text())
+            except (yaml.YAMLError, UnicodeDecodeError) as error:
+                raise ValueError(f"{path} is not valid YAML: {error}") from error
+
+
 def _quieten() -> None:
     """Silence what is true of every run and asks nothing of the user."""
     os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
@@ -346,6 +322,7 @@ def run(args: list[str]) -> None:
     cli: GanLightningCLI | None = None
     try:
         with user_errors():
+            _check_files(args)
             cli = GanLightningCLI(_with_checkpoint_config(args))
             close_process_group()
     except RunFailed as failed:

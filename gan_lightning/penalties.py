@@ -37,7 +37,7 @@ def input_gradients(critic: Critic, points: Tensor, labels: Tensor | None = None
     """Return the gradient of each sample's own logit at that sample, shaped as `points`, differentiable in the critic.
 
     Computed in full precision whatever the autocast. `torch.func` is used where it can be (it compiles); a critic with
-    batch statistics changes buffers in its forward pass, which only `torch.autograd` allows.
+    batch statistics changes buffers in its forward pass, which only `torch.autograd` allows; so does a recomputed one.
     """
 
     def total(samples: Tensor) -> Tensor:
@@ -46,7 +46,7 @@ def input_gradients(critic: Critic, points: Tensor, labels: Tensor | None = None
     # under bf16-mixed a generator gives bfloat16, which a critic outside autocast cannot take
     points = points.detach().to(next((p.dtype for p in critic.parameters()), points.dtype))
     with torch.autocast(points.device.type, enabled=False):
-        if couples_batch(critic):
+        if couples_batch(critic) or any(getattr(module, "recomputes", False) for module in critic.modules()):
             points.requires_grad_(True)
             (gradients,) = torch.autograd.grad(total(points), points, create_graph=True)
             return gradients

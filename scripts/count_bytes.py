@@ -48,7 +48,9 @@ def main() -> None:
         "gan_ddp": ("n_critic |critic| + |generator|", n * critic + generator),
         "ddp_find_unused_parameters_true": ("(n_critic + 1)(|critic| + |generator|)", (n + 1) * (critic + generator)),
     }
-    print(f"n_critic {n}, |critic| {critic:,} bytes, |generator| {generator:,} bytes; per generator update and process\n")
+    print(
+        f"n_critic {n}, |critic| {critic:,} bytes, |generator| {generator:,} bytes; per generator update and process\n"
+    )
     print(f"{'strategy':34}{'formula':40}{'expected':>13}{'gradients':>13}{'other':>8}{'wire':>13}")
     for strategy, (formula, size) in expected.items():
         row = rows[strategy]

@@ -91,7 +91,9 @@ PAIRS = {
         ("GradientPenalty", "DCGANCritic"), "norm none or layer", {"critic": BATCH_NORM}, WGANGP, LARGER
     ),
     "gradient penalty and minibatch discrimination": Pair(
-        ("R1", "MinibatchDiscriminationCritic couples"), "without minibatch discrimination", penalised(R1(), DISCRIMINATION)
+        ("R1", "MinibatchDiscriminationCritic couples"),
+        "without minibatch discrimination",
+        penalised(R1(), DISCRIMINATION),
     ),
     "two penalties of one kind": Pair(
         ("critic_penalties", "two of one kind"), "keep one", {"critic_penalties": [R1(), R1(2.0)]}
@@ -161,8 +163,11 @@ PAIRS = {
     },
     **{
         f"label smoothing and {objective.__name__}": Pair(
-            (objective.__name__, "real_target"), "", partial(lambda o: {"objective": o(real_target=0.9)}, objective),
-            SNGAN, error=TypeError,
+            (objective.__name__, "real_target"),
+            "",
+            partial(lambda o: {"objective": o(real_target=0.9)}, objective),
+            SNGAN,
+            error=TypeError,
         )
         for objective in (Hinge, Wasserstein)
     },
@@ -205,9 +210,7 @@ PAIRS = {
         "take a generator that has it",
         {"generator": partial(VirtualBatchNormGenerator, network=MLP)},
     ),
-    "unrolling and a penalty": Pair(
-        ("UnrolledGAN", "R1"), "another family", {"critic_penalties": [R1()]}, UnrolledGAN
-    ),
+    "unrolling and a penalty": Pair(("UnrolledGAN", "R1"), "another family", {"critic_penalties": [R1()]}, UnrolledGAN),
     "unrolling and weight clipping": Pair(
         ("UnrolledGAN", "WeightClipping"), "another family", {"critic_constraint": WeightClipping()}, UnrolledGAN
     ),
@@ -220,7 +223,9 @@ PAIRS = {
         {"generator": CONDITIONAL["generator"]},
         data=LABELLED,
     ),
-    "classes and data without labels": Pair(("MLPGenerator has n_classes 3", "RandomImages has 0"), "0 for", CONDITIONAL),
+    "classes and data without labels": Pair(
+        ("MLPGenerator has n_classes 3", "RandomImages has 0"), "0 for", CONDITIONAL
+    ),
     "half precision and two players": Pair(
         ("16-mixed", "both players"), "bf16-mixed or 32-true", {}, precision="16-mixed"
     ),

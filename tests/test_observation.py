@@ -111,7 +111,9 @@ def test_augmentations_are_differentiable_and_per_sample(augmentation: Observati
 
 
 @pytest.mark.parametrize(
-    "observation", [*AUGMENTATIONS, InstanceNoise(0.3), Compose([ColourJitter(), Packing(2)])], ids=lambda o: type(o).__name__
+    "observation",
+    [*AUGMENTATIONS, InstanceNoise(0.3), Compose([ColourJitter(), Packing(2)])],
+    ids=lambda o: type(o).__name__,
 )
 def test_two_ranks_see_what_one_sees(observation: Observation) -> None:
     samples = images(8)

@@ -1,4 +1,4 @@
-"""Every stabiliser with every family that it fits, two rounds each; where it does not fit, a reason before the first batch."""
+"""Every stabiliser with every family that it fits, two rounds each; where it does not fit, a reason comes first."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 
 from gan_lightning.augmentation import AdaptiveAugment, ColourJitter, Cutout, HorizontalFlip, Translation
 from gan_lightning.constraints import WeightClipping
-from gan_lightning.families import DCGAN, WGAN, McGAN, MinimaxGAN, MMDGAN, NonSaturatingGAN, UnrolledGAN
+from gan_lightning.families import DCGAN, MMDGAN, WGAN, McGAN, MinimaxGAN, NonSaturatingGAN, UnrolledGAN
 from gan_lightning.gan import GAN
 from gan_lightning.generator_terms import (
     EntropyRegularisation,
@@ -76,7 +76,9 @@ def has_gradients_per_sample(game: GAN, case: Case) -> bool:
 
 def is_unlike(name: str) -> Callable[[GAN, Case], bool]:
     """Fits unless the family brings a penalty of this name itself."""
-    return lambda game, case: has_gradients_per_sample(game, case) and name not in [p.name for p in game.critic_penalties]
+    return lambda game, case: (
+        has_gradients_per_sample(game, case) and name not in [p.name for p in game.critic_penalties]
+    )
 
 
 def is_image(game: GAN, case: Case) -> bool:
@@ -120,7 +122,9 @@ STABILISERS: dict[str, tuple[Callable[[Case], dict[str, Any]], Callable[[GAN, Ca
     "orthogonal weights": (wrapped("critic", InitialisedCritic, initialisation=Orthogonal()), always),
     "minibatch discrimination": (
         wrapped("critic", MinibatchDiscriminationCritic, n_kernels=3, kernel_dim=2),
-        lambda game, case: not isinstance(game, McGAN | MMDGAN) and not any(p.per_sample for p in game.critic_penalties),
+        lambda game, case: (
+            not isinstance(game, McGAN | MMDGAN) and not any(p.per_sample for p in game.critic_penalties)
+        ),
     ),
     "label smoothing": (smoothing, lambda game, case: isinstance(game, MinimaxGAN | NonSaturatingGAN | DCGAN)),
     "feature matching": (term(FeatureMatching), always),
@@ -172,7 +176,16 @@ def test_two_rounds_with_every_family_that_it_fits(case: Case, name: str, tmp_pa
         assert any(key.endswith(f"/{part.name}") for _, row in recorder.rows for key in row)
 
 
-BUNDLE = ("gradient penalty", "R1", "consistency", "lecam", "historical averaging", "feature matching", "mode seeking", "entropy")
+BUNDLE = (
+    "gradient penalty",
+    "R1",
+    "consistency",
+    "lecam",
+    "historical averaging",
+    "feature matching",
+    "mode seeking",
+    "entropy",
+)
 
 
 @pytest.mark.parametrize("case", FAMILIES, ids=repr)

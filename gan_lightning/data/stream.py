@@ -85,6 +85,16 @@ def generator(*counters: int) -> torch.Generator:
     return torch.Generator().manual_seed(mix(*counters))
 
 
+def check_shares(batch_size: int, world_size: int) -> None:
+    """Raise a ValueError unless the ranks can share a batch equally."""
+    if batch_size < 1 or batch_size % world_size:
+        near = max(batch_size // world_size, 1) * world_size
+        raise ValueError(
+            f"batch_size is the global one and must be a multiple of the number of processes ({world_size}), "
+            f"got {batch_size}; take {near} or {near + world_size}"
+        )
+
+
 class Rounds:
     """Iterable over the rounds of a game: one item is the list of batches that one generator update consumes.
 
@@ -128,12 +138,7 @@ class Rounds:
     ) -> None:
         if len(source) == 0:
             raise ValueError(f"there is no sample to train on in {source.description}")
-        if batch_size < 1 or batch_size % world_size:
-            near = max(batch_size // world_size, 1) * world_size
-            raise ValueError(
-                f"batch_size is the global one and must be a multiple of the number of processes ({world_size}), "
-                f"got {batch_size}; take {near} or {near + world_size}"
-            )
+        check_shares(batch_size, world_size)
         self.source = source
         self.batch_size = batch_size
         self.seed = seed

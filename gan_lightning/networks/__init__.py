@@ -14,6 +14,7 @@ from gan_lightning.networks.joint_critic import ConvJointCritic, JointCritic, Jo
 from gan_lightning.networks.minibatch_discrimination import MinibatchDiscrimination, MinibatchDiscriminationCritic
 from gan_lightning.networks.mlp import MLPCritic, MLPGenerator
 from gan_lightning.networks.r3gan import R3GANCritic, R3GANGenerator
+from gan_lightning.networks.recomputed import RecomputedCritic, RecomputedGenerator
 from gan_lightning.networks.sagan import SAGANCritic, SAGANGenerator
 from gan_lightning.networks.sngan import SNGANCNNCritic, SNGANCNNGenerator, SNGANResNetCritic, SNGANResNetGenerator
 from gan_lightning.networks.spectral_norm import spectrally_normalise
@@ -71,6 +72,8 @@ __all__ = [
     "Orthogonal",
     "R3GANCritic",
     "R3GANGenerator",
+    "RecomputedCritic",
+    "RecomputedGenerator",
     "SAGANCritic",
     "SAGANGenerator",
     "SNGANCNNCritic",

@@ -93,6 +93,18 @@ def fit(config: Path, *options: str, timeout: float = 300, **more: str) -> subpr
     )
 
 
+def fit_here(config: Path, *options: str) -> None:
+    """Run to the end in this process, which spares the imports."""
+    from gan_lightning.lightning_cli import run
+
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1)}
+    try:
+        run(["fit", "--config", str(config), "--runs_dir", str(config.parent / "runs"), *options])
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
 def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))

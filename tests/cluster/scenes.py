@@ -33,7 +33,11 @@ N_CRITIC = 3
 def batch_normalised(**options: Any) -> DCGAN:
     torch.manual_seed(0)
     return DCGAN(
-        partial(DCGANGenerator, width=4, latent_dim=4), partial(DCGANCritic, width=4), image_size=8, channels=1, **options
+        partial(DCGANGenerator, width=4, latent_dim=4),
+        partial(DCGANCritic, width=4),
+        image_size=8,
+        channels=1,
+        **options,
     )
 
 
@@ -120,7 +124,8 @@ def bytes_sent(folder: Path, **options: Any) -> dict[str, Any]:
         for name, original in originals.items():
             setattr(dist, name, original)
     sizes = {
-        name: sum(p.numel() * p.element_size() for p in getattr(game, name).parameters()) for name in ("critic", "generator")
+        name: sum(p.numel() * p.element_size() for p in getattr(game, name).parameters())
+        for name in ("critic", "generator")
     }
     return {**counts, **sizes, "updates": 4}
 

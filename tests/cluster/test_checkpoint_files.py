@@ -97,7 +97,9 @@ def test_resume_looks_into_the_named_run_only(tmp_path):
     save(tmp_path / "runs" / "a" / "checkpoints" / "last.ckpt")
     place = resume_from("auto", tmp_path / "runs", "b")
     assert place == (tmp_path / "runs" / "b", None)
-    assert resume_from("auto", tmp_path / "runs", "a").checkpoint == tmp_path / "runs" / "a" / "checkpoints" / "last.ckpt"
+    assert (
+        resume_from("auto", tmp_path / "runs", "a").checkpoint == tmp_path / "runs" / "a" / "checkpoints" / "last.ckpt"
+    )
     for where in (tmp_path / "runs" / "b", tmp_path / "nowhere"):
         with pytest.raises(ValueError, match="--resume takes auto, a run folder or a"):
             resume_from(str(where), tmp_path / "runs", "b")

@@ -26,7 +26,9 @@ def test_weights_after_twenty_updates(case, world_size, folder, record_property)
     largest = 0.0
     for rank in range(world_size):
         state = load(folder / f"{case.name}.{world_size}.{rank}.pt")
-        largest = max(largest, *(float((state[name] - value).abs().max()) for name, value in alone.items() if value.numel()))
+        largest = max(
+            largest, *(float((state[name] - value).abs().max()) for name, value in alone.items() if value.numel())
+        )
     record_property("largest difference", largest)
     print(f"{case.name}, {world_size} processes: largest difference {largest:.1e}")
     assert largest < 1e-10

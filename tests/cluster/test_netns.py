@@ -11,7 +11,17 @@ import time
 
 import pytest
 
-from tests.cluster.launch import command, content, end_group, environment, fit, group_is_gone, load, wait_for, write_config
+from tests.cluster.launch import (
+    command,
+    content,
+    end_group,
+    environment,
+    fit,
+    group_is_gone,
+    load,
+    wait_for,
+    write_config,
+)
 from tests.cluster.test_kill import compare, updates_played, updates_saved
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for network namespaces")]
@@ -50,7 +60,10 @@ def folder(tmp_path_factory):
         folder,
         trainer={
             "max_steps": 40,
-            "strategy": {"class_path": "gan_lightning.strategies.GANDDPStrategy", "init_args": {"timeout_minutes": 0.3}},
+            "strategy": {
+                "class_path": "gan_lightning.strategies.GANDDPStrategy",
+                "init_args": {"timeout_minutes": 0.3},
+            },
             "callbacks": [{"class_path": "tests.cluster.telling.Tell"}],
         },
         checkpoints={"every_n_updates": 5},

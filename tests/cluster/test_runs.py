@@ -47,7 +47,13 @@ def test_one_process_decides_for_itself_and_leaves_word_to_its_children(tmp_path
 
 
 def test_slurm_ranks_read_what_rank_0_wrote(tmp_path, monkeypatch):
-    slurm = {"SLURM_PROCID": "{rank}", "SLURM_NTASKS": 2, "SLURM_JOB_ID": 7, "SLURM_STEP_ID": 0, "SLURM_RESTART_COUNT": 1}
+    slurm = {
+        "SLURM_PROCID": "{rank}",
+        "SLURM_NTASKS": 2,
+        "SLURM_JOB_ID": 7,
+        "SLURM_STEP_ID": 0,
+        "SLURM_RESTART_COUNT": 1,
+    }
     as_rank(monkeypatch, 0, **slurm)
     assert agree(lambda: PLACE, tmp_path, False) == PLACE
     as_rank(monkeypatch, 1, **slurm)

@@ -6,11 +6,11 @@ import os
 import signal
 import time
 
-from tests.cluster.launch import content, end_group, fit, load, start, wait_for, write_config
+from tests.cluster.launch import content, end_group, fit_here, load, start, wait_for, write_config
 from tests.training import assert_same
 
 
-def test_signals_at_the_start_and_on_the_way_cost_nothing(tmp_path):
+def test_signals_at_the_start_and_on_the_way_cost_nothing(tmp_path, capsys):
     config = write_config(tmp_path)
     log = tmp_path / "output.log"
     endless = ("--name", "stopped", "--resume", "auto", "--trainer.max_steps", "1000000")
@@ -38,9 +38,8 @@ def test_signals_at_the_start_and_on_the_way_cost_nothing(tmp_path):
     assert "--name stopped --resume auto" in log.read_text()
 
     total = str(stopped_at + 3)
-    third = fit(config, *endless[:-1], total)
-    assert third.returncode == 0, third.stdout
-    assert f"resuming {tmp_path / 'runs' / 'stopped'} from last.ckpt" in third.stdout
-    straight = fit(config, "--name", "straight", "--trainer.max_steps", total)
-    assert straight.returncode == 0, straight.stdout
+    capsys.readouterr()
+    fit_here(config, *endless[:-1], total)
+    assert f"resuming {tmp_path / 'runs' / 'stopped'} from last.ckpt" in capsys.readouterr().err
+    fit_here(config, "--name", "straight", "--trainer.max_steps", total)
     assert_same(content(last), content(tmp_path / "runs" / "straight" / "checkpoints" / "last.ckpt"))

@@ -24,7 +24,9 @@ from tests.training import assert_same
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("apt-get"), reason="needs root and apt-get, to install Slurm"),
+    pytest.mark.skipif(
+        os.geteuid() != 0 or not shutil.which("apt-get"), reason="needs root and apt-get, to install Slurm"
+    ),
 ]
 
 PACKAGES = ("slurm-wlm", "munge")
@@ -73,7 +75,9 @@ def slurm(tmp_path_factory):
     """Install and start Slurm with two nodes; stop and remove it afterwards, if it was not there before."""
     folder = tmp_path_factory.mktemp("slurm")
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    missing = [package for package in PACKAGES if subprocess.run(["dpkg", "-s", package], capture_output=True).returncode]
+    missing = [
+        package for package in PACKAGES if subprocess.run(["dpkg", "-s", package], capture_output=True).returncode
+    ]
     # Debian starts services of packages it installs; ours run on our own configuration
     policy = Path("/usr/sbin/policy-rc.d")
     own_policy = not policy.exists()

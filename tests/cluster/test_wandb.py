@@ -95,7 +95,10 @@ def test_a_requeued_training_is_one_run_with_everything_in_it(tmp_path):
     assert sum("samples" in row for row in steps) == 2
     assert config["model"] == {"n_critic": 5}
     assert config["code"] == code_version()
-    assert {path for path in cards if path.startswith("evaluation")} == {"evaluation/000003.json", "evaluation/000005.json"}
+    assert {path for path in cards if path.startswith("evaluation")} == {
+        "evaluation/000003.json",
+        "evaluation/000005.json",
+    }
     assert set(artifacts) == {"mine-checkpoints"}
     pictures = list(folder.glob("wandb/offline-run-*/files/media/images/*.png"))
     assert len(pictures) == 2 and all(Image.open(path).convert("L").getpixel((4, 4)) == 200 for path in pictures)

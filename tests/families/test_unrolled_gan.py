@@ -113,7 +113,10 @@ def test_the_critic_and_its_optimizer_are_left_alone(monkeypatch: pytest.MonkeyP
 )
 def test_functional_steps_are_torchs(make: Callable[[Any], torch.optim.Optimizer]) -> None:
     torch.manual_seed(0)
-    parameters = [nn.Parameter(torch.randn(3, 2, dtype=torch.float64)), nn.Parameter(torch.randn(4, dtype=torch.float64))]
+    parameters = [
+        nn.Parameter(torch.randn(3, 2, dtype=torch.float64)),
+        nn.Parameter(torch.randn(4, dtype=torch.float64)),
+    ]
     optimizer = make(parameters)
 
     def gradients(values: Any) -> list[Tensor]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pickle
 import re
+import subprocess
+import sys
 
 import pytest
 import torch
 import yaml
 
-from tests.training import command, fit, networks
+from tests.training import Outcome, command, fit, networks
 
 CONFIG = {
     "data": {"class_path": "RandomImages", "init_args": {"image_size": 8, "channels": 1, "n": 16, "batch_size": 4}},
@@ -60,7 +62,7 @@ def test_the_config_of_these_tests_trains(tmp_path):
         (["export", "--ckpt_path", "nowhere.ckpt", "--out", "x"], ["nowhere.ckpt"]),
         (["validate", "--ckpt_path", "nowhere.ckpt"], ["nowhere.ckpt"]),
     ],
-    ids=lambda value: " ".join(value),
+    ids=" ".join,
 )
 def test_words(words, parts, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -91,11 +93,11 @@ def test_words(words, parts, tmp_path, monkeypatch):
         (["--ckpt_path", "nowhere.ckpt"], ["nowhere.ckpt"]),
         (["--resume", "nowhere"], ["nowhere", "--resume takes auto"]),
         (["--resume", "auto", "--ckpt_path", "x"], ["--resume and --ckpt_path"]),
-        (["--trainer.strategy=gan_dpd"], ["gan_dpd"]),
+        (["--trainer.strategy=gan_dpd"], ["gan_dpd", "did you mean gan_ddp?"]),
         (["--trainer.precision=16-mixed"], ["16-mixed", "bf16-mixed"]),
         (["--trainer.accumulate_grad_batches=2"], ["accumulate"]),
     ],
-    ids=lambda value: " ".join(value),
+    ids=" ".join,
 )
 def test_options_of_fit(words, parts, tmp_path):
     assert_one_line(fit(tmp_path, CONFIG, *words), *parts)
@@ -148,10 +150,23 @@ def test_a_conditional_gan_of_another_number_of_classes(tmp_path):
     assert_one_line(fit(tmp_path, config), "n_classes 3", "RandomImages has 4")
 
 
-def test_a_batch_that_ranks_cannot_share(tmp_path):
-    """Told before a second process is started or a run folder is left behind."""
-    words = ["--trainer.devices=2", "--trainer.strategy=gan_ddp", "--data.batch_size=5"]
-    assert_one_line(fit(tmp_path, CONFIG, *words), "batch_size", "2", "5")
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        (["--data.batch_size=5"], ["batch_size", "number of processes (2)", "got 5; take 4 or 6"]),
+        (["--model.critic_penalties=[gan_lightning.penalties.GradientPenalty]"], ["two of one kind"]),
+    ],
+    ids=["batch", "parts"],
+)
+def test_mistakes_are_told_before_a_second_process_is_started(words, parts, tmp_path):
+    """Lightning starts this command again for the second rank, and kills the first if the second ends with an error."""
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump({**CONFIG, "runs_dir": str(tmp_path / "runs")}))
+    common = ["fit", "--config", tmp_path / "config.yaml", "--fidelity.enabled=false"]
+    two = ["--trainer.devices=2", "--trainer.strategy=gan_ddp"]
+    command_line = [sys.executable, "-m", "gan_lightning", *map(str, common), *two, *words]
+    done = subprocess.run(command_line, capture_output=True, text=True, timeout=240)
+    assert_one_line(Outcome(done.returncode, done.stdout, done.stderr), *parts)
+    assert not any((tmp_path / "runs").glob("*"))
 
 
 def test_a_file_that_is_no_yaml(tmp_path):

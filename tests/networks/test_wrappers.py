@@ -1,4 +1,4 @@
-"""Networks altered from the config: spectral normalisation, first weights, minibatch discrimination, virtual batch norm."""
+"""Networks altered from the config: their spectrum, first weights, normalisation, what they see of a batch."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from gan_lightning.networks import (
     He,
     Initialisation,
     InitialisedCritic,
-    InitialisedGenerator,
     MinibatchDiscrimination,
     MinibatchDiscriminationCritic,
     MLPCritic,
@@ -179,8 +178,12 @@ def test_virtual_batch_norm_includes_the_sample_itself(shape: tuple[int, ...]) -
         # by definition: the batch of the reference and the sample, of which each has equal weight
         batch = reference if i < 3 else torch.cat([reference, inputs[i : i + 1]])
         expected = nn.functional.batch_norm(
-            torch.cat([batch, inputs[i : i + 1]]), batch.transpose(0, 1).flatten(1).mean(1),
-            batch.transpose(0, 1).flatten(1).var(1, unbiased=False), layer.weight, layer.bias, eps=1e-5,
+            torch.cat([batch, inputs[i : i + 1]]),
+            batch.transpose(0, 1).flatten(1).mean(1),
+            batch.transpose(0, 1).flatten(1).var(1, unbiased=False),
+            layer.weight,
+            layer.bias,
+            eps=1e-5,
         )[-1]
         torch.testing.assert_close(found[i], expected)
 
