@@ -135,7 +135,7 @@ def sample(args: list[str]) -> None:
     parser.add_argument("--out", required=True, help="folder to write to")
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same samples")
     parser.add_argument("--labels", type=_labels, help="classes, such as 0,1,2, repeated in turn; all classes if left out")
-    parser.add_argument("--truncation", type=float, help="draw latents outside [-T, T] anew: less variety, more fidelity")
+    parser.add_argument("--truncation", type=float, help="draw latents outside [-T, T] anew; needs T > 0")
     parser.add_argument("--grid", action="store_true", help="write grid.png too")
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ...; a GPU if there is one")
     options = _parse(parser, args)

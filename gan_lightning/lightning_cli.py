@@ -208,7 +208,8 @@ class GanLightningCLI(LightningCLI):
             trainer.callbacks[:] = [c for c in trainer.callbacks if type(c).__name__ not in ("TQDMProgressBar", "RichProgressBar")]  # type: ignore[attr-defined]
             if trainer.is_global_zero:
                 trainer.callbacks.append(UpdateBar())  # type: ignore[attr-defined]
-            trainer.callbacks.append(self.preemption)  # type: ignore[attr-defined]  last, so that others' state is complete
+            # last, so that what it saves has the others' newest state
+            trainer.callbacks.append(self.preemption)  # type: ignore[attr-defined]
         return trainer
 
     def before_fit(self) -> None:

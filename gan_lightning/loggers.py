@@ -19,8 +19,8 @@ from lightning.pytorch.utilities import rank_zero_only
 class RunCSVLogger(CSVLogger):
     """Writes `metrics.csv` into the run folder; rank 0 only.
 
-    Lightning's logger deletes the file of a folder that it opens a second time. This one keeps its rows, but for those at
-    or after the first step that is logged again: updates that were lost and are made anew.
+    Lightning's logger deletes the file of a folder that it opens a second time. This one keeps its rows, but for those
+    at or after the first step that is logged again: updates that were lost and are made anew.
 
     Args:
         save_dir: The run folder.
@@ -66,9 +66,9 @@ class RunCSVLogger(CSVLogger):
 class RunWandbLogger(WandbLogger):
     """Sends a run to Weights & Biases, as one run there however often it is stopped and resumed; rank 0 only.
 
-    The x-axis is `trainer/global_step`, generator updates. Beside the numbers and the sample grids it gets the config and
-    the version of the code (as the run's config) and the card of each evaluation (under its files). The run's id is made
-    once and kept in `wandb_id` in the run folder.
+    The x-axis is `trainer/global_step`, generator updates. Beside the numbers and the sample grids it gets the config
+    and the version of the code (as the run's config) and the card of each evaluation (under its files). The run's id is
+    made once and kept in `wandb_id` in the run folder.
 
     Args:
         save_dir: The run folder.

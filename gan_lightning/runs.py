@@ -122,7 +122,7 @@ def agree(decide: Callable[[], Place], runs_dir: str | Path, resumes: bool) -> P
     elif _is_slurm_step() and int(environment.get("SLURM_NTASKS", "1")) > 1:
         place = _by_file(decide, Path(runs_dir))
     elif rank() > 0 and not resumes:
-        raise ValueError("started by hand, this process cannot know rank 0's run folder: give --name NAME --resume auto")
+        raise ValueError("started by hand, a process cannot know rank 0's run folder: give --name NAME --resume auto")
     else:
         place = decide()
     environment[RUN_FOLDER_VARIABLE] = json.dumps({"pid": os.getpid(), **_as_text(place)})

@@ -48,7 +48,7 @@ class GANDDPStrategy(DDPStrategy):
     ) -> None:
         for name in ("static_graph", "find_unused_parameters", "gradient_as_bucket_view", "broadcast_buffers"):
             if name in kwargs:
-                raise ValueError(f"{name} is an option of DistributedDataParallel, which gan_ddp does without: leave it out")
+                raise ValueError(f"{name} is for DistributedDataParallel, which gan_ddp does without: leave it out")
         for name, value in (("bucket_megabytes", bucket_megabytes), ("timeout_minutes", timeout_minutes)):
             if not value > 0:
                 raise ValueError(f"{name} of gan_ddp must be above 0, got {value}")

@@ -5,10 +5,10 @@
     python scripts/count_bytes.py --n_critic 2 --width 64
 
 Two counts are printed. "gradients" is what one process hands to all-reduce, counted at the call (gan_ddp) or in a
-communication hook of DistributedDataParallel (stock). "wire" is what the loopback device carried, halved: what each of the
-two processes sent, with the headers of TCP and IP and everything else that a run says. For it the script puts itself into
-a network namespace of its own (unshare, as root or where users may), so that nothing else is counted; without that the
-column is left out.
+communication hook of DistributedDataParallel (stock). "wire" is what the loopback device carried, halved: what each of
+the two processes sent, with the headers of TCP and IP and everything else that a run says. For it the script puts itself
+into a network namespace of its own (unshare, as root or where users may), so that nothing else is counted; without that
+the column is left out.
 """
 
 from __future__ import annotations
@@ -166,7 +166,8 @@ def count_as_rank(strategy: str, folder: str, n_critic: int, width: int) -> None
     trainer = Trainer(
         accelerator="cpu", devices=2, strategy=strategy, max_steps=WARM_UP + ROUNDS + 1, max_epochs=-1, logger=False,
         enable_progress_bar=False, enable_model_summary=False, limit_val_batches=0, default_root_dir=folder,
-        enable_checkpointing=strategy == "gan_ddp", callbacks=[Count(), *([Preemption()] if strategy == "gan_ddp" else [])],
+        enable_checkpointing=strategy == "gan_ddp",
+        callbacks=[Count(), *([Preemption()] if strategy == "gan_ddp" else [])],
     )  # fmt: skip
     trainer.fit(game, datamodule=RandomImages(image_size=32, channels=3, n=64, batch_size=4))
     if trainer.is_global_zero:

@@ -53,7 +53,7 @@ def check_ranks_agree(trainer: Trainer, module: LightningModule) -> None:
         if wrong:
             raise RunFailed(
                 f"the ranks have parted: after update {trainer.global_step}, {names[wrong[0]]} (and {len(wrong) - 1} "
-                f"more of {len(names)} parameters) of rank {rank} is not rank 0's; the newest checkpoint is from before "
+                f"more of {len(names)} parameters) of rank {rank} is not rank 0's; the newest checkpoint is older than "
                 "this check. Look for gradients or draws that are not the same on all ranks, or a faulty device"
             )
 

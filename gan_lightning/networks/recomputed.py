@@ -8,12 +8,11 @@ critic:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from typing import Any, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 from torch.utils.checkpoint import checkpoint
 
@@ -100,21 +99,31 @@ class _Recomputed(nn.Module):
         if not torch.is_grad_enabled():
             return super().forward(*inputs)
         return checkpoint(
-            super().forward, *inputs, use_reentrant=False, context_fn=lambda: (nullcontext(), _frozen(self))
+            super().forward, *inputs, use_reentrant=False, context_fn=lambda: (nullcontext(), _Frozen(self))
         )
 
 
-@contextmanager
-def _frozen(block: nn.Module) -> Iterator[None]:
-    """Keep running statistics as they are, while batches are still normalised with their own."""
-    norms = [m for m in block.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.training]
-    before = [(norm.momentum, None if (n := norm.num_batches_tracked) is None else n.clone()) for norm in norms]
-    for norm in norms:
-        norm.momentum = 0.0
-    try:
-        yield
-    finally:
-        for norm, (momentum, count) in zip(norms, before, strict=True):
+class _Frozen:
+    """Keeps running statistics as they are, while batches are still normalised with their own.
+
+    A second derivative recomputes a block more than once, so this is entered more than once.
+    """
+
+    def __init__(self, block: nn.Module) -> None:
+        self.block = block
+        self.before: list[list[tuple[Any, float | None, Tensor | None]]] = []
+
+    def __enter__(self) -> None:
+        norms = [m for m in self.block.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.training]
+        counts = [norm.num_batches_tracked for norm in norms]
+        self.before.append(
+            [(m, m.momentum, None if n is None else n.clone()) for m, n in zip(norms, counts, strict=True)]
+        )
+        for norm in norms:
+            norm.momentum = 0.0
+
+    def __exit__(self, *exception: object) -> None:
+        for norm, momentum, count in self.before.pop():
             norm.momentum = momentum
-            if count is not None and norm.num_batches_tracked is not None:
+            if count is not None:
                 norm.num_batches_tracked.copy_(count)

@@ -1,7 +1,7 @@
 """What both ranks of one launch play for test_two_ranks.py: `python -m tests.cluster.scenes FOLDER`.
 
-Each scene is a function that writes what it found to `FOLDER/<scene>.<rank>.pt`; starting processes costs more than they
-compute, so one launch plays them all.
+Each scene is a function that writes what it found to `FOLDER/<scene>.<rank>.pt`; starting processes costs more than
+they compute, so one launch plays them all.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from gan_lightning.data import RandomImages
 from gan_lightning.families import DCGAN, WGANGP
 from gan_lightning.networks import DCGANCritic, DCGANGenerator, MLPCritic, MLPGenerator
 from gan_lightning.runs import RunFailed
-from gan_lightning.strategies import close_process_group
 from gan_lightning.stop_signals import _note, listen
+from gan_lightning.strategies import close_process_group
 from tests.training import SaveAt, train
 
 IMAGES = partial(RandomImages, image_size=8, channels=1, n=48, batch_size=8)

@@ -112,7 +112,7 @@ def test_sigkill_at_random_moments(straight, fault):
 
 
 def kill_while_writing(process: subprocess.Popen[str], folder: Path) -> bool:
-    """Stop a process (with SIGSTOP, to be killed) at a moment when a part file is there; tell whether that succeeded."""
+    """Stop a process, to be killed, at a moment when a part file is there; tell whether that succeeded."""
     end = time.monotonic() + 60
     while time.monotonic() < end and process.poll() is None:
         if any(entry.name.endswith(".part") for entry in os.scandir(folder)):

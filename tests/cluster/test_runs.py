@@ -88,8 +88,8 @@ def test_torchrun_ranks_ask_the_agents_store(tmp_path, monkeypatch):
     server = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False, timeout=timedelta(seconds=5))
     for rank, decide in ((0, lambda: PLACE), (1, forbidden)):
         as_rank(
-            monkeypatch, rank, TORCHELASTIC_RUN_ID="x", TORCHELASTIC_USE_AGENT_STORE="True", RANK="{rank}", WORLD_SIZE=2,
-            MASTER_ADDR="127.0.0.1", MASTER_PORT=server.port,
+            monkeypatch, rank, TORCHELASTIC_RUN_ID="x", TORCHELASTIC_USE_AGENT_STORE="True", RANK="{rank}",
+            WORLD_SIZE=2, MASTER_ADDR="127.0.0.1", MASTER_PORT=server.port,
         )  # fmt: skip
         assert agree(decide, tmp_path, False) == PLACE
 

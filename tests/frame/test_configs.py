@@ -1,0 +1,161 @@
+"""Contract 7: every YAML under configs/ parses, builds and trains two rounds, on synthetic data of its shape."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jsonargparse import ArgumentParser, Namespace
+from lightning.pytorch import Trainer
+
+from gan_lightning import lightning_cli
+from gan_lightning.data import RealData
+from tests.training import command
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+LAYERS = sorted([*CONFIGS.glob("hardware/*.yaml"), *CONFIGS.glob("loggers/*.yaml")])
+EXPERIMENTS = sorted({*CONFIGS.rglob("*.yaml")} - {*LAYERS, CONFIGS / "base.yaml"})
+BATCH_SIZE = 4
+LARGEST_PLAYED = 64
+"""Images above this size are built, not played: two rounds of them take many seconds."""
+
+SMALL = [
+    "--trainer.accelerator=cpu",
+    "--trainer.devices=1",
+    "--trainer.strategy=auto",
+    "--trainer.max_steps=2",
+    "--trainer.logger=false",
+    "--trainer.num_sanity_val_steps=0",
+    "--trainer.limit_val_batches=0",
+    "--fidelity.enabled=false",
+    "--samples.n_rows=2",
+    "--samples.n_columns=2",
+]
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(CONFIGS))
+
+
+def shrink(value: Any) -> None:
+    """Narrow every network of a parsed config, and shorten warm-ups."""
+    if isinstance(value, Namespace):
+        for key, inner in list(vars(value).items()):
+            if key == "width":
+                setattr(value, key, 8 if inner is None else min(inner, 8))
+            elif key == "n_critic_warm_up":
+                setattr(value, key, 3)
+            else:
+                shrink(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            shrink(inner)
+
+
+def build_data(config: Namespace) -> RealData:
+    """Return the data that a parsed config means; nothing is read before it is used."""
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_subclass_arguments(RealData, "data")
+    return parser.instantiate(parser.parse_object({"data": config.clone()}))["data"]
+
+
+@pytest.fixture
+def synthetic(monkeypatch):
+    """Replace what a config takes from the disk by random images of its shape, and return what was trained."""
+    seen: dict[str, Any] = {}
+    before, fit = lightning_cli.GanLightningCLI.before_instantiate_classes, Trainer.fit
+
+    def smaller(cli):
+        config = cli.config[cli.subcommand]
+        data = build_data(config.data)
+        seen["data"], seen["max_steps"] = data, config.trainer.max_steps
+        if data.image_size:
+            shape = {"image_size": data.image_size, "channels": data.channels, "n_classes": data.n_classes}
+            options = {"n": 8, "batch_size": BATCH_SIZE, "flip": data.flip, "dequantize": data.dequantize}
+            given = {"sample_seed": 0, "seed": None, **shape, **options}
+            config.data = Namespace(class_path="gan_lightning.data.RandomImages", init_args=Namespace(**given))
+        else:
+            config.data.init_args.n, config.data.init_args.batch_size = 64, BATCH_SIZE
+        shrink(config.model)
+        before(cli)
+
+    def watched(trainer, model, *args, **kwargs):
+        seen["game"], seen["trainer"] = model, trainer
+        if model.image_size <= LARGEST_PLAYED:
+            fit(trainer, model, *args, **kwargs)
+
+    monkeypatch.setattr(lightning_cli.GanLightningCLI, "before_instantiate_classes", smaller)
+    monkeypatch.setattr(Trainer, "fit", watched)
+    return seen
+
+
+def test_there_are_configs():
+    assert len(EXPERIMENTS) > 10 and len(LAYERS) >= 3
+
+
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=name)
+def test_experiments_train(path, synthetic, tmp_path):
+    outcome = command("fit", "--config", path, "--runs_dir", tmp_path, *SMALL)
+    assert outcome.code == 0, outcome.err[-3000:]
+    game = synthetic["game"]
+    assert (game.image_size, game.channels) == (synthetic["data"].image_size, synthetic["data"].channels)
+    if game.image_size > LARGEST_PLAYED:
+        return
+    assert game.updates_done == 2
+    metrics = synthetic["trainer"].callback_metrics
+    losses = {key: float(value) for key, value in metrics.items() if key.startswith("loss/")}
+    assert len(losses) == 2 and all(math.isfinite(loss) for loss in losses.values()), losses
+    (folder,) = (entry for entry in tmp_path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    assert (folder / "checkpoints" / "last.ckpt").is_file()
+
+
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=name)
+def test_experiments_say_how_to_run_them_and_where_they_come_from(path):
+    text = path.read_text()
+    header = "\n".join(line for line in text.splitlines() if line.startswith("#"))
+    assert f"configs/{name(path)}" in header
+    assert "arXiv:" in header or "http" in header
+    assert yaml.safe_load(text)["name"]
+
+
+def test_experiments_have_names_of_their_own():
+    names = [yaml.safe_load(path.read_text())["name"] for path in EXPERIMENTS]
+    assert len(set(names)) == len(names), sorted(n for n in names if names.count(n) > 1)
+
+
+@pytest.mark.parametrize("path", LAYERS, ids=name)
+def test_layers_go_on_top_of_an_experiment(path, synthetic, tmp_path, monkeypatch):
+    """The layer is parsed and built with the rest; what needs its hardware or a login is overridden."""
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    words = ["--config", CONFIGS / "quickstart.yaml", "--config", path, "--runs_dir", tmp_path]
+    outcome = command("fit", *words, *SMALL)
+    assert outcome.code == 0, outcome.err[-3000:]
+    assert synthetic["game"].updates_done == 2
+
+
+def test_later_files_and_options_override_earlier_ones(synthetic, tmp_path):
+    (tmp_path / "layer.yaml").write_text("seed_everything: 5\nmodel: {init_args: {gp_weight: 3.0, n_critic: 2}}\n")
+    files = ["--config", CONFIGS / "base.yaml", "--config", CONFIGS / "wgan_gp/ring.yaml", "--config", tmp_path / "layer.yaml"]
+    outcome = command("fit", *files, "--runs_dir", tmp_path / "runs", *SMALL, "--model.gp_weight=5")
+    assert outcome.code == 0, outcome.err
+    game = synthetic["game"]
+    assert (game.critic_penalties[0].weight, game.n_critic, game.seed) == (5.0, 2, 5)
+    (folder,) = (tmp_path / "runs").glob("wgan_gp-ring*")
+    saved = yaml.safe_load((folder / "config.yaml").read_text())
+    assert saved["model"]["init_args"]["gp_weight"] == 5.0
+    assert saved["seed_everything"] == 5
+
+
+def test_the_base_is_read_even_if_it_is_not_named(synthetic, tmp_path):
+    base = yaml.safe_load((CONFIGS / "base.yaml").read_text())
+    words = [word for word in SMALL if "max_steps" not in word]
+    (tmp_path / "layer.yaml").write_text("trainer: {max_epochs: 0}\n")  # ends at once
+    files = ["--config", CONFIGS / "wgan_gp/ring.yaml", "--config", tmp_path / "layer.yaml"]
+    command("fit", *files, "--runs_dir", tmp_path / "runs", *words)
+    trainer = synthetic["trainer"]
+    assert trainer.log_every_n_steps == base["trainer"]["log_every_n_steps"]
+    own = yaml.safe_load((CONFIGS / "wgan_gp/ring.yaml").read_text())["trainer"]
+    assert synthetic["max_steps"] == own.get("max_steps", base["trainer"]["max_steps"])
