@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning.pytorch import LightningModule
@@ -17,7 +17,7 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 from gan_lightning.description import describe_module
 from gan_lightning.noise import Noise, Shard, mix
 from gan_lightning.optimizers import OptimizerSpec, Schedule
-from gan_lightning.strategies import check_strategy
+from gan_lightning.strategies import check_strategy, share_buffers
 
 Terms = dict[str, Tensor]
 """Named, weighted terms of a loss; their sum is minimised."""
@@ -128,9 +128,11 @@ class Game(LightningModule, ABC):
 
     def training_step(self, batch: list[Any], batch_idx: int) -> None:
         """Play one round on the round's batches of real data."""
-        critic_optimizer, generator_optimizer = self.optimizers()  # type: ignore[misc]
+        critic_optimizer, generator_optimizer = cast(list[Any], self.optimizers())
         # Lightning counts optimizer steps; only the generator's may count, so that its clock is ours.
-        critic_optimizer._on_before_step = critic_optimizer._on_after_step = lambda: None  # type: ignore[union-attr]
+        critic_optimizer._on_before_step = critic_optimizer._on_after_step = lambda: None
+        # The loggers' x-axis: Lightning's count is one too many after some resumes.
+        self.trainer.fit_loop.epoch_loop._batches_that_stepped = self.updates_done
         for index, part in enumerate(batch):
             self._move(_CRITIC, critic_optimizer, self.critic_turn, part, index)
             with torch.no_grad():
@@ -182,7 +184,7 @@ class Game(LightningModule, ABC):
         self._logged[f"loss/{prefix}"] = torch.stack(list(total.values())).sum()
 
     def _set_moving(self, player: int | None) -> None:
-        for other, optimizer in enumerate(self.optimizers(use_pl_optimizer=False)):  # type: ignore[arg-type,var-annotated]
+        for other, optimizer in enumerate(cast(list[Any], self.optimizers(use_pl_optimizer=False))):
             for group in optimizer.param_groups:
                 for parameter in group["params"]:
                     parameter.requires_grad_(player is None or other == player)
@@ -190,7 +192,8 @@ class Game(LightningModule, ABC):
     @torch.no_grad()
     def _update_average(self) -> None:
         decay = min(self.ema_decay, (1 + self.updates_done) / (10 + self.updates_done))
-        mine, theirs = list(self.generator_average.parameters()), list(self.generator.parameters())
+        mine: list[Tensor] = list(self.generator_average.parameters())
+        theirs: list[Tensor] = list(self.generator.parameters())
         if self.ema_decay == 0:
             torch._foreach_copy_(mine, theirs)
         else:
@@ -248,6 +251,10 @@ class Game(LightningModule, ABC):
         self.check()
         # Lightning converts (64-true) only after it has loaded a checkpoint, which would round what it holds.
         self.trainer.strategy.precision_plugin.convert_module(self)
+
+    def on_validation_start(self) -> None:
+        """Let every rank measure the same networks."""
+        share_buffers(self.trainer.strategy, self)
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         """Do nothing: callbacks measure at the end of the validation loop's one tick."""

@@ -96,4 +96,4 @@ def _classes() -> Iterator[type]:
 def _arguments(cls: type) -> Iterator[str]:
     for base in cls.__mro__:
         if "__init__" in vars(base) and base is not object:
-            yield from set(inspect.signature(base.__init__).parameters) - {"self", "args", "kwargs"}
+            yield from set(inspect.signature(vars(base)["__init__"]).parameters) - {"self", "args", "kwargs"}

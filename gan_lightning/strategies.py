@@ -206,6 +206,13 @@ def check_strategy(strategy: Strategy, training: bool = True) -> None:
         )
 
 
+def share_buffers(strategy: Strategy, game: nn.Module) -> None:
+    """Let every rank evaluate rank 0's networks under Lightning's own DDP, which sends buffers at training steps only."""
+    if isinstance(strategy, DDPStrategy) and not isinstance(strategy, GANDDPStrategy) and dist.is_initialized():
+        for buffer in game.buffers():
+            dist.broadcast(buffer, 0)
+
+
 def _bytes(value: Tensor) -> Tensor:
     return value.detach().contiguous().view(-1).view(torch.uint8)
 

@@ -6,7 +6,7 @@
 
 Two counts are printed. "gradients" is what one process hands to all-reduce, counted at the call (gan_ddp) or in a
 communication hook of DistributedDataParallel (stock). "wire" is what the loopback device carried, halved: what each of
-the two processes sent, with the headers of TCP and IP and everything else that a run says. For it the script puts itself
+the two processes sent, with the headers of TCP and IP and everything else that a run says. The script puts itself
 into a network namespace of its own (unshare, as root or where users may), so that nothing else is counted; without that
 the column is left out.
 """

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, cast
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -189,7 +189,7 @@ class Fidelity(Callback):
         found = path.is_file() if trainer.is_global_zero else False
         if trainer.strategy.broadcast(found):
             state = trainer.strategy.broadcast(torch.load(path, weights_only=True) if found else None)
-            return _Measured(Moments(**state), None, None)
+            return _Measured(Moments(**cast(dict[str, Any], state)), None, None)
         say(f"features of {len(images)} real samples ({reference.description})")
         metrics, self.metrics = self.metrics, ["fid"]
         measured = self._measure(trainer, len(images), read)
@@ -225,7 +225,7 @@ class Fidelity(Callback):
             "seconds": round(seconds, 3),
             "versions": {name: version(name) for name in ("torch", "torch-fidelity", "lightning")},
         }
-        verb = "" if trainer.state.fn == "fit" else f"{trainer.state.fn.value}-"
+        verb = "" if trainer.state.fn in ("fit", None) else f"{trainer.state.fn.value}-"
         (folder / f"{verb}{game.updates_done:06d}.json").write_text(json.dumps(card, indent=2) + "\n")
 
 

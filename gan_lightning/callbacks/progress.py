@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Any
+from typing import Any, cast
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar
@@ -38,7 +38,7 @@ class Throughput(Callback):
         then, seen = self._start
         seconds = time.perf_counter() - then
         if seconds > 0:
-            self.images_per_second = (pl_module.samples_seen - seen) / seconds  # type: ignore[operator]
+            self.images_per_second = (cast(Any, pl_module).samples_seen - seen) / seconds
         self._restart(pl_module)
         for logger in trainer.loggers:
             logger.log_metrics({"perf/images_per_second": self.images_per_second}, step=trainer.global_step - 1)

@@ -45,7 +45,7 @@ def shrink(value: Any) -> None:
     if isinstance(value, Namespace):
         for key, inner in list(vars(value).items()):
             if key == "width":
-                setattr(value, key, 8 if inner is None else min(inner, 8))
+                setattr(value, key, 16 if inner is None else min(inner, 16))
             elif key == "n_critic_warm_up":
                 setattr(value, key, 3)
             else:
