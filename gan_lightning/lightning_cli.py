@@ -42,7 +42,7 @@ from gan_lightning.runs import (
     Place,
     RunFailed,
     agree,
-    die_with_parent,
+    die_with_launcher,
     is_launched_by_lightning,
     lock,
     new_run_folder,
@@ -318,8 +318,7 @@ def run(args: list[str]) -> None:
     would kill the others before they are done.
     """
     _quieten()
-    if is_launched_by_lightning():
-        die_with_parent()
+    die_with_launcher()
     cli: GanLightningCLI | None = None
     try:
         with user_errors():

@@ -134,16 +134,16 @@ def is_launched_by_lightning() -> bool:
     return _inherited() is not None
 
 
-def die_with_parent() -> None:
-    """Let the kernel kill this process when the one that started it dies (Linux): no rank waits for a dead one."""
+def die_with_launcher() -> None:
+    """Let a rank that Lightning's launcher started die when that rank dies (Linux): nobody waits for a dead one."""
     import ctypes
     import signal
 
-    if sys.platform == "linux":
-        parent = os.getppid()
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-        if os.getppid() != parent:
-            os.kill(os.getpid(), signal.SIGKILL)
+    if is_launched_by_lightning():
+        if sys.platform == "linux":
+            ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    elif os.environ.get(RUN_FOLDER_VARIABLE) and os.environ.get("LOCAL_RANK", "0") != "0":
+        sys.exit(1)  # the launcher died while this process was starting
 
 
 def _inherited() -> Place | None:
