@@ -34,7 +34,6 @@ class GANDDPStrategy(DDPStrategy):
         timeout_minutes: How long a rank waits for the others before it gives up. A rank that dies is noticed at once;
             this is for a network that is cut. It must be longer than what one rank does alone, such as packing data.
         process_group_backend: gloo or nccl; what suits the device if not given.
-        **kwargs: Lightning's own.
     """
 
     strategy_name = "gan_ddp"
@@ -44,17 +43,11 @@ class GANDDPStrategy(DDPStrategy):
         bucket_megabytes: float = 25.0,
         timeout_minutes: float = 30.0,
         process_group_backend: str | None = None,
-        **kwargs: Any,
     ) -> None:
-        for name in ("static_graph", "find_unused_parameters", "gradient_as_bucket_view", "broadcast_buffers"):
-            if name in kwargs:
-                raise ValueError(f"{name} is for DistributedDataParallel, which gan_ddp does without: leave it out")
         for name, value in (("bucket_megabytes", bucket_megabytes), ("timeout_minutes", timeout_minutes)):
             if not value > 0:
                 raise ValueError(f"{name} of gan_ddp must be above 0, got {value}")
-        super().__init__(
-            process_group_backend=process_group_backend, timeout=timedelta(minutes=timeout_minutes), **kwargs
-        )
+        super().__init__(process_group_backend=process_group_backend, timeout=timedelta(minutes=timeout_minutes))
         self.bucket_bytes = int(bucket_megabytes * 2**20)
         self._restored: Mapping[str, Tensor] = {}
         self._own_buffers: dict[str, Tensor] | None = None
@@ -242,4 +235,4 @@ def close_process_group() -> None:
         dist.destroy_process_group()
 
 
-StrategyRegistry.register("gan_ddp", GANDDPStrategy, description=GANDDPStrategy.__doc__ or "", start_method="popen")
+StrategyRegistry.register("gan_ddp", GANDDPStrategy, description=GANDDPStrategy.__doc__ or "")

@@ -20,6 +20,7 @@ from gan_lightning.networks import (
     MinibatchDiscriminationCritic,
     MLPCritic,
     MLPGenerator,
+    R3GANCritic,
     SNGANCNNCritic,
     SpectrallyNormalisedCritic,
     VirtualBatchNormGenerator,
@@ -209,6 +210,11 @@ PAIRS = {
         ("VirtualBatchNormGenerator", "MLPGenerator"),
         "take a generator that has it",
         {"generator": partial(VirtualBatchNormGenerator, network=MLP)},
+    ),
+    "spectral normalisation and weights of zero": Pair(
+        ("R3GANCritic", "spectral norm"),
+        "take another network",
+        {"critic": partial(SpectrallyNormalisedCritic, network=partial(R3GANCritic, width=8))},
     ),
     "unrolling and a penalty": Pair(("UnrolledGAN", "R1"), "another family", {"critic_penalties": [R1()]}, UnrolledGAN),
     "unrolling and weight clipping": Pair(

@@ -36,10 +36,18 @@ def spectrally_normalise(module: ModuleT, n_power_iterations: int = 1, eps: floa
         module: Network whose linear, embedding and (transposed) convolution layers are normalised.
         n_power_iterations: Power iterations per forward pass.
         eps: Least norm that a vector is divided by.
+
+    Raises:
+        ValueError: A weight is 0.
     """
     norms = [layer for layer in module.modules() if isinstance(layer, ConditionalBatchNorm2d)]
     left_alone = {id(part) for norm in norms for part in (norm.gain, norm.offset)}
-    for layer in list(module.modules()):  # a list, because registering adds submodules
+    for name, layer in list(module.named_modules()):  # a list, because registering adds submodules
         if isinstance(layer, _LAYERS) and id(layer) not in left_alone and not is_parametrized(layer, "weight"):
+            if not layer.weight.any():
+                raise ValueError(
+                    f"{type(module).__name__} starts with weights of 0 ({name}), which have no spectral norm to be "
+                    "divided by; leave the spectral normalisation out, or take another network or initialisation"
+                )
             spectral_norm(layer, n_power_iterations=n_power_iterations, eps=eps)
     return module

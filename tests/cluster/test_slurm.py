@@ -1,9 +1,8 @@
 """The real `scripts/train.sbatch` under a real Slurm on this machine: `pytest -m slow tests/cluster/test_slurm.py`.
 
 Needs root and Debian's packages slurm-wlm and munge, which it installs and removes again (srun on the PATH makes
-Lightning warn in every run). Two slurmd of this machine stand for two nodes. The run is sent the time-limit signal on its
-way, is
-queued again, and must end with the weights of a run that nothing happened to.
+Lightning warn in every run). Two slurmd of this machine stand for two nodes. The run is sent the time-limit signal on
+its way, is queued again, and must end with the weights of a run that nothing happened to.
 """
 
 from __future__ import annotations
