@@ -21,7 +21,7 @@ import gan_lightning.augmentation
 import gan_lightning.data
 import gan_lightning.families
 import gan_lightning.loggers
-import gan_lightning.networks
+import gan_lightning.networks  # noqa: F401  so that short class names resolve
 from gan_lightning.callbacks import (
     Canary,
     Checkpoints,
@@ -205,7 +205,8 @@ class GanLightningCLI(LightningCLI):
         if self.subcommand == "fit":
             self.preemption = Preemption()
             trainer.callbacks.insert(0, Throughput())  # type: ignore[attr-defined]
-            trainer.callbacks[:] = [c for c in trainer.callbacks if type(c).__name__ not in ("TQDMProgressBar", "RichProgressBar")]  # type: ignore[attr-defined]
+            bars = ("TQDMProgressBar", "RichProgressBar")  # Lightning adds one by itself
+            trainer.callbacks[:] = [c for c in trainer.callbacks if type(c).__name__ not in bars]  # type: ignore[attr-defined]
             if trainer.is_global_zero:
                 trainer.callbacks.append(UpdateBar())  # type: ignore[attr-defined]
             # last, so that what it saves has the others' newest state

@@ -17,7 +17,9 @@ from torch import nn
 PACKAGE = Path(__file__).parents[2] / "gan_lightning"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-COMMANDS = {path.stem for path in PACKAGE.glob("*.py") if "fail" in path.read_text() and "cli import" in path.read_text()}
+COMMANDS = {
+    path.stem for path in PACKAGE.glob("*.py") if "fail" in path.read_text() and "cli import" in path.read_text()
+}
 """Files of the command line: they report the user's mistakes."""
 
 LAZY = {"torchvision", "torch_fidelity", "wandb", "sklearn", "matplotlib"}
@@ -33,7 +35,18 @@ FORBIDDEN = {  # the part of the package: what it must not import of the package
     "penalties": {"game", "gan", "families", "data", "callbacks", "cli", "lightning_cli", "runs", "strategies"},
     "observation": {"game", "gan", "families", "data", "callbacks", "cli", "lightning_cli", "runs", "strategies"},
     "generator_terms": {"game", "gan", "families", "data", "callbacks", "cli", "lightning_cli", "runs", "strategies"},
-    "game": {"gan", "penalties", "families", "networks", "data", "callbacks", "cli", "lightning_cli", "metrics", "runs"},
+    "game": {
+        "gan",
+        "penalties",
+        "families",
+        "networks",
+        "data",
+        "callbacks",
+        "cli",
+        "lightning_cli",
+        "metrics",
+        "runs",
+    },
     "gan": {"families", "data", "callbacks", "cli", "lightning_cli", "metrics", "runs", "strategies"},
     "families": {"families", "data", "callbacks", "cli", "lightning_cli", "metrics", "runs", "strategies"},
     "data": {"game", "gan", "families", "callbacks", "cli", "lightning_cli", "penalties", "losses", "networks"},
@@ -110,7 +123,10 @@ def test_imports_go_one_way(path):
 
 def test_there_are_no_cycles():
     """Over modules, counting only what is imported at start-up."""
-    known = {".".join(("gan_lightning", *p.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__"): p for p in MODULES}
+    known = {
+        ".".join(("gan_lightning", *p.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__"): p
+        for p in MODULES
+    }
     graph = {
         name: {m for m, at_start in imports(ast.parse(path.read_text())) if at_start and m in known and m != name}
         for name, path in known.items()
@@ -128,7 +144,9 @@ def test_there_are_no_cycles():
         visit(name, ())
 
 
-@pytest.mark.parametrize("words", [["--help"], ["fit", "--help"], ["sample", "--help"], ["--version"], []], ids=" ".join)
+@pytest.mark.parametrize(
+    "words", [["--help"], ["fit", "--help"], ["sample", "--help"], ["--version"], []], ids=" ".join
+)
 def test_help_answers_before_torch_is_imported(words):
     code = f"""
 import sys
@@ -153,5 +171,7 @@ assert not heavy, heavy
 
 
 def test_the_module_runs_as_the_command():
-    done = subprocess.run([sys.executable, "-m", "gan_lightning", "--version"], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-m", "gan_lightning", "--version"], capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == 0 and done.stdout.startswith("gan-lightning ")
