@@ -7,6 +7,7 @@ import os
 import sys
 import tempfile
 import warnings
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ class SaveConfig(SaveConfigCallback):
         """Write the file, on rank 0, when training."""
         if stage == "fit" and trainer.is_global_zero:
             path = Path(trainer.default_root_dir) / "config.yaml"
-            text = yaml.safe_dump(self._plain(), sort_keys=False)
+            text = yaml.safe_dump(self._plain, sort_keys=False)
             if path.is_file() and path.read_text() != text:
                 path.rename(path.with_name(f"config.{_free_number(path)}.yaml"))
             path.write_text(text)
@@ -75,7 +76,7 @@ class SaveConfig(SaveConfigCallback):
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Add the config of model, data and metrics."""
-        config = self._plain()
+        config = self._plain
         checkpoint["config"] = {key: config[key] for key in _PORTABLE_KEYS if key in config}
         for key in ("hyper_parameters", "datamodule_hyper_parameters"):
             if key in checkpoint:
@@ -83,15 +84,16 @@ class SaveConfig(SaveConfigCallback):
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Say in one line which settings are not those of the checkpoint."""
-        then, now = checkpoint.get("config"), self._plain()
+        then, now = checkpoint.get("config"), self._plain
         if trainer.state.fn == "fit" and then:
             changes = [text for key in ("model", "data") for text in _changes(then.get(key), now.get(key), key)]
             changes = [text for text in changes if text.split()[0] not in ("data.batch_size", "model.seed")]  # told apart
             if changes:
                 say(f"going on with other settings than the checkpoint's: {', '.join(changes)}")
 
+    @cached_property
     def _plain(self) -> dict[str, Any]:
-        """Return the config as plain values; where a run went on from is no part of it, nor is the user's home."""
+        """The config as plain values; where a run went on from is no part of it, nor is the user's home."""
         config = yaml.safe_load(self.parser.dump(self.config, skip_none=False))
         return without_home({key: value for key, value in config.items() if key not in ("ckpt_path", "resume")})
 
@@ -122,6 +124,7 @@ class GanLightningCLI(LightningCLI):
     """The verbs that train and measure."""
 
     def __init__(self, args: list[str]) -> None:
+        self._verb = args[0]
         base = config_folder() / "base.yaml"
         defaults = {"default_config_files": [str(base)]} if base.is_file() else {}
         super().__init__(
@@ -129,13 +132,17 @@ class GanLightningCLI(LightningCLI):
             LightningDataModule,
             save_config_callback=SaveConfig,
             parser_class=Parser,
-            parser_kwargs={verb: dict(defaults) for verb in ("fit", "validate", "test", "predict")},
+            parser_kwargs={args[0]: defaults},
             subclass_mode_model=True,
             subclass_mode_data=True,
             seed_everything_default=0,
             auto_configure_optimizers=False,
             args=args,
         )
+
+    def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]
+        """Return the verb that was given: building the options of all four takes as long as importing torch."""
+        return {self._verb: super().subcommands()[self._verb]}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the run's own options, and the parts that every run has."""

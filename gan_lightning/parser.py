@@ -14,7 +14,9 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 from gan_lightning.cli import fail, nearest
 
-_NOISE = re.compile(r"usage:|Given value|Does not validate|Subtypes:|Errors:|Expected a <class 'NoneType'>|Expected a path")
+_NOISE = re.compile(
+    r"usage:|Given value|Does not validate|Subtypes:|Errors:|Expected a <class 'NoneType'>|Expected a path"
+)
 _KEYS_OF_A_PART = ("class_path", "init_args", "dict_kwargs")
 
 
@@ -47,7 +49,8 @@ def one_line(message: str, options: set[str]) -> str:
         options: The options of the command line, such as `trainer.max_steps`.
     """
     option = re.search(
-        r"unrecognized arguments: -*([\w.+-]+)|Option '([\w.+-]+)' is not acc|does not accept option '([\w.+-]+)'", message
+        r"unrecognized arguments: -*([\w.+-]+)|Option '([\w.+-]+)' is not acc|does not accept option '([\w.+-]+)'",
+        message,
     )
     if option:
         return _unknown_option(next(filter(None, option.groups())), options)
@@ -73,7 +76,9 @@ def one_line(message: str, options: set[str]) -> str:
 def _unknown_option(word: str, options: set[str]) -> str:
     """Return the line about an option that does not exist: who takes it, or which is nearest."""
     first = word.partition(".")[0]
-    if not any(name.partition(".")[0] == first for name in options):  # such as trainr.max_steps or modle.init_args.n_critic
+    if not any(
+        name.partition(".")[0] == first for name in options
+    ):  # such as trainr.max_steps or modle.init_args.n_critic
         tops = {name.partition(".")[0] for name in options}
         return f"unknown option {word}{nearest(word, options) or nearest(first, tops)}"
     prefix, _, last = word.rpartition(".")

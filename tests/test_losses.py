@@ -26,9 +26,10 @@ def bce_generator(fake):
 
 
 def hinge_critic(real, fake):
-    return sum(max(0.0, 1 - o) for o in real.flatten().tolist()) / real.numel() + sum(
-        max(0.0, 1 + o) for o in fake.flatten().tolist()
-    ) / fake.numel()
+    return (
+        sum(max(0.0, 1 - o) for o in real.flatten().tolist()) / real.numel()
+        + sum(max(0.0, 1 + o) for o in fake.flatten().tolist()) / fake.numel()
+    )
 
 
 PAIRS = [  # ours, of both players; an independent formula of each; what they are at o = 0
@@ -56,12 +57,21 @@ PAIRS = [  # ours, of both players; an independent formula of each; what they ar
         0,
         0,
     ),
-    (losses.hinge_critic_loss, losses.hinge_generator_loss, hinge_critic, lambda fake: -fake.sum() / fake.numel(), 2, 0),
+    (
+        losses.hinge_critic_loss,
+        losses.hinge_generator_loss,
+        hinge_critic,
+        lambda fake: -fake.sum() / fake.numel(),
+        2,
+        0,
+    ),
     (
         losses.least_squares_critic_loss,
         losses.least_squares_generator_loss,
-        lambda real, fake: sum((o - 1) ** 2 for o in real.flatten().tolist()) / (2 * real.numel())
-        + sum(o**2 for o in fake.flatten().tolist()) / (2 * fake.numel()),
+        lambda real, fake: (
+            sum((o - 1) ** 2 for o in real.flatten().tolist()) / (2 * real.numel())
+            + sum(o**2 for o in fake.flatten().tolist()) / (2 * fake.numel())
+        ),
         lambda fake: sum((o - 1) ** 2 for o in fake.flatten().tolist()) / (2 * fake.numel()),
         0.5,
         0.5,
@@ -151,8 +161,6 @@ def test_objectives_are_their_pairs(objective, critic, generator):
     real, fake = torch.tensor([0.5, -2.0]), torch.tensor([1.5, 0.1])
     assert objective.critic_loss(real, fake) == critic(real, fake)
     assert objective.generator_loss(fake) == generator(fake)
-
-
 
 
 @pytest.mark.parametrize("target", [0.6, 0.75, 0.9, 1.0])

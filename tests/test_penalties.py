@@ -163,7 +163,9 @@ def test_both_ways_of_differentiating_agree(build, shape):
     own = points.clone().requires_grad_(True)
     (by_tape,) = torch.autograd.grad(critic(own, labels).sum(), own, create_graph=True)
     assert_close(by_function, by_tape)
-    for one, other in zip(second, torch.autograd.grad(by_tape.square().sum(), parameters, allow_unused=True), strict=True):
+    for one, other in zip(
+        second, torch.autograd.grad(by_tape.square().sum(), parameters, allow_unused=True), strict=True
+    ):
         assert_close(one, other) if other is not None else None
 
     critic.couples_batch = True  # takes the other way

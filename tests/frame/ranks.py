@@ -87,7 +87,14 @@ def main(folder: Path) -> None:
                 start = at / "2.ckpt"
                 again = SaveAt(at / "resumed", {4})
                 train(
-                    case.game(), case.data(batch_size=BATCH_SIZE), at, 4, start, callbacks=[again], precision="64-true", **options
+                    case.game(),
+                    case.data(batch_size=BATCH_SIZE),
+                    at,
+                    4,
+                    start,
+                    callbacks=[again],
+                    precision="64-true",
+                    **options,
                 )
     print("played", flush=True)
 

@@ -148,4 +148,6 @@ def test_every_family_is_rebuilt_from_its_checkpoint(case, tmp_path):
 
 def test_a_checkpoint_keeps_no_path_of_the_users_home(image_run):
     checkpoint = read_checkpoint(image_run / "checkpoints" / "last.ckpt")
-    assert str(image_run.parent) not in str({k: v for k, v in checkpoint.items() if k not in ("state_dict", "optimizer_states")})
+    assert str(image_run.parent) not in str(
+        {k: v for k, v in checkpoint.items() if k not in ("state_dict", "optimizer_states")}
+    )

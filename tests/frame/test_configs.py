@@ -138,7 +138,14 @@ def test_layers_go_on_top_of_an_experiment(path, synthetic, tmp_path, monkeypatc
 
 def test_later_files_and_options_override_earlier_ones(synthetic, tmp_path):
     (tmp_path / "layer.yaml").write_text("seed_everything: 5\nmodel: {init_args: {gp_weight: 3.0, n_critic: 2}}\n")
-    files = ["--config", CONFIGS / "base.yaml", "--config", CONFIGS / "wgan_gp/ring.yaml", "--config", tmp_path / "layer.yaml"]
+    files = [
+        "--config",
+        CONFIGS / "base.yaml",
+        "--config",
+        CONFIGS / "wgan_gp/ring.yaml",
+        "--config",
+        tmp_path / "layer.yaml",
+    ]
     outcome = command("fit", *files, "--runs_dir", tmp_path / "runs", *SMALL, "--model.gp_weight=5")
     assert outcome.code == 0, outcome.err
     game = synthetic["game"]

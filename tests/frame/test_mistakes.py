@@ -111,7 +111,10 @@ def test_options_of_fit(words, parts, tmp_path):
         ({"model": {**MODEL, "class_path": "WGANPG"}}, ["WGANPG", "did you mean WGANGP?"]),
         ({"model": {**MODEL, "init_arg": {}}}, ["init_arg"]),
         (changed("model", critic={"class_path": "MLPCrtic"}), ["MLPCrtic", "did you mean MLPCritic?"]),
-        (changed("model", critic={"class_path": "MLPCritic", "init_args": {"widht": 3}}), ["widht", "did you mean", "width"]),
+        (
+            changed("model", critic={"class_path": "MLPCritic", "init_args": {"widht": 3}}),
+            ["widht", "did you mean", "width"],
+        ),
         (changed("data", batch_size=0), ["batch_size must be at least 1, got 0"]),
     ],
     ids=str,
@@ -133,7 +136,10 @@ def test_keys_of_a_file(config, parts, tmp_path):
             | changed("data", image_size=16),
             ["GradientPenalty", "DCGANCritic", "norm"],
         ),
-        (changed("model", critic_penalties=[{"class_path": "gan_lightning.penalties.GradientPenalty"}]), ["two of one kind"]),
+        (
+            changed("model", critic_penalties=[{"class_path": "gan_lightning.penalties.GradientPenalty"}]),
+            ["two of one kind"],
+        ),
         (changed("model", critic_accumulation=3), ["accumulation", "got 3"]),
         (changed("model", critic={"class_path": "DCGANCritic"}) | changed("data", image_size=9), ["image_size", "9"]),
     ],
@@ -181,7 +187,9 @@ def test_a_config_without_model_or_data(tmp_path):
 def test_labels_that_the_generator_does_not_know(image_run, vector_run, tmp_path):
     images, vectors = (run / "checkpoints" / "last.ckpt" for run in (image_run, vector_run))
     common = ["--out", tmp_path, "--n", 4]
-    assert_one_line(command("sample", "--ckpt_path", images, "--labels", "1,3", *common), "labels must be among 0 ... 2", "3")
+    assert_one_line(
+        command("sample", "--ckpt_path", images, "--labels", "1,3", *common), "labels must be among 0 ... 2", "3"
+    )
     assert_one_line(command("sample", "--ckpt_path", vectors, "--labels", "1", *common), "not conditional")
 
 

@@ -42,7 +42,9 @@ def test_ranks_that_share_a_batch_reach_what_one_process_reaches(case, world, al
         state = load(folder / f"{case.name}.{rank}.pt")
         assert state.keys() == alone[case.name].keys()
         for name, value in state.items():
-            assert_close(value, alone[case.name][name], rtol=1e-9, atol=1e-11, msg=lambda text, name=name: f"{name}: {text}")
+            assert_close(
+                value, alone[case.name][name], rtol=1e-9, atol=1e-11, msg=lambda text, name=name: f"{name}: {text}"
+            )
 
 
 def test_ranks_draw_different_latents_that_join_to_those_of_one_process(world, tmp_path):

@@ -55,7 +55,9 @@ def test_the_moment_of_the_stop_does_not_matter(case, stops, killed, tmp_path):
     rows, start = [], None
     for stop in [*stops, total]:
         reached = stop + 1 if killed and stop < total else stop  # the update after the save is lost
-        part = train(case.game(), case.data(), tmp_path, reached, ckpt=start, callbacks=[SaveAt(tmp_path / "b", {stop})])
+        part = train(
+            case.game(), case.data(), tmp_path, reached, ckpt=start, callbacks=[SaveAt(tmp_path / "b", {stop})]
+        )
         rows += [row for step, row in part.rows if step < stop]
         start = tmp_path / "b" / f"{stop}.ckpt"
     assert_same(content(load(tmp_path / f"{total}.ckpt")), content(load(start)))

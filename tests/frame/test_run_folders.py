@@ -52,7 +52,9 @@ def test_everything_lies_where_the_end_says(straight):
         os.path.realpath(folder / name)
         for name in ("samples/000006.png", "metrics.csv", "checkpoints/last.ckpt", "config.yaml")
     }
-    first, last = re.search(r"^fid_digits: ([\d.]+) after 0 updates, ([\d.]+) after 6$", outcome.out, re.MULTILINE).groups()
+    first, last = re.search(
+        r"^fid_digits: ([\d.]+) after 0 updates, ([\d.]+) after 6$", outcome.out, re.MULTILINE
+    ).groups()
     with (folder / "metrics.csv").open() as file:
         fid = [float(row["val/fid_digits"]) for row in csv.DictReader(file) if row.get("val/fid_digits")]
     assert (fid[0], fid[-1]) == (pytest.approx(float(first), abs=0.01), pytest.approx(float(last), abs=0.01))
@@ -131,7 +133,9 @@ def test_ckpt_path_starts_a_new_folder_from_a_state(straight, tmp_path):
 
 def test_the_config_of_a_run_repeats_it(straight, tmp_path):
     """config.yaml is complete: the same command with nothing else gives the same weights."""
-    outcome = command("fit", "--config", straight[0] / "config.yaml", "--runs_dir", tmp_path, "--fidelity.enabled=false")
+    outcome = command(
+        "fit", "--config", straight[0] / "config.yaml", "--runs_dir", tmp_path, "--fidelity.enabled=false"
+    )
     assert outcome.code == 0, outcome.err
     assert_same(checkpoint(straight[0])["state_dict"], checkpoint(tmp_path / "run")["state_dict"])
 

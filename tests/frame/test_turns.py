@@ -100,7 +100,9 @@ def test_the_average_stays_in_evaluation_mode_and_carries_the_buffers(case, tmp_
     game = case.game()
     modes = []
     turn = game.generator_turn
-    game.generator_turn = lambda batch: modes.append((game.generator.training, game.generator_average.training)) or turn(batch)
+    game.generator_turn = lambda batch: (
+        modes.append((game.generator.training, game.generator_average.training)) or turn(batch)
+    )
     train(game, case.data(), tmp_path, UPDATES)
     assert set(modes) == {(True, False)}
     buffers = dict(game.generator.named_buffers())
