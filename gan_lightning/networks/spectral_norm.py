@@ -44,7 +44,7 @@ def spectrally_normalise(module: ModuleT, n_power_iterations: int = 1, eps: floa
     left_alone = {id(part) for norm in norms for part in (norm.gain, norm.offset)}
     for name, layer in list(module.named_modules()):  # a list, because registering adds submodules
         if isinstance(layer, _LAYERS) and id(layer) not in left_alone and not is_parametrized(layer, "weight"):
-            if not layer.weight.any():
+            if not layer.weight.is_meta and not layer.weight.any():
                 raise ValueError(
                     f"{type(module).__name__} starts with weights of 0 ({name}), which have no spectral norm to be "
                     "divided by; leave the spectral normalisation out, or take another network or initialisation"

@@ -80,7 +80,7 @@ def start(config: Path, *options: str, log: Path | None = None, **more: str) -> 
         )
 
 
-def fit(config: Path, *options: str, timeout: float = 300, **more: str) -> subprocess.CompletedProcess[str]:
+def fit(config: Path, *options: str, timeout: float = 900, **more: str) -> subprocess.CompletedProcess[str]:
     """Run to the end and return code and output."""
     return subprocess.run(
         command(config, *options),
@@ -112,7 +112,7 @@ def free_port() -> int:
 
 
 def start_ranks(
-    world_size: int, module: str, *arguments: str, timeout: float = 300
+    world_size: int, module: str, *arguments: str, timeout: float = 900
 ) -> list[subprocess.CompletedProcess[str]]:
     """Run `python -m module` on so many ranks, started as Lightning's launcher does, and return how each ended."""
     common = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": str(world_size)}
@@ -138,7 +138,7 @@ def start_ranks(
     return ended
 
 
-def wait_for(pattern: str, log: Path, process: subprocess.Popen[str], timeout: float = 120) -> None:
+def wait_for(pattern: str, log: Path, process: subprocess.Popen[str], timeout: float = 600) -> None:
     """Wait until a line of the log matches.
 
     Raises:

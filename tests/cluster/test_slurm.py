@@ -178,14 +178,14 @@ def test_signalled_requeued_and_finished_as_if_nothing_had_been(nodes, tasks, sl
     name = f"on-{nodes}"
     job, log = submit(folder, nodes=nodes, tasks=tasks, name=name)
     for restart, at in enumerate((3, 15)):
-        until(lambda: job_field(job, "JobState") == "RUNNING", 180, "the start of the job")
-        wait_for(rf"played {at}\b", log, _Alive(job), 240)  # type: ignore[arg-type]
+        until(lambda: job_field(job, "JobState") == "RUNNING", 600, "the start of the job")
+        wait_for(rf"played {at}\b", log, _Alive(job), 600)  # type: ignore[arg-type]
         run("scancel", "--signal=USR1", job)
-        until(lambda restart=restart: job_field(job, "Restarts") == str(restart + 1), 180, "the requeue")
+        until(lambda restart=restart: job_field(job, "Restarts") == str(restart + 1), 600, "the requeue")
         saved = load(folder / "runs" / name / "checkpoints" / "last.ckpt")["clock"]["updates_done"]
         fault(f"Slurm: USR1, requeued, {nodes} node{'s' * (nodes > 1)}", updates_played(log) - saved, 75)
         run("scontrol", "update", f"JobId={job}", "StartTime=now")  # Slurm itself lets a requeued job wait two minutes
-    until(lambda: job_field(job, "JobState") == "COMPLETED", 300, "the end of the job")
+    until(lambda: job_field(job, "JobState") == "COMPLETED", 900, "the end of the job")
     assert job_field(job, "ExitCode") == "0:0", log.read_text()
     assert log.read_text().count("queueing job") == 2
     one, other = (content(folder / "runs" / which / "checkpoints" / "last.ckpt") for which in ("straight", name))
@@ -199,7 +199,7 @@ def test_the_time_limit_itself_sends_the_signal(slurm, folder, fault):
     name = "limited"
     job, log = submit(folder, "--trainer.max_steps", "1000000", nodes=2, tasks=1, name=name)
     run("scontrol", "update", f"JobId={job}", "TimeLimit=00:03:00")  # the script asks for USR1 at 120 s before the end
-    until(lambda: job_field(job, "Restarts") == "1", 300, "the requeue")
+    until(lambda: job_field(job, "Restarts") == "1", 900, "the requeue")
     saved = load(folder / "runs" / name / "checkpoints" / "last.ckpt")["clock"]["updates_done"]
     assert "stopped by SIGUSR1" in log.read_text() or "stopped by a signal on another rank" in log.read_text()
     fault("Slurm: time limit, requeued, 2 nodes", updates_played(log) - saved, 75)
@@ -214,7 +214,7 @@ def test_an_array_runs_each_seed_in_its_own_folder(slurm, folder):
     run(
         "sbatch", "--wait", "--array=1-2", f"--output={folder}/sweep-%a.out", "--export=ALL",
         str(ROOT / "scripts" / "train.sbatch"), "--config", str(folder / "config.yaml"), "--trainer.max_steps", "2",
-        env=environment_, cwd=folder, timeout=400,
+        env=environment_, cwd=folder, timeout=1500,
     )  # fmt: skip
     seeds = [load(folder / "runs" / f"sweep-{i}" / "checkpoints" / "last.ckpt")["clock"]["seed"] for i in (1, 2)]
     assert seeds == [1, 2]
