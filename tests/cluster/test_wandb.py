@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import struct
+import time
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,17 @@ def train(folder: Path, first: int, last: int) -> None:
     logger.experiment.finish()
 
 
-def records(file: Path):
+def records(file: Path) -> list:
+    """Return the records of a finished run's file; the service that writes it may lag behind `finish`."""
+    deadline = time.monotonic() + 30
+    while True:
+        found = list(_records(file))
+        if any(record.WhichOneof("record_type") == "exit" for record in found) or time.monotonic() > deadline:
+            return found
+        time.sleep(0.1)
+
+
+def _records(file: Path):
     """Yield the records of a run file: LevelDB's log format (blocks of 32 KiB, each piece with crc, length and type)
     after seven bytes of header, a protocol buffer in each record."""
     from wandb.proto import wandb_internal_pb2
