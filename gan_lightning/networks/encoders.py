@@ -112,9 +112,14 @@ class ConvEncoder(Encoder):
 
 
 def hidden_layers(
-    n_in: int, width: int, n_layers: int, activation: Activation, norm: Normalisation = nn.Identity
+    n_in: int,
+    width: int,
+    n_layers: int,
+    activation: Activation,
+    norm: Normalisation = nn.Identity,
+    dropout: float = 0.0,
 ) -> nn.Sequential:
-    """Return `n_layers` of linear map (initialised after He), normalisation and activation.
+    """Return `n_layers` of linear map (initialised after He), normalisation, activation and dropout.
 
     Raises:
         ValueError: There is no layer.
@@ -126,7 +131,7 @@ def hidden_layers(
         layer = nn.Linear(width if index else n_in, width)
         nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
         nn.init.zeros_(layer.bias)
-        layers += [layer, norm(width), activation()]
+        layers += [layer, norm(width), activation(), nn.Dropout(dropout)]
     return nn.Sequential(*layers)
 
 

@@ -40,6 +40,7 @@ class MLPJointCritic(JointCritic):
         width: Units of each hidden layer.
         n_layers: Number of hidden layers.
         activation: Builds the hidden activations.
+        dropout: Share of the hidden units that are left out in training; 0.2 in ALI's critics.
 
     Raises:
         ValueError: There is no hidden layer.
@@ -53,10 +54,11 @@ class MLPJointCritic(JointCritic):
         width: int = 1024,
         n_layers: int = 2,
         activation: Activation = LeakyReLU,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         n_in = channels * max(image_size, 1) ** 2 + latent_dim
-        self.hidden = hidden_layers(n_in, width, n_layers, activation)
+        self.hidden = hidden_layers(n_in, width, n_layers, activation, dropout=dropout)
         self.output = nn.Linear(width, 1)
         glorot_uniform(self.output)
 
@@ -82,6 +84,7 @@ class ConvJointCritic(JointCritic):
         activation: Builds the hidden activations.
         norm: Builds the normalisation of a number of channels. None by default; with `torch.nn.BatchNorm2d`, as in
             the paper, the statistics of the two kinds of pairs are kept apart, because they pass one after the other.
+        dropout: Share of the fully connected units that are left out in training; 0.2 in the paper's critics.
     """
 
     def __init__(
@@ -94,12 +97,13 @@ class ConvJointCritic(JointCritic):
         joint_width: int = 1024,
         activation: Activation = LeakyReLU,
         norm: Normalisation = nn.Identity,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.sample_layers, n_features = convolutions(image_size, channels, width, activation, norm)
         initialise_normal(self.sample_layers)
-        self.latent_layers = hidden_layers(latent_dim, latent_width, 2, activation)
-        self.joint_layers = hidden_layers(n_features + latent_width, joint_width, 2, activation)
+        self.latent_layers = hidden_layers(latent_dim, latent_width, 2, activation, dropout=dropout)
+        self.joint_layers = hidden_layers(n_features + latent_width, joint_width, 2, activation, dropout=dropout)
         self.output = nn.Linear(joint_width, 1)
         glorot_uniform(self.output)
 
