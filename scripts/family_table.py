@@ -133,7 +133,9 @@ def has_encoder(config: Path) -> bool:
 def reconstruct(folder: Path, config: Path) -> dict[str, Any]:
     """Write the run's reconstructions and return their errors, for digits with the share that keeps its class."""
     command = [sys.executable, "-m", "gan_lightning", "reconstruct", "--ckpt_path", "checkpoints/last.ckpt"]
-    subprocess.run([*command, "--out", "reconstructions"], cwd=folder, check=True, capture_output=True)
+    done = subprocess.run([*command, "--out", "reconstructions"], cwd=folder, capture_output=True, text=True)
+    if done.returncode:
+        return {"error": f"reconstruct: {(done.stderr.strip().splitlines() or ['?'])[-1][:300]}"}
     card = json.loads((folder / "reconstructions" / "reconstructions.json").read_text())
     found = {key: card[key] for key in ("sample_error", "mean_sample_error", "latent_error", "mean_latent_error")}
     if config.stem == "digits":

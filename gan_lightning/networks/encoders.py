@@ -131,7 +131,9 @@ def hidden_layers(
         layer = nn.Linear(width if index else n_in, width)
         nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
         nn.init.zeros_(layer.bias)
-        layers += [layer, norm(width), activation(), nn.Dropout(dropout)]
+        layers += [layer, norm(width), activation()]
+        if dropout:
+            layers.append(nn.Dropout(dropout))
     return nn.Sequential(*layers)
 
 

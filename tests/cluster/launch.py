@@ -9,6 +9,8 @@ import socket
 import subprocess
 import sys
 import time
+import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,8 @@ import torch
 import yaml
 
 ROOT = Path(__file__).parents[2]
+
+_marks: dict[int, str] = {}
 
 CONFIG: dict[str, Any] = {
     "trainer": {
@@ -66,18 +70,26 @@ def command(config: Path, *options: str) -> list[str]:
     ]  # fmt: skip
 
 
-def start(config: Path, *options: str, log: Path | None = None, **more: str) -> subprocess.Popen[str]:
-    """Start a run; its output goes to `log`, `output.log` beside the config if none is given."""
-    with (log or config.parent / "output.log").open("a") as output:
-        return subprocess.Popen(
-            command(config, *options),
-            env=environment(**more),
-            cwd=config.parent,
+def popen(arguments: list[str], log: Path, cwd: Path, **more: str) -> subprocess.Popen[str]:
+    """Start a command whose output goes to `log`, and whose processes `end_group` finds by a mark in their environment."""
+    mark = uuid.uuid4().hex
+    with log.open("a") as output:
+        process = subprocess.Popen(
+            arguments,
+            env=environment(**more, TEST_MARK=mark),
+            cwd=cwd,
             stdout=output,
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
         )
+    _marks[id(process)] = mark
+    return process
+
+
+def start(config: Path, *options: str, log: Path | None = None, **more: str) -> subprocess.Popen[str]:
+    """Start a run; its output goes to `log`, `output.log` beside the config if none is given."""
+    return popen(command(config, *options), log or config.parent / "output.log", config.parent, **more)
 
 
 def fit(config: Path, *options: str, timeout: float = 900, **more: str) -> subprocess.CompletedProcess[str]:
@@ -154,39 +166,34 @@ def wait_for(pattern: str, log: Path, process: subprocess.Popen[str], timeout: f
 
 
 def end_group(process: subprocess.Popen[str]) -> None:
-    """Kill whatever is left of a run that `start` started."""
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
+    """Kill whatever is left of what `popen` started."""
+    for pid in _members(process):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     process.wait()
 
 
 def group_is_gone(process: subprocess.Popen[str], timeout: float) -> bool:
-    """Wait for all processes of a run to end and tell whether they did."""
+    """Wait for all processes of what `popen` started to end and tell whether they did."""
     end = time.monotonic() + timeout
     while time.monotonic() < end:
         process.poll()
-        try:
-            os.killpg(process.pid, 0)
-        except ProcessLookupError:
-            return True
-        if _only_zombies(process.pid):
+        if not _members(process):
             return True
         time.sleep(0.05)
     return False
 
 
-def _only_zombies(group: int) -> bool:
+def _members(process: subprocess.Popen[str]) -> list[int]:
+    """Return the living processes with the mark; a process group's number could be somebody else's by now."""
+    mark = f"TEST_MARK={_marks[id(process)]}".encode()
+    found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
-            try:
-                fields = (entry / "stat").read_text().rpartition(")")[2].split()
-            except OSError:
-                continue
-            if int(fields[2]) == group and fields[0] not in ("Z", "X"):
-                return False
-    return True
+            with suppress(OSError):
+                if mark in (entry / "environ").read_bytes().split(b"\0"):  # empty for one that has ended
+                    found.append(int(entry.name))
+    return found
 
 
 def load(path: Path) -> dict[str, Any]:

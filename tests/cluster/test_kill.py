@@ -19,10 +19,11 @@ from tests.cluster.launch import (
     command,
     content,
     end_group,
-    environment,
     fit,
+    free_port,
     group_is_gone,
     load,
+    popen,
     start,
     wait_for,
     write_config,
@@ -192,21 +193,13 @@ def test_one_rank_killed_ends_the_others_within_a_minute(victim, launcher, strai
 def launch(launcher: str, config: Path, options: tuple[str, ...], log: Path) -> list[subprocess.Popen[str]]:
     if launcher == "lightning":
         return [start(config, *options, log=log)]
-    from tests.cluster.launch import free_port
-
     port = str(free_port())
     if launcher == "none":
         common = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2", "NODE_RANK": "0"}
         return [start(config, *options, log=log, LOCAL_RANK=str(rank), **common) for rank in range(2)]
     python, *rest = command(config, *options)
     torchrun = [python, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", port, *rest]
-    with log.open("a") as output:
-        return [
-            subprocess.Popen(
-                torchrun, env=environment(), cwd=config.parent, stdout=output, stderr=subprocess.STDOUT, text=True,
-                start_new_session=True,
-            )
-        ]  # fmt: skip
+    return [popen(torchrun, log, config.parent)]
 
 
 @pytest.mark.parametrize("ranks", [1, 2])

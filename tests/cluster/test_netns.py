@@ -15,10 +15,10 @@ from tests.cluster.launch import (
     command,
     content,
     end_group,
-    environment,
     fit,
     group_is_gone,
     load,
+    popen,
     wait_for,
     write_config,
 )
@@ -62,7 +62,7 @@ def folder(tmp_path_factory):
             "max_steps": 40,
             "strategy": {
                 "class_path": "gan_lightning.strategies.GANDDPStrategy",
-                "init_args": {"timeout_minutes": 0.3},
+                "init_args": {"timeout_minutes": 0.6},
             },
             "callbacks": [{"class_path": "tests.cluster.telling.Tell"}],
         },
@@ -84,11 +84,8 @@ def start_on(host: int, launcher: str, folder, *options: str) -> subprocess.Pope
     else:
         run = [python, *rest]
         variables |= {"NODE_RANK": str(host), "MASTER_ADDR": ADDRESSES[0], "MASTER_PORT": "29534"}
-    with (folder / f"{launcher}.{host}.log").open("a") as output:
-        return subprocess.Popen(
-            ["ip", "netns", "exec", HOSTS[host], *run], env=environment(**variables), cwd=folder, stdout=output,
-            stderr=subprocess.STDOUT, text=True, start_new_session=True,
-        )  # fmt: skip
+    inside = ["ip", "netns", "exec", HOSTS[host], *run]
+    return popen(inside, folder / f"{launcher}.{host}.log", folder, **variables)
 
 
 @pytest.mark.parametrize("launcher", ["torchrun", "lightning"])
