@@ -45,6 +45,7 @@ KNOWN = {
     "SVHN": Facts(32, 3, 10, **_BY_SPLIT),
     "STL10": Facts(96, 3, 10, **_BY_SPLIT),
     "CelebA": Facts(64, 3, 0, **_BY_SPLIT),  # 178x218; its 40 attributes are not classes
+    "ImageNet": Facts(128, 3, 1000, {"split": "train"}, {"split": "val"}),  # any size
     "LSUN": Facts(
         64, 3, 0, {"classes": "train"}, None
     ),  # any size; its 300 validation images are too few to measure on
@@ -63,7 +64,7 @@ class TorchvisionImages(RealData):
         root: Folder that holds the data in torchvision's own layout (MNIST:
             `<root>/MNIST/raw/train-images-idx3-ubyte`).
         download: Fetch the data if they are not there.
-        image_size: Height and width; null keeps the native size (CelebA and LSUN: 64).
+        image_size: Height and width; null keeps the native size (CelebA and LSUN: 64, ImageNet: 128).
         channels: 1 for grey, 3 for RGB; null keeps the native ones.
         n_classes: Number of classes, for data sets this class does not know; null takes what is known, 0 means no
             labels.

@@ -1,4 +1,7 @@
-"""Contract 7: every YAML under configs/ parses, builds and trains two rounds, on synthetic data of its shape."""
+"""Contract 7: every YAML under configs/ parses, builds and trains two rounds, on synthetic data of its shape.
+
+What `--print_config` prints of it trains to the same numbers.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from lightning.pytorch import Trainer
 
 from gan_lightning import lightning_cli
 from gan_lightning.data import RealData
-from tests.training import command
+from tests.training import assert_same, command
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 LAYERS = sorted([*CONFIGS.glob("hardware/*.yaml"), *CONFIGS.glob("loggers/*.yaml")])
@@ -110,6 +113,16 @@ def test_experiments_train(path, synthetic, tmp_path):
     assert len(losses) == 2 and all(math.isfinite(loss) for loss in losses.values()), losses
     (folder,) = (entry for entry in tmp_path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
     assert (folder / "checkpoints" / "last.ckpt").is_file()
+
+    printed = command("fit", "--config", path, "--print_config")
+    assert printed.code == 0, printed.err[-3000:]
+    (tmp_path / "printed.yaml").write_text(printed.out)
+    outcome = command("fit", "--config", tmp_path / "printed.yaml", "--runs_dir", tmp_path / "again", *SMALL)
+    assert outcome.code == 0, outcome.err[-3000:]
+    assert synthetic["game"] is not game
+    assert_same(game.state_dict(), synthetic["game"].state_dict())
+    again = {key: float(value) for key, value in synthetic["trainer"].callback_metrics.items() if key in losses}
+    assert again == losses
 
 
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=name)
