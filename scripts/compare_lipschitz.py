@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import signal
 import statistics
 import subprocess
@@ -45,7 +46,7 @@ _children: set[subprocess.Popen[str]] = set()
 def main() -> None:
     """Train, measure and write what is not there yet."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--updates", type=int, default=4000, help="generator updates of each run")
+    parser.add_argument("--updates", type=int, default=2000, help="generator updates of each run")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--jobs", type=int, default=2, help="runs at the same time, one thread each")
@@ -150,7 +151,11 @@ def measure(folder: Path, updates: int) -> dict[str, Any]:
     with torch.no_grad():
         fake = game.generator(noise.normal(N_LINES, game.generator.latent_dim))
     norms = gradient_norms(game.critic, interpolate(real, fake, noise)).detach()
-    layers = [layer for layer in game.critic.modules() if isinstance(layer, torch.nn.Linear | torch.nn.Conv2d)]
+    layers = {
+        re.sub(r"(^|\bnetwork\.|\blayers\.)", "", name): layer.weight.detach().flatten(1)
+        for name, layer in game.critic.named_modules()
+        if isinstance(layer, torch.nn.Linear | torch.nn.Conv2d)
+    }
     return {
         "method": method,
         "seed": int(seed),
@@ -160,7 +165,7 @@ def measure(folder: Path, updates: int) -> dict[str, Any]:
         "reverse_kl": coverage.reverse_kl,
         "gradient_norm_mean": norms.mean().item(),
         "gradient_norm_std": norms.std().item(),
-        "largest_singular_values": [torch.linalg.matrix_norm(x.weight.detach().flatten(1), 2).item() for x in layers],
+        "largest_singular_values": {name: torch.linalg.matrix_norm(x, 2).item() for name, x in layers.items()},
     }
 
 
@@ -239,7 +244,6 @@ def markdown(table: dict[str, Any]) -> str:
             _spread([run["reverse_kl"] for run in runs], 3),
         ]
         lines.append(f"| {NAMES[method]} | {' | '.join(cells)} |")
-    n_layers = len(table["runs"][0]["largest_singular_values"])
     lines += [
         "",
         f"FID compares {N_SAMPLES} samples of the averaged generator with the held-out digits, on the features of the "
@@ -250,13 +254,12 @@ def markdown(table: dict[str, Any]) -> str:
         "",
         "Largest singular value of each layer of the critic, as a matrix (out, in k k), mean over seeds:",
         "",
-        "| method | " + " | ".join(f"conv {i + 1}" for i in range(n_layers - 1)) + " | output |",
-        "|---|" + "---|" * n_layers,
+        f"| layer | {' | '.join(NAMES[method] for method in methods)} |",
+        "|---|" + "---|" * len(methods),
     ]
-    for method in methods:
-        runs = [run["largest_singular_values"] for run in table["runs"] if run["method"] == method]
-        means = [statistics.mean(values) for values in zip(*runs, strict=True)]
-        lines.append(f"| {NAMES[method]} | {' | '.join(f'{mean:.2f}' for mean in means)} |")
+    for layer in table["runs"][0]["largest_singular_values"]:
+        values = {m: [r["largest_singular_values"][layer] for r in table["runs"] if r["method"] == m] for m in methods}
+        lines.append(f"| {layer} | {' | '.join(f'{statistics.mean(values[m]):.2f}' for m in methods)} |")
     return "\n".join(lines) + "\n"
 
 

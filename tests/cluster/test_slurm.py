@@ -184,8 +184,11 @@ def test_signalled_requeued_and_finished_as_if_nothing_had_been(nodes, tasks, sl
         until(lambda restart=restart: job_field(job, "Restarts") == str(restart + 1), 600, "the requeue")
         saved = load(folder / "runs" / name / "checkpoints" / "last.ckpt")["clock"]["updates_done"]
         fault(f"Slurm: USR1, requeued, {nodes} node{'s' * (nodes > 1)}", updates_played(log) - saved, 75)
-        run("scontrol", "update", f"JobId={job}", "StartTime=now")  # Slurm itself lets a requeued job wait two minutes
-    until(lambda: job_field(job, "JobState") == "COMPLETED", 900, "the end of the job")
+        # Slurm itself lets a requeued job wait two minutes; within the same second it would be "credential revoked"
+        time.sleep(3)
+        run("scontrol", "update", f"JobId={job}", "StartTime=now")
+    until(lambda: job_field(job, "JobState") not in ("PENDING", "RUNNING", "COMPLETING"), 900, "the end of the job")
+    assert job_field(job, "JobState") == "COMPLETED", log.read_text()
     assert job_field(job, "ExitCode") == "0:0", log.read_text()
     assert log.read_text().count("queueing job") == 2
     one, other = (content(folder / "runs" / which / "checkpoints" / "last.ckpt") for which in ("straight", name))
