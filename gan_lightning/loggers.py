@@ -7,6 +7,7 @@ import os
 import secrets
 import subprocess
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import yaml
 from lightning.pytorch.loggers import CSVLogger, WandbLogger
 from lightning.pytorch.loggers.logger import rank_zero_experiment
 from lightning.pytorch.utilities import rank_zero_only
+from torch import Tensor
 
 
 class RunCSVLogger(CSVLogger):
@@ -66,8 +68,9 @@ class RunCSVLogger(CSVLogger):
 class RunWandbLogger(WandbLogger):
     """Sends a run to Weights & Biases, as one run there however often it is stopped and resumed; rank 0 only.
 
-    The x-axis is `trainer/global_step`, generator updates. Beside the numbers and the sample grids it gets the config
-    and the version of the code (as the run's config) and the card of each evaluation (under its files). The run's id is
+    The x-axis is `trainer/global_step`, generator updates. Beside the numbers, the sample grids and the histograms of
+    the weights it gets the config and the version of the code (as the run's config) and the card of each evaluation
+    (under its files). The run's id is
     made once and kept in `wandb_id` in the run folder.
 
     Args:
@@ -113,6 +116,18 @@ class RunWandbLogger(WandbLogger):
         """Record the config of the run and the version of the code."""
         values = {"code": code_version(), **yaml.safe_load(config.read_text())}
         self.experiment.config.update(values, allow_val_change=True)
+
+    @rank_zero_only
+    def log_histograms(self, histograms: Mapping[str, Tensor], step: int) -> None:
+        """Log the histogram of each of some flat tensors."""
+        import numpy as np
+        import wandb
+
+        row = {
+            key: wandb.Histogram(np_histogram=np.histogram(values.numpy(), bins=64))
+            for key, values in histograms.items()
+        }
+        self.experiment.log({**row, "trainer/global_step": step})
 
     @rank_zero_only
     def log_metrics(self, metrics: Any, step: int | None = None) -> None:

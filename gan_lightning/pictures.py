@@ -87,3 +87,32 @@ def log_picture(trainer: Any, key: str, image: Image, step: int) -> None:
         elif hasattr(getattr(logger, "experiment", None), "add_image"):
             pixels = np.asarray(image)
             logger.experiment.add_image(key, pixels, step, dataformats="HWC" if pixels.ndim == 3 else "HW")
+
+
+def log_weights(trainer: Any, game: Any, step: int) -> None:
+    """Hand each player's weights, layer by layer, to every logger that shows histograms; call it on rank 0.
+
+    The keys are `weights/critic/<parameter>` and `weights/generator/<parameter>`.
+    """
+    takers = [
+        take
+        for logger in trainer.loggers
+        if (take := getattr(logger, "log_histograms", None) or _histograms_of(getattr(logger, "experiment", None)))
+    ]
+    if not takers:
+        return
+    weights = {
+        f"weights/{player}/{name}": parameter.detach().float().cpu().flatten()
+        for player in ("critic", "generator")
+        for name, parameter in getattr(game, player).named_parameters()
+    }
+    finite = {key: values[values.isfinite()] for key, values in weights.items()}
+    for take in takers:
+        take({key: values for key, values in finite.items() if len(values)}, step)
+
+
+def _histograms_of(writer: Any) -> Any:
+    """Return what adds histograms to a TensorBoard writer, None for other writers."""
+    if not hasattr(writer, "add_histogram"):
+        return None
+    return lambda histograms, step: [writer.add_histogram(key, values, step) for key, values in histograms.items()]

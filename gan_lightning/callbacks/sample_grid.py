@@ -7,14 +7,15 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from gan_lightning.pictures import grid, log_picture, scatter, to_uint8
+from gan_lightning.pictures import grid, log_picture, log_weights, scatter, to_uint8
 
 
 class SampleGrid(Callback):
     """Writes `samples/<update>.png` from the same latents each time, and gives the picture to the loggers.
 
     A conditional generator gets one row per class, an unconditional one `n_rows`. Vectors are drawn as a scatter plot over
-    real ones. Rank 0 draws; other ranks do nothing.
+    real ones. Loggers that show histograms get those of both players' weights at the same time. Rank 0 draws; other
+    ranks do nothing.
 
     Args:
         every_n_updates: Generator updates between two grids; 0 draws only the first and the last.
@@ -55,6 +56,7 @@ class SampleGrid(Callback):
         image = draw_samples(game, self.n_rows, self.n_columns, self.seed, trainer.datamodule)  # type: ignore[attr-defined]
         image.save(path)
         log_picture(trainer, "samples", image, game.updates_done)
+        log_weights(trainer, game, game.updates_done)
 
 
 def draw_samples(game: Any, n_rows: int, n_columns: int, seed: int, data: Any = None) -> Any:

@@ -48,6 +48,21 @@ def history(found):
     return rows
 
 
+def test_histograms_of_every_layer_stand_beside_the_grids(run):
+    from gan_lightning.from_checkpoint import load_game
+
+    folder, _, found = run
+    rows = [row for row in history(found) if any(key.startswith("weights/") for key in row)]
+    assert [row["trainer/global_step"] for row in rows] == [0, 2, 4]
+    game = load_game(folder / "checkpoints" / "last.ckpt")
+    for player in ("critic", "generator"):
+        for name, parameter in getattr(game, player).named_parameters():
+            kind, values, bins = (rows[-1][f"weights/{player}/{name}/{part}"] for part in ("_type", "values", "bins"))
+            assert kind == "histogram" and sum(values) == parameter.numel()
+            if parameter.std() > 0:  # numpy gives a constant a bin of width 1
+                assert (bins[0], bins[-1]) == pytest.approx((parameter.min().item(), parameter.max().item()))
+
+
 def test_losses_stand_over_generator_updates(run):
     folder, _, found = run
     rows = [row for row in history(found) if "loss/critic" in row]
