@@ -135,8 +135,8 @@ class AdaptiveAugment(Observation):
     `interval` critic updates the sign of the logits of the real batch, as the critic was shown it, is averaged over all
     ranks, and p, in [0, 1], takes a step up if that is above the target, down if below. (The authors average over the
     `interval` batches; here it is the last one, in an additional forward pass without gradients that leaves the
-    critic's buffers alone.) p is in the checkpoint. Above about 0.8 augmentations leak into the samples (their section
-    2.2).
+    critic's buffers alone.) p is in the checkpoint and in the log (`augmentation/probability`). Above about 0.8
+    augmentations leak into the samples (their section 2.2).
 
     Args:
         augmentations: In the order in which they are made.
@@ -187,6 +187,7 @@ class AdaptiveAugment(Observation):
             step = n_images * self.interval / (1000 * self.kimg)
             self.p.add_(step * (total / n - self.target).sign()).clamp_(0, 1)
             self.signs.zero_()
+        gan.record({"augmentation/probability": self.p.clone()})
 
     def check(self, gan: GAN) -> None:
         """Refuse losses for which the sign of a logit means nothing, and what the augmentations refuse."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
 import torch
@@ -112,6 +112,10 @@ class Game(LightningModule, ABC):
     def critic_updates_in_round(self, update: int) -> int:
         """Return how many batches, and critic updates, the round has that ends in generator update `update`."""
         return self.n_critic
+
+    def record(self, values: Mapping[str, Tensor]) -> None:
+        """Log these numbers, without a graph, with those of this round."""
+        self._logged.update({name: value.detach() for name, value in values.items()})
 
     def critic_parameters(self) -> Iterable[Parameter]:
         """Return the parameters that the critic's optimizer moves."""

@@ -135,7 +135,15 @@ class Sign(nn.Module):
 
 
 def adaptive_game(observation: AdaptiveAugment) -> Any:
-    return SimpleNamespace(critic=Sign(), observation=observation, critic_updates_done=0, shift_invariant=False)
+    logged: dict[str, Tensor] = {}
+    return SimpleNamespace(
+        critic=Sign(),
+        observation=observation,
+        critic_updates_done=0,
+        shift_invariant=False,
+        record=logged.update,
+        logged=logged,
+    )
 
 
 @pytest.mark.parametrize(("share_positive", "direction"), [(1.0, 1), (0.0, -1), (0.75, -1), (0.9, 1)])
@@ -151,6 +159,7 @@ def test_adaptive_strength_follows_the_sign_statistic(share_positive: float, dir
             observation.after_critic_update(game)
         game.critic_updates_done += 1
     torch.testing.assert_close(observation.p.item(), 0.5 + direction * 0.08)
+    assert game.logged == {"augmentation/probability": observation.p}
     assert game.critic.norm.num_batches_tracked == 0
     assert list(observation.state_dict()) == ["p"]
 

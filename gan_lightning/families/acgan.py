@@ -84,5 +84,5 @@ class ACGAN(GAN):
         if not self.class_weights[weight]:
             return {}
         scores, classes = self.critic.classify(features), require_labels(labels)
-        self._logged[f"class_accuracy/{side}"] = (scores.detach().argmax(1) == classes).float().mean()
+        self.record({f"class_accuracy/{side}": (scores.argmax(1) == classes).float().mean()})
         return {f"{side}_class": self.class_weights[weight] * cross_entropy(scores, classes)}

@@ -53,7 +53,7 @@ class GeometricGAN(GAN):
         with torch.no_grad():
             length = normal.norm()
             support = torch.cat([real_logits < 1, fake_logits > -1])
-            self._logged.update({"svm/normal": length, "svm/margin": 1 / length, "svm/support": support.float().mean()})
+            self.record({"svm/normal": length, "svm/margin": 1 / length, "svm/support": support.float().mean()})
         return {
             "hinge": hinge_critic_loss(real_logits, fake_logits),
             "decay": normal.square().sum() / (2 * self.c * n),
