@@ -6,6 +6,7 @@ What `--print_config` prints of it trains to the same numbers.
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +148,16 @@ def test_layers_go_on_top_of_an_experiment(path, synthetic, tmp_path, monkeypatc
     outcome = command("fit", *words, *SMALL)
     assert outcome.code == 0, outcome.err[-3000:]
     assert synthetic["game"].updates_done == 2
+
+
+def test_the_layer_in_the_readme_goes_on_top_of_an_experiment(synthetic, tmp_path):
+    found = re.search(r"```yaml\n(# calmer.yaml: .*?)```", (CONFIGS.parent / "README.md").read_text(), re.DOTALL)
+    assert found is not None
+    (tmp_path / "calmer.yaml").write_text(found.group(1))
+    files = ["--config", CONFIGS / "dcgan/cifar10.yaml", "--config", tmp_path / "calmer.yaml"]
+    outcome = command("fit", *files, "--runs_dir", tmp_path, *SMALL)
+    assert outcome.code == 0, outcome.err[-3000:]
+    assert {"critic/r1", "critic/lecam", "generator/mode_seeking"} <= set(synthetic["trainer"].callback_metrics)
 
 
 def test_later_files_and_options_override_earlier_ones(synthetic, tmp_path):
