@@ -132,11 +132,12 @@ class AdaptiveAugment(Observation):
     """Each augmentation with probability p for each sample; p drives r = E sign f(x) to a target (arXiv:2006.06676).
 
     Karras et al. 2020, "Training GANs with Limited Data", section 3.1, with its heuristic r_t of overfitting: every
-    `interval` critic updates the sign of the logits of the real batch, as the critic was shown it, is averaged over all
-    ranks, and p, in [0, 1], takes a step up if that is above the target, down if below. (The authors average over the
-    `interval` batches; here it is the last one, in an additional forward pass without gradients that leaves the
-    critic's buffers alone.) p is in the checkpoint and in the log (`augmentation/probability`). Above about 0.8
-    augmentations leak into the samples (their section 2.2).
+    `interval` critic updates the sign of the logits of the real batch, as the critic was shown it (of their distance from
+    the family's threshold, such as 1/2 for LSGAN's targets 0 and 1), is averaged over all ranks, and p, in [0, 1],
+    takes a step up if that is above the target, down if below. (The authors average over the `interval` batches; here
+    it is the last one, in an additional forward pass without gradients that leaves the critic's buffers alone.) p is in
+    the checkpoint and in the log (`augmentation/probability`). Above about 0.8 augmentations leak into the samples
+    (their section 2.2).
 
     Args:
         augmentations: In the order in which they are made.
@@ -177,7 +178,7 @@ class AdaptiveAugment(Observation):
         if self._is_due(gan):
             buffers = {name: buffer.clone() for name, buffer in gan.critic.named_buffers()}
             logits = functional_call(gan.critic, buffers, (real, labels))
-            self.signs += torch.stack([logits.sign().sum(), self.signs.new_tensor(logits.numel())])
+            self.signs += torch.stack([gan.verdicts(logits).sum(), self.signs.new_tensor(logits.numel())])
 
     def after_critic_update(self, gan: GAN) -> None:
         """Move p by one step."""

@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn.utils.parametrize import is_parametrized
 
 if TYPE_CHECKING:
-    from gan_lightning.gan import GAN
+    from gan_lightning.held_critic import HeldCritic
 
 
 class CriticConstraint(ABC):
@@ -24,7 +24,7 @@ class CriticConstraint(ABC):
     def __call__(self, critic: nn.Module) -> None:
         """Change the weights; called without gradients, on every rank alike."""
 
-    def check(self, gan: GAN) -> None:  # noqa: B027  most have nothing to refuse
+    def check(self, gan: HeldCritic) -> None:  # noqa: B027  most have nothing to refuse
         """Raise a ValueError that names both sides and the mend if the constraint does not hold in this game."""
 
 
@@ -48,7 +48,7 @@ class WeightClipping(CriticConstraint):
         for parameter in critic.parameters():
             parameter.clamp_(-self.clip_value, self.clip_value)
 
-    def check(self, gan: GAN) -> None:
+    def check(self, gan: HeldCritic) -> None:
         """Refuse a critic whose weights are rescaled after the clipping."""
         rescaled = [name for name, layer in gan.critic.named_modules() if is_parametrized(layer)]
         if rescaled:

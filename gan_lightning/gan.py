@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from torch.nn import Parameter
 
 from gan_lightning.constraints import CriticConstraint
-from gan_lightning.game import Game, Terms
+from gan_lightning.game import Terms
 from gan_lightning.generator_terms import GeneratorTerm, GeneratorTurn
+from gan_lightning.held_critic import HeldCritic, check_kinds
 from gan_lightning.networks.base import Critic, CriticFactory, Generator, GeneratorFactory
 from gan_lightning.noise import mix, truncate
 from gan_lightning.observation import Observation
@@ -24,7 +25,7 @@ SAMPLE_CHUNK = 64
 """Samples are drawn in chunks of this many, each from its own seed, so that any sharing of the chunks gives the same."""
 
 
-class GAN(Game):
+class GAN(HeldCritic):
     """A game between a generator of samples and a critic of them: images `(N, C, H, W)` in [-1, 1] or vectors `(N, D)`.
 
     Fakes carry the labels of the real batch, so both players see the class distribution of the data.
@@ -44,16 +45,17 @@ class GAN(Game):
         shift_invariant: Whether the losses stay the same if one constant is added to all logits, so that their sign and
             level mean nothing.
         conditional: Whether the family's losses need classes.
+        classifies: Whether the family trains a critic to tell the class.
     """
 
     shift_invariant: bool = False
     conditional: bool = False
+    classifies: bool = False
 
     generator: Generator
     critic: Critic
     generator_average: Generator
-    critic_penalties: list[CriticPenalty]  # a ModuleList, as the next, so that their state is in the checkpoint
-    generator_terms: list[GeneratorTerm]
+    generator_terms: list[GeneratorTerm]  # a ModuleList, so that their state is in the checkpoint
 
     def __init__(
         self,
@@ -68,20 +70,27 @@ class GAN(Game):
         adversarial_weight: float = 1.0,
         **kwargs: Any,
     ) -> None:
+        if "real_target" in kwargs:
+            raise ValueError(
+                f"real_target {kwargs['real_target']} smooths the labels of a logistic loss, and {type(self).__name__} "
+                "takes none; leave it out, or take a logistic family such as NonSaturatingGAN, or the objective NonSaturating"
+            )
         pack = observation.pack if observation else 1
-        super().__init__(generator(image_size, channels), critic(image_size, channels * pack), **kwargs)
+        super().__init__(
+            generator(image_size, channels),
+            critic(image_size, channels * pack),
+            critic_penalties=critic_penalties,
+            critic_constraint=critic_constraint,
+            **kwargs,
+        )
         with warnings.catch_warnings():  # parts that are modules are described in the checkpoint, not pickled
             warnings.filterwarnings("ignore", message="Attribute .* is an instance of .nn.Module.")
             self.save_hyperparameters(logger=False)
         self.image_size, self.channels = image_size, channels
-        self.critic_penalties = nn.ModuleList(critic_penalties or [])  # type: ignore[assignment]
         self.generator_terms = nn.ModuleList(generator_terms or [])  # type: ignore[assignment]
         self.observation = observation
-        self.critic_constraint = critic_constraint
         self.adversarial_weight = adversarial_weight
         self.n_classes = self.generator.n_classes
-        for penalty in self.critic_penalties:
-            penalty.attach(self)
         for term in self.generator_terms:
             term.attach(self)
 
@@ -92,6 +101,10 @@ class GAN(Game):
     @abstractmethod
     def generator_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
         """Return the terms of the generator's loss on samples `(N, ...)`, as the critic is shown them."""
+
+    def verdicts(self, logits: Tensor) -> Tensor:
+        """Return 1 where the critic's logits `(N,)` take a sample for real, -1 where for generated; the sign of most losses."""
+        return logits.sign()
 
     def latents(self, n: int) -> Tensor:
         """Return this turn's N(0, 1) latents `(n, latent_dim)` for this process's n rows."""
@@ -104,9 +117,7 @@ class GAN(Game):
             fake = self.generator(self.latents(len(real)), labels)
         real, fake, labels = self._observe(real, fake, labels)
         terms = self.critic_loss(real, fake, labels)
-        for penalty in self.critic_penalties:
-            if self.critic_updates_done % penalty.interval == 0:
-                terms[penalty.name] = penalty(self.critic, real, fake, labels, self.noise)
+        terms |= self.penalty_terms(self.critic, real, fake, labels)
         if self.observation is not None:
             self.observation.watch(self, real, labels)
         return terms
@@ -132,10 +143,7 @@ class GAN(Game):
 
     def after_critic_update(self) -> None:
         """Hold the critic to its constraint and tell the parts that keep a memory."""
-        if self.critic_constraint is not None:
-            self.critic_constraint(self.critic)
-        for penalty in self.critic_penalties:
-            penalty.after_update(self)
+        super().after_critic_update()
         if self.observation is not None:
             self.observation.after_critic_update(self)
 
@@ -236,11 +244,14 @@ class GAN(Game):
                 f"adversarial_weight {self.adversarial_weight} with {len(self.generator_terms)} generator_terms leaves "
                 "the generator nothing to learn; it must be above 0, or 0 beside a term such as FeatureMatching"
             )
-        for socket, parts in (("critic_penalties", self.critic_penalties), ("generator_terms", self.generator_terms)):
-            names = [part.name for part in parts]
-            if len(set(names)) < len(names):
-                raise ValueError(f"{socket} has two of one kind among {names}; keep one, with the summed weight")
-        for part in (*self.critic_penalties, *self.generator_terms, self.observation, self.critic_constraint):
+        if hasattr(self.critic, "classify") and not self.classifies:
+            raise ValueError(
+                f"{theirs} tells the class, but {type(self).__name__} has no loss that trains it to, and its logit ignores "
+                "the labels; take ACGAN, or a critic that is conditional itself, such as ConcatenatingCritic"
+            )
+        check_kinds("generator_terms", self.generator_terms)
+        super().check()
+        for part in (*self.generator_terms, self.observation):
             if part is not None:
                 part.check(self)
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
+from math import prod
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from gan_lightning.game import Game, Terms
+from gan_lightning.constraints import CriticConstraint
+from gan_lightning.game import Terms
 from gan_lightning.gan import SAMPLE_CHUNK
+from gan_lightning.held_critic import HeldCritic
 from gan_lightning.networks.base import Generator, GeneratorFactory
 from gan_lightning.networks.encoders import Encoder, EncoderFactory
 from gan_lightning.networks.joint_critic import JointCritic, JointCriticFactory
 from gan_lightning.noise import mix
+from gan_lightning.penalties import CriticPenalty
 
 
 class GeneratorAndEncoder(nn.Module):
@@ -29,7 +34,25 @@ class GeneratorAndEncoder(nn.Module):
         return self.generator(latents)
 
 
-class JointGAN(Game):
+class CriticOfRows(nn.Module):
+    """A critic of pairs as penalties see a critic: of rows that hold a flattened sample and its latents.
+
+    Args:
+        critic: The critic of pairs.
+        shape: Shape of a sample.
+    """
+
+    def __init__(self, critic: JointCritic, shape: Sequence[int]) -> None:
+        super().__init__()
+        self.critic, self.shape = critic, tuple(shape)
+
+    def forward(self, rows: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Return logits `(N,)` of rows `(N, |sample| + D)`."""
+        n = prod(self.shape)
+        return self.critic(rows[:, :n].unflatten(1, self.shape), rows[:, n:])
+
+
+class JointGAN(HeldCritic):
     """The critic tells (real x, inferred z) from (generated x, drawn z); the other player is generator and encoder.
 
     The papers update critic and (generator, encoder) at once, on one batch and at the same parameters. Here they take
@@ -41,6 +64,8 @@ class JointGAN(Game):
         critic: Builds the critic of pairs for `(image_size, channels, latent_dim)`.
         image_size: Height and width of images in pixels; 0 for vectors.
         channels: Channels of images, dimension of vectors.
+        critic_penalties: Terms added to the critic's loss, on pairs: slopes are those in sample and latents together.
+        critic_constraint: What the critic's weights are held to after each of its updates.
 
     Raises:
         ValueError: The generator is conditional.
@@ -61,6 +86,8 @@ class JointGAN(Game):
         critic: JointCriticFactory,
         image_size: int,
         channels: int,
+        critic_penalties: list[CriticPenalty] | None = None,
+        critic_constraint: CriticConstraint | None = None,
         **kwargs: Any,
     ) -> None:
         decoder = generator(image_size, channels)
@@ -71,9 +98,15 @@ class JointGAN(Game):
         self.latent_dim = decoder.latent_dim
         inference = encoder(image_size, channels, self.codes_per_latent * self.latent_dim)
         super().__init__(
-            GeneratorAndEncoder(decoder, inference), critic(image_size, channels, self.latent_dim), **kwargs
+            GeneratorAndEncoder(decoder, inference),
+            critic(image_size, channels, self.latent_dim),
+            critic_penalties=critic_penalties,
+            critic_constraint=critic_constraint,
+            **kwargs,
         )
-        self.save_hyperparameters(logger=False)
+        with warnings.catch_warnings():  # penalties are described in the checkpoint, not pickled
+            warnings.filterwarnings("ignore", message="Attribute .* is an instance of .nn.Module.")
+            self.save_hyperparameters(logger=False)
         self.image_size, self.channels = image_size, channels
         self.n_classes = 0
 
@@ -98,10 +131,14 @@ class JointGAN(Game):
         return torch.randn(n, self.latent_dim, generator=generator)
 
     def critic_turn(self, batch: Any) -> Terms:
-        """Return the family's critic terms, on pairs made without a graph."""
+        """Return the family's critic terms and the penalties', on pairs made without a graph."""
         with torch.no_grad():
             real, fake = self._pairs(batch.real)
-        return self.critic_loss(self.critic(*real), self.critic(*fake))
+        terms = self.critic_loss(self.critic(*real), self.critic(*fake))
+        if self.critic_penalties:
+            rows = [torch.cat([samples.flatten(1), latents], dim=1) for samples, latents in (real, fake)]
+            terms |= self.penalty_terms(CriticOfRows(self.critic, batch.real.shape[1:]), *rows)
+        return terms
 
     def generator_turn(self, batch: Any) -> Terms:
         """Return the family's terms of generator and encoder, on fresh latents."""

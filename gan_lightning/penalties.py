@@ -16,7 +16,7 @@ from gan_lightning.networks.base import Critic
 from gan_lightning.noise import Noise
 
 if TYPE_CHECKING:
-    from gan_lightning.gan import GAN
+    from gan_lightning.held_critic import HeldCritic
 
 
 def couples_batch(network: nn.Module) -> list[str]:
@@ -75,10 +75,12 @@ class CriticPenalty(nn.Module, ABC):
     Attributes:
         name: The term's name: logged as `critic/<name>`.
         per_sample: Whether its formula holds only where samples do not influence each other's logits.
+        of_logits: Whether it looks at the critic's logits.
     """
 
     name: ClassVar[str]
     per_sample: ClassVar[bool] = True
+    of_logits: ClassVar[bool] = True
 
     def __init__(self, weight: float, interval: int = 1) -> None:
         super().__init__()
@@ -96,13 +98,13 @@ class CriticPenalty(nn.Module, ABC):
     def penalty(self, critic: Critic, real: Tensor, fake: Tensor, labels: Tensor | None, noise: Noise) -> Tensor:
         """Return the penalty before its weight, a scalar."""
 
-    def attach(self, gan: GAN) -> None:
+    def attach(self, gan: HeldCritic) -> None:
         """Make the buffers that depend on the game's networks, once, when the game is built."""
 
-    def after_update(self, gan: GAN) -> None:
+    def after_update(self, gan: HeldCritic) -> None:
         """Take note of a critic update; called without gradients after each one, on every rank."""
 
-    def check(self, gan: GAN) -> None:
+    def check(self, gan: HeldCritic) -> None:
         """Raise a ValueError that names both sides and the mend if the penalty does not hold in this game."""
         coupled = couples_batch(gan.critic) if self.per_sample else []
         if coupled:

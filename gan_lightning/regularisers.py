@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, cast, final
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,7 @@ from gan_lightning.penalties import CriticPenalty
 
 if TYPE_CHECKING:
     from gan_lightning.gan import GAN
+    from gan_lightning.held_critic import HeldCritic
 
 
 def sum_over_ranks(values: Tensor) -> Tensor:
@@ -60,15 +61,21 @@ class ConsistencyRegularisation(CriticPenalty):
         gaps = [critic(x, labels) - critic(self.transformation(x, labels, noise)[0], labels) for x in points]
         return torch.stack([gap.square().mean() for gap in gaps]).sum()
 
-    def check(self, gan: GAN) -> None:
-        """Refuse packs, and what the transformation refuses."""
+    def check(self, gan: HeldCritic) -> None:
+        """Refuse critics of more than a sample, and what the transformation refuses."""
         super().check(gan)
-        if gan.observation is not None and gan.observation.pack > 1:
+        if not hasattr(gan, "observation"):
             raise ValueError(
-                f"ConsistencyRegularisation transforms single samples, but {type(gan.observation).__name__} shows the "
+                f"ConsistencyRegularisation transforms samples, but the critic of {type(gan).__name__} judges pairs of a "
+                "sample and its latents; leave it out, or take another penalty, such as R1"
+            )
+        game = cast("GAN", gan)
+        if game.observation is not None and game.observation.pack > 1:
+            raise ValueError(
+                f"ConsistencyRegularisation transforms single samples, but {type(game.observation).__name__} shows the "
                 "critic packs of them; take one of the two"
             )
-        self.transformation.check(gan)
+        self.transformation.check(game)
 
 
 @final
@@ -108,7 +115,7 @@ class LeCam(CriticPenalty):
         real_anchor, fake_anchor = self.anchors.clone()  # the update after this turn must not reach into its graph
         return (real_logits - fake_anchor).square().mean() + (fake_logits - real_anchor).square().mean()
 
-    def after_update(self, gan: GAN) -> None:
+    def after_update(self, gan: HeldCritic) -> None:
         """Move the anchors towards this update's means over all ranks and micro-batches."""
         if gan.critic_updates_done % self.interval:
             return
@@ -158,12 +165,13 @@ class HistoricalAveraging(CriticPenalty):
 
     name = "historical_averaging"
     per_sample = False
+    of_logits = False
 
     def __init__(self, weight: float = 1.0, interval: int = 1) -> None:
         super().__init__(weight, interval)
         self.history: ParameterMean
 
-    def attach(self, gan: GAN) -> None:
+    def attach(self, gan: HeldCritic) -> None:
         """Start the mean at the critic's initial parameters."""
         self.history = ParameterMean(gan.critic.parameters())
 
@@ -171,6 +179,6 @@ class HistoricalAveraging(CriticPenalty):
         """Return the squared Euclidean distance of the critic's parameters from their mean."""
         return self.history.squared_distance(critic.parameters())
 
-    def after_update(self, gan: GAN) -> None:
+    def after_update(self, gan: HeldCritic) -> None:
         """Take the critic's new parameters into the mean."""
         self.history.update(gan.critic.parameters())

@@ -61,6 +61,8 @@ def main() -> None:
     row = rows["gan_ddp"]
     if row["gradients"] != expected["gan_ddp"][1] or row["other"] >= 1000:
         sys.exit("gan_ddp sent something else than it should")
+    if row["wire"] > 1.02 * expected["gan_ddp"][1]:  # headers take half a per cent
+        sys.exit("gan_ddp had more on the wire than its gradients and the headers of TCP and IP")
 
 
 def go_where_it_is_quiet() -> None:

@@ -17,8 +17,8 @@ from typing import Any
 X = "trainer/global_step"
 SECTIONS = {
     "Quality": [
-        ("FID (lower is better)", ["val/fid"]),
-        ("Inception score", ["val/isc_mean"]),
+        ("FID (lower is better)", ["val/fid", "val/fid_digits"]),
+        ("Inception score", ["val/isc_mean", "val/isc_mean_digits"]),
         ("Precision and recall", ["val/precision", "val/recall"]),
     ],
     "Losses": [("Critic", ["loss/critic"]), ("Generator", ["loss/generator"])],

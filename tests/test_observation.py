@@ -141,6 +141,7 @@ def adaptive_game(observation: AdaptiveAugment) -> Any:
         observation=observation,
         critic_updates_done=0,
         shift_invariant=False,
+        verdicts=torch.sign,
         record=logged.update,
         logged=logged,
     )

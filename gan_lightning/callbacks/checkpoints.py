@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
@@ -25,7 +24,8 @@ class Checkpoints(Checkpoint):
     """Keeps `checkpoints/last.ckpt`, and `checkpoints/best.ckpt` with the lowest FID seen.
 
     Lightning's `ModelCheckpoint(train_time_interval=...)` is silently ignored under manual optimization, which is why
-    the schedule is kept here. All ranks take part in a save, rank 0 writes; each file appears complete or not at all.
+    the schedule is kept here. With several processes it is `Preemption` that asks all of them each round whether the
+    minutes are over. All ranks take part in a save, rank 0 writes; each file appears complete or not at all.
     A run that goes on from a checkpoint is told what is not as it was.
 
     Args:
@@ -53,7 +53,7 @@ class Checkpoints(Checkpoint):
     ) -> None:
         """Save `last` when either interval is over."""
         by_updates = self.every_n_updates and trainer.global_step % self.every_n_updates == 0
-        if by_updates or self._time_is_up(trainer):
+        if by_updates or (trainer.world_size == 1 and self.time_is_up()):
             self.save(trainer, "last")
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -110,13 +110,9 @@ class Checkpoints(Checkpoint):
         """Take up the best number so far."""
         self.best = state_dict["best"]
 
-    def _time_is_up(self, trainer: Trainer) -> bool:
-        if not self.every_n_minutes:
-            return False
-        up = time.monotonic() - self._saved_at >= 60 * self.every_n_minutes
-        if trainer.world_size > 1 and trainer.global_step % 100 == 0:  # rank 0's watch decides, not every update
-            return bool(trainer.strategy.broadcast(torch.tensor(up)))
-        return up and trainer.world_size == 1
+    def time_is_up(self) -> bool:
+        """Tell whether the interval in minutes is over by this process's watch."""
+        return self.every_n_minutes > 0 and time.monotonic() - self._saved_at >= 60 * self.every_n_minutes
 
 
 def _circumstances(trainer: Trainer, game: Any) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from lightning.pytorch.callbacks import Checkpoint
 from gan_lightning.callbacks.checkpoints import Checkpoints
 from gan_lightning.stop_signals import forget, heard, listen
 
+_SAVE, _STOP = 1, 2  # what a rank wishes; the largest wish of all ranks is done
+
 
 @final
 class Preemption(Checkpoint):
@@ -46,15 +48,19 @@ class Preemption(Checkpoint):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Save and stop if any rank was sent a signal."""
-        flag = torch.tensor([heard() is not None], dtype=torch.uint8)
+        """Save and stop if any rank was sent a signal; save if the minutes between checkpoints are over on any."""
+        keepers = [callback for callback in trainer.checkpoint_callbacks if isinstance(callback, Checkpoints)]
+        wish = _STOP if heard() is not None else _SAVE if any(keeper.time_is_up() for keeper in keepers) else 0
+        flag = torch.tensor([wish], dtype=torch.uint8)
         if trainer.world_size > 1:
             dist.all_reduce(flag, op=dist.ReduceOp.MAX, group=self._group)
-        if flag.item():
+        if flag.item() == _SAVE:
+            for keeper in keepers:
+                keeper.save(trainer, "last")
+        if flag.item() == _STOP:
             self.stopped_by = heard() or "a signal on another rank"
             forget()
-            for callback in trainer.checkpoint_callbacks:
-                if isinstance(callback, Checkpoints):
-                    callback.save_for_good(trainer)
+            for keeper in keepers:
+                keeper.save_for_good(trainer)
             trainer.limit_val_batches = 0
             trainer.should_stop = True

@@ -38,6 +38,7 @@ class ACGAN(GAN):
     """
 
     conditional = True
+    classifies = True
     critic: ClassifyingCritic
 
     def __init__(

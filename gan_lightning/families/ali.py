@@ -9,7 +9,7 @@ from torch.nn.functional import softplus
 
 from gan_lightning.game import Terms
 from gan_lightning.joint_inference import JointGAN
-from gan_lightning.losses import logistic_critic_loss, non_saturating_generator_loss
+from gan_lightning.losses import check_real_target, logistic_critic_loss, non_saturating_generator_loss
 from gan_lightning.optimizers import Adam, OptimizerSpec
 
 
@@ -23,6 +23,7 @@ class ALI(JointGAN):
     the critic one after the other (the authors concatenate them, which mixes batch statistics if the critic has any).
 
     Args:
+        real_target: What the critic is to say of the encoder's pairs: below 1, such as 0.9, is one-sided label smoothing.
         critic_optimizer: Optimizer of the critic, the authors' code's (the paper's 1e-3 is a misprint).
         generator_optimizer: Optimizer of generator and encoder.
     """
@@ -32,11 +33,13 @@ class ALI(JointGAN):
     def __init__(
         self,
         *args: Any,
+        real_target: float = 1.0,
         critic_optimizer: OptimizerSpec = Adam(lr=1e-4, betas=(0.5, 0.999)),
         generator_optimizer: OptimizerSpec = Adam(lr=1e-4, betas=(0.5, 0.999)),
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, critic_optimizer=critic_optimizer, generator_optimizer=generator_optimizer, **kwargs)
+        self.real_target = check_real_target(real_target)
 
     def infer(self, codes: Tensor, noise: Tensor) -> Tensor:
         """Return mu + sigma * noise, `(N, D)`, from codes `(N, 2 D)`: mu, then log sigma^2."""
@@ -45,7 +48,7 @@ class ALI(JointGAN):
 
     def critic_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Terms:
         """Return the binary cross-entropy, encoder's pairs labelled 1 and generator's 0."""
-        return {"logistic": logistic_critic_loss(real_logits, fake_logits)}
+        return {"logistic": logistic_critic_loss(real_logits, fake_logits, self.real_target)}
 
     def generator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Terms:
         """Return the cross-entropy with the labels exchanged: the generator's term and the encoder's."""

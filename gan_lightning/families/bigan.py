@@ -10,7 +10,7 @@ from torch.nn.functional import softplus
 
 from gan_lightning.game import Terms
 from gan_lightning.joint_inference import JointGAN
-from gan_lightning.losses import logistic_critic_loss, non_saturating_generator_loss
+from gan_lightning.losses import check_real_target, logistic_critic_loss, non_saturating_generator_loss
 from gan_lightning.optimizers import Adam, OptimizerSpec
 
 
@@ -23,6 +23,7 @@ class BiGAN(JointGAN):
     generator and encoder at once; here critic and (generator, encoder) alternate.
 
     Args:
+        real_target: What the critic is to say of the encoder's pairs: below 1, such as 0.9, is one-sided label smoothing.
         critic_optimizer: Optimizer of the critic (the authors' MNIST setting).
         generator_optimizer: Optimizer of generator and encoder.
     """
@@ -32,11 +33,13 @@ class BiGAN(JointGAN):
     def __init__(
         self,
         *args: Any,
+        real_target: float = 1.0,
         critic_optimizer: OptimizerSpec = Adam(lr=2e-4, betas=(0.5, 0.999), weight_decay=2.5e-5),
         generator_optimizer: OptimizerSpec = Adam(lr=2e-4, betas=(0.5, 0.999), weight_decay=2.5e-5),
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, critic_optimizer=critic_optimizer, generator_optimizer=generator_optimizer, **kwargs)
+        self.real_target = check_real_target(real_target)
 
     def latents(self, n: int) -> Tensor:
         """Return this turn's U[-1, 1) latents `(n, latent_dim)` for this process's n rows."""
@@ -52,7 +55,7 @@ class BiGAN(JointGAN):
 
     def critic_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Terms:
         """Return half the binary cross-entropy, encoder's pairs labelled 1 and generator's 0."""
-        return {"logistic": logistic_critic_loss(real_logits, fake_logits) / 2}
+        return {"logistic": logistic_critic_loss(real_logits, fake_logits, self.real_target) / 2}
 
     def generator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Terms:
         """Return half the cross-entropy with the labels exchanged: the generator's term and the encoder's."""

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from gan_lightning.game import Terms
 from gan_lightning.gan import GAN
-from gan_lightning.losses import logistic_critic_loss, non_saturating_generator_loss
+from gan_lightning.losses import check_real_target, logistic_critic_loss, non_saturating_generator_loss
 from gan_lightning.optimizers import Adam, OptimizerSpec
 from gan_lightning.penalties import PerturbationPenalty
 
@@ -19,11 +19,13 @@ class DRAGAN(GAN):
 
     o is the critic's logit, sp the softplus. xh = x + a c s u with s the standard deviation of the real batch, u in
     [0, 1) uniform for each coordinate, a for each sample: real samples and their surroundings, no generated ones. The
-    norm is Euclidean, over all axes of a sample. The critic must not couple samples: no batch norm.
+    norm is Euclidean, over all axes of a sample. The critic must not couple samples: no batch norm. A
+    `PerturbationPenalty` in `critic_penalties`, such as one with an `interval`, takes the place of the family's own.
 
     Args:
         gp_weight: lambda.
         spread: c.
+        real_target: What D(x) is drawn to on real samples: below 1, such as 0.9, is one-sided label smoothing.
         critic_optimizer: Optimizer of the critic.
         generator_optimizer: Optimizer of the generator.
     """
@@ -33,16 +35,19 @@ class DRAGAN(GAN):
         *args: Any,
         gp_weight: float = 10.0,
         spread: float = 0.5,
+        real_target: float = 1.0,
         critic_optimizer: OptimizerSpec = Adam(lr=2e-4, betas=(0.5, 0.999)),
         generator_optimizer: OptimizerSpec = Adam(lr=2e-4, betas=(0.5, 0.999)),
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, critic_optimizer=critic_optimizer, generator_optimizer=generator_optimizer, **kwargs)
-        self.critic_penalties.insert(0, PerturbationPenalty(gp_weight, spread))
+        self.real_target = check_real_target(real_target)
+        self.own_penalties(PerturbationPenalty(gp_weight, spread))
 
     def critic_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
         """Return the binary cross-entropy; the penalty joins as a term of its own."""
-        return {"logistic": logistic_critic_loss(self.critic(real, labels), self.critic(fake, labels))}
+        real_logits, fake_logits = self.critic(real, labels), self.critic(fake, labels)
+        return {"logistic": logistic_critic_loss(real_logits, fake_logits, self.real_target)}
 
     def generator_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
         """Return the cross-entropy of the fakes with the label of the real."""

@@ -78,6 +78,10 @@ class FGAN(GAN):
         super().__init__(*args, critic_optimizer=critic_optimizer, generator_optimizer=generator_optimizer, **kwargs)
         self.divergence, self.generator_objective = divergence, generator_objective
 
+    def verdicts(self, logits: Tensor) -> Tensor:
+        """Return 1 where g_f(v) is above f'(1), the value of a sample that is as likely real as generated, -1 below."""
+        return (self.divergence.activation(logits) - self.divergence.threshold).sign()
+
     def critic_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
         """Return minus the variational bound of the divergence."""
         bound = (

@@ -45,6 +45,10 @@ class LSGAN(GAN):
         super().__init__(*args, critic_optimizer=critic_optimizer, generator_optimizer=generator_optimizer, **kwargs)
         self.fake_target, self.real_target, self.generator_target = fake_target, real_target, generator_target
 
+    def verdicts(self, logits: Tensor) -> Tensor:
+        """Return on which side of the middle between both targets the logits are, 1 for the real one's."""
+        return ((logits - (self.real_target + self.fake_target) / 2) * (self.real_target - self.fake_target)).sign()
+
     def critic_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
         """Return half the mean squared distances from the targets."""
         real_logits, fake_logits = self.critic(real, labels), self.critic(fake, labels)

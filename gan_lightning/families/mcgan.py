@@ -188,7 +188,6 @@ class McGAN(GAN):
     def after_critic_update(self) -> None:
         """Clip Phi's weights and project the directions."""
         super().after_critic_update()
-        super().after_critic_update()
         for parameter in self.critic.feature_parameters():
             parameter.clamp_(-self.clip_value, self.clip_value)
         for matching, directions in self._pairs():
@@ -198,8 +197,8 @@ class McGAN(GAN):
         return [(m, list(d.parameters())) for m, d in zip(self.matchings, self.directions, strict=True)]
 
     def check(self) -> None:
-        """Refuse penalties: they are of logits."""
+        """Refuse penalties of logits."""
         super().check()
-        if self.critic_penalties:
-            name = type(self.critic_penalties[0]).__name__
-            raise ValueError(f"McGAN has no critic logits for {name} to penalise; leave critic_penalties out")
+        refused = [type(penalty).__name__ for penalty in self.critic_penalties if penalty.of_logits]
+        if refused:
+            raise ValueError(f"McGAN has no critic logits for {refused[0]} to penalise; leave it out")

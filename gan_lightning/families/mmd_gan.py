@@ -95,7 +95,6 @@ class MMDGAN(GAN):
     def after_critic_update(self) -> None:
         """Clip the encoder's weights to [-c, c]."""
         super().after_critic_update()
-        super().after_critic_update()
         for parameter in self.critic.feature_parameters():
             parameter.clamp_(-self.clip_value, self.clip_value)
 
@@ -105,8 +104,8 @@ class MMDGAN(GAN):
         return self.n_critic_warm_up if warm else self.n_critic
 
     def check(self) -> None:
-        """Refuse penalties: they are of logits."""
+        """Refuse penalties of logits."""
         super().check()
-        if self.critic_penalties:
-            name = type(self.critic_penalties[0]).__name__
-            raise ValueError(f"MMDGAN has no critic logits for {name} to penalise; leave critic_penalties out")
+        refused = [type(penalty).__name__ for penalty in self.critic_penalties if penalty.of_logits]
+        if refused:
+            raise ValueError(f"MMDGAN has no critic logits for {refused[0]} to penalise; leave it out")

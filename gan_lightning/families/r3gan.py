@@ -24,6 +24,7 @@ class R3GAN(GAN):
     differences of logits count. The networks are `R3GANGenerator` and `R3GANCritic`, without normalisation; any critic
     without batch norm will do. The paper anneals over the first images shown: the learning rates (`critic_schedule`,
     `generator_schedule`), gamma and, which is not built here, Adam's beta2 from 0.9 to 0.99; the default is the latter.
+    An `R1` or `R2` in `critic_penalties`, such as one with an `interval`, takes the place of the family's own.
 
     Args:
         gamma: Weight of both penalties; 0.05 falling to 0.005 on CIFAR-10 in the paper.
@@ -45,9 +46,7 @@ class R3GAN(GAN):
     ) -> None:
         super().__init__(*args, critic_optimizer=critic_optimizer, generator_optimizer=generator_optimizer, **kwargs)
         self.gamma, self.gamma_schedule = gamma, gamma_schedule
-        self._own_penalties = (R1(gamma), R2(gamma))
-        for penalty in reversed(self._own_penalties):
-            self.critic_penalties.insert(0, penalty)
+        self._own_penalties = self.own_penalties(R1(gamma), R2(gamma))
 
     def critic_turn(self, batch: Any) -> Terms:
         """Return the terms of a critic update, with gamma as it is at this time."""

@@ -11,7 +11,7 @@ from torch.func import functional_call
 from gan_lightning.functional_optimizers import functional
 from gan_lightning.game import Terms
 from gan_lightning.gan import GAN
-from gan_lightning.losses import logistic_critic_loss
+from gan_lightning.losses import check_real_target, logistic_critic_loss
 from gan_lightning.optimizers import SGD, Adam, OptimizerSpec
 
 
@@ -27,6 +27,7 @@ class UnrolledGAN(GAN):
 
     Args:
         n_unrolled: K; 5 is the authors' notebook's, 10 the paper's on the ring of Gaussians.
+        real_target: What D(x) is drawn to on real samples: below 1, such as 0.9, is one-sided label smoothing.
         critic_optimizer: Optimizer of the critic, Adam or SGD (the notebook's setting).
         generator_optimizer: Optimizer of the generator (the notebook's setting).
     """
@@ -35,6 +36,7 @@ class UnrolledGAN(GAN):
         self,
         *args: Any,
         n_unrolled: int = 5,
+        real_target: float = 1.0,
         critic_optimizer: OptimizerSpec = Adam(lr=1e-4, betas=(0.5, 0.999)),
         generator_optimizer: OptimizerSpec = Adam(lr=1e-3, betas=(0.5, 0.999)),
         **kwargs: Any,
@@ -46,11 +48,13 @@ class UnrolledGAN(GAN):
                 f"UnrolledGAN cannot unroll {type(critic_optimizer).__name__}; take Adam or SGD as critic_optimizer"
             )
         super().__init__(*args, critic_optimizer=critic_optimizer, generator_optimizer=generator_optimizer, **kwargs)
+        self.real_target = check_real_target(real_target)
         self.n_unrolled = n_unrolled
 
     def critic_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
         """Return the binary cross-entropy, real and fake averaged apart and added."""
-        return {"logistic": logistic_critic_loss(self.critic(real, labels), self.critic(fake, labels))}
+        real_logits, fake_logits = self.critic(real, labels), self.critic(fake, labels)
+        return {"logistic": logistic_critic_loss(real_logits, fake_logits, self.real_target)}
 
     def generator_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
         """Return minus the loss of the critic that would be after its next K steps."""
@@ -60,8 +64,8 @@ class UnrolledGAN(GAN):
 
         def loss() -> Tensor:
             state = {**dict(zip(names, parameters, strict=True)), **buffers}
-            logits = [functional_call(self.critic, state, (samples, labels)) for samples in (real, fake)]
-            return logistic_critic_loss(*logits)
+            real_logits, fake_logits = (functional_call(self.critic, state, (x, labels)) for x in (real, fake))
+            return logistic_critic_loss(real_logits, fake_logits, self.real_target)
 
         optimizer = functional(self.optimizers(use_pl_optimizer=False)[0], owned)  # type: ignore[index]
         for _ in range(self.n_unrolled):
@@ -71,9 +75,11 @@ class UnrolledGAN(GAN):
     def check(self) -> None:
         """Refuse what the unrolled steps would leave out."""
         super().check()
-        ignored = [*self.critic_penalties, *([self.critic_constraint] if self.critic_constraint else [])]
+        ignored = [type(part).__name__ for part in (*self.critic_penalties, self.critic_constraint) if part is not None]
+        if self._clip_norms[0] is not None:
+            ignored.append("critic_clip_norm")
         if ignored:
             raise ValueError(
-                f"UnrolledGAN unrolls the bare loss of the critic, without {type(ignored[0]).__name__}; leave it out, "
+                f"UnrolledGAN unrolls the bare loss of the critic, without {ignored[0]}; leave it out, "
                 "or take another family, such as NonSaturatingGAN"
             )

@@ -19,7 +19,8 @@ class WGANDiv(GAN):
 
     Both are minimised. The penalty sits at the real and at the generated samples themselves, half each (the paper also
     samples between them); the norm is Euclidean, over all axes of a sample. It sets no Lipschitz bound on f. The critic
-    must not couple samples: no batch norm.
+    must not couple samples: no batch norm. A `DivergencePenalty` in `critic_penalties`, such as one with an `interval`,
+    takes the place of the family's own.
 
     Args:
         k: Weight of the penalty.
@@ -48,7 +49,7 @@ class WGANDiv(GAN):
             generator_optimizer=generator_optimizer,
             **kwargs,
         )
-        self.critic_penalties.insert(0, DivergencePenalty(k, p))
+        self.own_penalties(DivergencePenalty(k, p))
 
     def critic_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
         """Return minus the difference of the critic's means; the penalty joins as a term of its own."""

@@ -18,7 +18,8 @@ class WGANGP(GAN):
     """Gradient penalty: L_D = E f(G(z)) - E f(x) + lambda E (|grad f(xh)| - 1)^2, L_G = -E f(G(z)), minimised.
 
     xh is uniform on the line between a real and a generated sample, the norm runs over all axes of a sample. The critic
-    must not couple samples: no batch norm.
+    must not couple samples: no batch norm. A `GradientPenalty` in `critic_penalties`, one-sided or with an `interval`,
+    takes the place of the family's own.
 
     Args:
         gp_weight: lambda.
@@ -45,7 +46,7 @@ class WGANGP(GAN):
             generator_optimizer=generator_optimizer,
             **kwargs,
         )
-        self.critic_penalties.insert(0, GradientPenalty(gp_weight))
+        self.own_penalties(GradientPenalty(gp_weight))
 
     def critic_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
         """Return minus the difference of the critic's means; the penalty joins as a term of its own."""

@@ -8,9 +8,21 @@ from gan_lightning.networks.classifying import ClassifyingCritic
 from gan_lightning.networks.concatenation import ConcatenatingCritic, ConcatenatingGenerator
 from gan_lightning.networks.conditional import ChannelLayerNorm, ConditionalBatchNorm2d, Normalisation
 from gan_lightning.networks.dcgan import DCGANCritic, DCGANGenerator
-from gan_lightning.networks.encoders import ConvEncoder, Encoder, EncoderFactory, MLPEncoder
+from gan_lightning.networks.encoders import (
+    ConvEncoder,
+    Encoder,
+    EncoderFactory,
+    MLPEncoder,
+    SpectrallyNormalisedEncoder,
+)
 from gan_lightning.networks.initialisation import He, Initialisation, Normal, Orthogonal, Xavier
-from gan_lightning.networks.joint_critic import ConvJointCritic, JointCritic, JointCriticFactory, MLPJointCritic
+from gan_lightning.networks.joint_critic import (
+    ConvJointCritic,
+    JointCritic,
+    JointCriticFactory,
+    MLPJointCritic,
+    SpectrallyNormalisedJointCritic,
+)
 from gan_lightning.networks.minibatch_discrimination import MinibatchDiscrimination, MinibatchDiscriminationCritic
 from gan_lightning.networks.mlp import MLPCritic, MLPGenerator
 from gan_lightning.networks.r3gan import R3GANCritic, R3GANGenerator
@@ -83,7 +95,9 @@ __all__ = [
     "SelfAttention",
     "ShiftedSoftplus",
     "SpectrallyNormalisedCritic",
+    "SpectrallyNormalisedEncoder",
     "SpectrallyNormalisedGenerator",
+    "SpectrallyNormalisedJointCritic",
     "VirtualBatchNorm",
     "VirtualBatchNormGenerator",
     "WGANGPCNNCritic",

@@ -16,6 +16,7 @@ from gan_lightning.networks.activations import Activation, LeakyReLU
 from gan_lightning.networks.base import base_size, n_doublings
 from gan_lightning.networks.conditional import Normalisation
 from gan_lightning.networks.initialisation import glorot_uniform, initialise_normal
+from gan_lightning.networks.spectral_norm import spectrally_normalise
 
 
 class Encoder(nn.Module, ABC):
@@ -109,6 +110,36 @@ class ConvEncoder(Encoder):
     def forward(self, samples: Tensor) -> Tensor:
         """Map images `(N, C, H, W)` in [-1, 1] to unbounded codes `(N, n_codes)`."""
         return self.codes(self.layers(samples))
+
+
+@final
+class SpectrallyNormalisedEncoder(Encoder):
+    """Any encoder with every weight divided by its largest singular value (Miyato et al. 2018, arXiv:1802.05957).
+
+    Args:
+        image_size: Height and width of the images, 0 for vectors.
+        channels: Channels of the images, or the dimension of the vectors.
+        n_codes: Numbers to give for each sample.
+        network: Builds the encoder.
+        n_power_iterations: Power iterations per forward pass in train mode.
+        eps: Least norm that a vector is divided by.
+    """
+
+    def __init__(
+        self,
+        image_size: int,
+        channels: int,
+        n_codes: int,
+        network: EncoderFactory,
+        n_power_iterations: int = 1,
+        eps: float = 1e-12,
+    ) -> None:
+        super().__init__()
+        self.network = spectrally_normalise(network(image_size, channels, n_codes), n_power_iterations, eps)
+
+    def forward(self, samples: Tensor) -> Tensor:
+        """Map images `(N, C, H, W)` in [-1, 1] or vectors `(N, C)` to the network's codes `(N, n_codes)`."""
+        return self.network(samples)
 
 
 def hidden_layers(

@@ -12,6 +12,7 @@ from gan_lightning.networks.activations import Activation, LeakyReLU
 from gan_lightning.networks.conditional import Normalisation
 from gan_lightning.networks.encoders import convolutions, hidden_layers
 from gan_lightning.networks.initialisation import glorot_uniform, initialise_normal
+from gan_lightning.networks.spectral_norm import spectrally_normalise
 
 
 class JointCritic(nn.Module, ABC):
@@ -111,3 +112,33 @@ class ConvJointCritic(JointCritic):
         """Return raw logits `(N,)` of images `(N, C, H, W)` in [-1, 1] with latents `(N, D)`."""
         features = cat([self.sample_layers(samples), self.latent_layers(latents)], dim=1)
         return self.output(self.joint_layers(features)).squeeze(1)
+
+
+@final
+class SpectrallyNormalisedJointCritic(JointCritic):
+    """Any critic of pairs with every weight divided by its largest singular value (Miyato et al. 2018, arXiv:1802.05957).
+
+    Args:
+        image_size: Height and width of the images, 0 for vectors.
+        channels: Channels of the images, or the dimension of the vectors.
+        latent_dim: Number of latent coordinates.
+        network: Builds the critic.
+        n_power_iterations: Power iterations per forward pass in train mode.
+        eps: Least norm that a vector is divided by.
+    """
+
+    def __init__(
+        self,
+        image_size: int,
+        channels: int,
+        latent_dim: int,
+        network: JointCriticFactory,
+        n_power_iterations: int = 1,
+        eps: float = 1e-12,
+    ) -> None:
+        super().__init__()
+        self.network = spectrally_normalise(network(image_size, channels, latent_dim), n_power_iterations, eps)
+
+    def forward(self, samples: Tensor, latents: Tensor) -> Tensor:
+        """Return the network's logits `(N,)` of samples `(N, C, H, W)` in [-1, 1] or `(N, C)`, with latents `(N, D)`."""
+        return self.network(samples, latents)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, cat, nn
 
-from gan_lightning.networks.base import CriticFactory
+from gan_lightning.networks.base import Critic, CriticFactory
 from gan_lightning.networks.wrappers import WrappedCritic
 
 
@@ -57,6 +57,14 @@ class MinibatchDiscriminationCritic(WrappedCritic):
         self.discrimination = MinibatchDiscrimination(self.network.n_features, n_kernels, kernel_dim)
         self.output = nn.Linear(n_kernels, 1, bias=False)
         self.n_features = self.network.n_features + n_kernels
+
+    def last_layer(self) -> nn.Linear:
+        """Refuse: the logit is the sum of two maps.
+
+        Raises:
+            ValueError: Always.
+        """
+        return Critic.last_layer(self)
 
     def features(self, samples: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return the network's features and the statistics of the batch, `(N, F + B)`."""

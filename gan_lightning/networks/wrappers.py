@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from gan_lightning.networks.base import Critic, CriticFactory, Generator, GeneratorFactory
 from gan_lightning.networks.initialisation import Initialisation
@@ -35,6 +35,10 @@ class WrappedCritic(Critic):
             if name == "network":  # not there yet
                 raise
             return getattr(self.network, name)
+
+    def last_layer(self) -> nn.Linear:
+        """Return the network's last linear map."""
+        return self.network.last_layer()
 
     def features(self, samples: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return the network's last hidden layer, `(N, F)`."""

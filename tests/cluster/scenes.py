@@ -179,12 +179,32 @@ def one_rank_is_signalled(folder: Path, **options: Any) -> dict[str, Any]:
     return {"stopped_by": preemption.stopped_by, "global_step": trainer.global_step, "saved": updates}
 
 
+def minutes_are_over_on_one_rank(folder: Path, **options: Any) -> dict[str, Any]:
+    """Put rank 1's watch forward in the third round: both must save in that round, and in no other."""
+    keeper, saved = Checkpoints(0, 1.0), []
+
+    def put_forward(trainer: Any, game: Any) -> None:
+        if trainer.global_step == 2 and trainer.global_rank == 1:
+            keeper._saved_at -= 61
+
+    def note(trainer: Any, game: Any) -> None:
+        if (path := folder / "checkpoints" / "last.ckpt").is_file():
+            saved.append(torch.load(path, weights_only=True)["clock"]["updates_done"])
+
+    watches = [Watch("on_train_batch_start", put_forward), Watch("on_validation_end", note)]
+    limits = {"limit_val_batches": 1, "val_check_interval": 1, "check_val_every_n_epoch": None}
+    plugins = {"plugins": [CheckpointFiles()], "enable_checkpointing": True}
+    train(unnormalised(), IMAGES(), folder, 5, callbacks=[*watches, keeper, Preemption()], **plugins, **limits, **options)
+    return {"saved": saved}
+
+
 SCENES = (
     resume_to_the_bit,
     same_networks_in_validation,
     bytes_sent,
     canary,
     one_rank_is_signalled,
+    minutes_are_over_on_one_rank,
     disk_is_full,
 )
 
