@@ -32,7 +32,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 BUDGETS = {"digits": 180.0, "ring": 120.0}
-"""Seconds from the first update to the last, validation included, on two cores."""
+"""Seconds that a run may take in all, start-up and validation included."""
 
 
 def main() -> None:
@@ -177,7 +177,7 @@ def note(config: Path, result: dict[str, Any]) -> str:
     notes = [" ".join(found.group(1).split())] if found else []
     if "error" in result:
         notes.append(f"stopped: {result['error']}")
-    if result.get("train_seconds", 0) > BUDGETS[config.stem]:
+    if result.get("process_seconds", 0) > BUDGETS[config.stem]:
         notes.append(f"above the {BUDGETS[config.stem] / 60:.0f} minutes")
     return "; ".join(notes).replace("|", "\\|")
 
@@ -190,6 +190,7 @@ def number(value: float | None, digits: int = 1) -> str:
 def write_table(configs: list[Path], runs_dir: Path, out: Path) -> None:
     """Write the table of all runs that are finished."""
     results = [(config, result) for config in configs if (result := stored(config, runs_dir)) is not None]
+    threads = sorted({result.get("threads", 1) for _, result in results}) or [1]
     lines = [
         "# What each family reaches in minutes on two cores",
         "",
@@ -197,7 +198,10 @@ def write_table(configs: list[Path], runs_dir: Path, out: Path) -> None:
         "FID is that of the digits classifier that ships: 2,000 samples against the 360 held-out digits, comparable",
         "within this page only. Modes are those of the ring's 8 that any of 2,500 samples comes within 3 std of; the",
         "high-quality share counts those samples (a perfect sampler has 0.989; more is a collapse within modes).",
-        "Seconds are the median per generator update, critic updates included; minutes are those of training.",
+        "Seconds are the median per generator update, critic updates included; minutes are those of the whole command,",
+        "start-up, validation and pictures included. "
+        + f"Each run had {' or '.join(str(n) for n in threads)} thread{'s' if max(threads) > 1 else ''}.",
+        "ProjectionGAN, SAGAN, BigGAN and DCGAN have no ring: their networks are for images.",
         "",
     ]
     for data, title, head in (
@@ -225,7 +229,7 @@ def row(config: Path, result: dict[str, Any]) -> str:
     else:
         figures = [number(result.get("modes_before"), 0), number(result.get("modes"), 0)]
         figures += [number(result.get("high_quality"), 3), number(result.get("reverse_kl"), 3)]
-    seconds = result.get("train_seconds")
+    seconds = result.get("process_seconds")
     cells = [family, link, *figures, number(result.get("seconds_per_update"), 4), str(result.get("updates", "–"))]
     cells += [number(None if seconds is None else seconds / 60), f"`gan-lightning fit --config {result['config']}`"]
     return "| " + " | ".join([*cells, note(config, result)]) + " |"

@@ -263,6 +263,7 @@ CASES = [
     Case(ConditionalGAN, data=LABELLED, **concatenated(N_CLASSES), name="cnn"),
     Case(ACGAN, data=LABELLED, n_critic=2, **classifying(N_CLASSES)),
     Case(ACGAN, data=LABELLED, objective=Wasserstein(), fake_class_weight=0.0, **classifying(N_CLASSES), name="wgan"),
+    Case(ACGAN, data=VECTORS, **classifying(4), name="vectors"),
     Case(ProjectionGAN, data=LABELLED, n_critic=2, **resnet(N_CLASSES)),
     Case(SAGAN, data=LABELLED, **sagan(N_CLASSES)),
     Case(BigGAN, data=LABELLED, n_critic=1, **biggan(N_CLASSES)),

@@ -20,7 +20,8 @@ class GeometricGAN(GAN):
 
     Both are minimised. f = <w, phi> + b with phi the critic's last hidden layer: w is the normal of the hyperplane that
     separates real from generated features, along which the generator moves its samples. Only samples inside the margin,
-    the support, move the critic's features. The decay is of w alone, not of b; N is the size of the global batch.
+    the support, move the critic's features. The decay is of w alone, not of b; N is the size of the global batch. The
+    authors' image experiments make several generator updates for one of the critic; here it is one for `n_critic`.
 
     Logged beside the losses: `svm/normal` |w|, `svm/margin` 1 / |w| (distance in feature space from the hyperplane to
     f = 1), and `svm/support`, the share of rank 0's samples inside the margin or on its wrong side.

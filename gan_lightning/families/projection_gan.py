@@ -18,7 +18,7 @@ class ProjectionGAN(GAN):
 
     f(x, y) = l(h(x)) + <e(y), h(x)>. The projection e is in the critic and conditional batch norm in the generator:
     `SNGANResNetCritic` and `SNGANResNetGenerator` with `n_classes`, the critic spectrally normalised with its
-    embedding.
+    embedding. Fakes carry the labels of the real batch, where the authors draw them uniformly: the same for balanced classes.
 
     Args:
         objective: The loss pair; the hinge in all the paper's experiments.

@@ -39,6 +39,7 @@ def test_a_run_folder_becomes_a_row(script, tmp_path):
     rates = "\n".join(["step,perf/images_per_second", "9,", "9,25600.0", "19,51200.0", "29,12800.0"])
     (folder / "metrics.csv").write_text(rates + "\n")
     result = {**script.measured(folder), "config": "configs/sngan/ring.yaml", "fingerprint": script.fingerprint(config)}
+    result["process_seconds"] = 90.0
     assert result["modes_before"] == 3 and result["modes"] == 7 and result["updates"] == 100
     assert result["seconds_per_update"] == pytest.approx(
         0.01
@@ -50,7 +51,7 @@ def test_a_run_folder_becomes_a_row(script, tmp_path):
     table = (tmp_path / "docs" / "families.md").read_text().splitlines()
     (row,) = [line for line in table if line.startswith("| SNGAN")]
     assert (
-        "| 3 | 7 | 0.500 | 0.250 | 0.0100 | 100 | 0.0 | `gan-lightning fit --config configs/sngan/ring.yaml` |" in row
+        "| 3 | 7 | 0.500 | 0.250 | 0.0100 | 100 | 1.5 | `gan-lightning fit --config configs/sngan/ring.yaml` |" in row
     )
     assert row.count("|") == table[table.index("## Ring of eight Gaussians") + 2].count("|")
 
@@ -62,6 +63,6 @@ def test_a_changed_config_is_run_again_but_not_for_its_comments(script, tmp_path
     assert script.note(config, {}) == "it collapses."
     config.write_text("name: a\n")
     assert script.fingerprint(config) == first
-    assert script.note(config, {"error": "x|y", "train_seconds": 121}) == "stopped: x\\|y; above the 2 minutes"
+    assert script.note(config, {"error": "x|y", "process_seconds": 121}) == "stopped: x\\|y; above the 2 minutes"
     config.write_text("name: b\n")
     assert script.fingerprint(config) != first
