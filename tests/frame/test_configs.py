@@ -154,7 +154,7 @@ def test_the_layer_in_the_readme_goes_on_top_of_an_experiment(synthetic, tmp_pat
     found = re.search(r"```yaml\n(# calmer.yaml: .*?)```", (CONFIGS.parent / "README.md").read_text(), re.DOTALL)
     assert found is not None
     (tmp_path / "calmer.yaml").write_text(found.group(1))
-    files = ["--config", CONFIGS / "dcgan/cifar10.yaml", "--config", tmp_path / "calmer.yaml"]
+    files = ["--config", CONFIGS / "sngan/cifar10.yaml", "--config", tmp_path / "calmer.yaml"]
     outcome = command("fit", *files, "--runs_dir", tmp_path, *SMALL)
     assert outcome.code == 0, outcome.err[-3000:]
     assert {"critic/lecam", "generator/mode_seeking"} <= set(synthetic["trainer"].callback_metrics)

@@ -137,7 +137,7 @@ def test_keys_of_a_file(config, parts, tmp_path):
             ["GradientPenalty", "DCGANCritic", "norm"],
         ),
         (
-            changed("model", critic_penalties=[{"class_path": "gan_lightning.penalties.GradientPenalty"}]),
+            changed("model", critic_penalties=[{"class_path": "R1"}, {"class_path": "R1"}]),
             ["two of one kind"],
         ),
         (changed("model", critic_accumulation=3), ["accumulation", "got 3"]),
@@ -158,7 +158,7 @@ def test_a_conditional_gan_of_another_number_of_classes(tmp_path):
     ("words", "parts"),
     [
         (["--data.batch_size=5"], ["batch_size", "number of processes (2)", "got 5; take 4 or 6"]),
-        (["--model.critic_penalties=[gan_lightning.penalties.GradientPenalty]"], ["two of one kind"]),
+        (["--model.critic_penalties=[R1,R1]"], ["two of one kind"]),
     ],
     ids=["batch", "parts"],
 )
