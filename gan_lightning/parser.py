@@ -76,15 +76,14 @@ def one_line(message: str, options: set[str]) -> str:
 def _unknown_option(word: str, options: set[str]) -> str:
     """Return the line about an option that does not exist: who takes it, or which is nearest."""
     first = word.partition(".")[0]
-    if not any(
-        name.partition(".")[0] == first for name in options
-    ):  # such as trainr.max_steps or modle.init_args.n_critic
-        tops = {name.partition(".")[0] for name in options}
-        return f"unknown option {word}{nearest(word, options) or nearest(first, tops)}"
     prefix, _, last = word.rpartition(".")
     owners = [c.__name__ for c in _classes() if "__init__" in vars(c) and last in inspect.signature(c).parameters]
-    if owners and word not in options:
+    known = any(name.partition(".")[0] == first for name in options)
+    if owners and word not in options and (known or not prefix):
         return f"option {word} is not accepted here; {', '.join(owners[:5])} take it"
+    if not known:  # such as trainr.max_steps or modle.init_args.n_critic
+        tops = {name.partition(".")[0] for name in options}
+        return f"unknown option {word}{nearest(word, options) or nearest(first, tops)}"
     names = {name for c in _classes() for name in _arguments(c)}
     return f"unknown option {word}{nearest(word, options | ({f'{prefix}.{n}' for n in names} if prefix else names))}"
 

@@ -79,6 +79,7 @@ def test_words(words, parts, tmp_path, monkeypatch):
         (["--data.bach_size=5"], ["bach_size", "did you mean", "batch_size"]),
         (["--data.batch_size=many"], ["batch_size", "many"]),
         (["--model.n_critic=two"], ["n_critic", "two"]),
+        (["--model.real_target=0.9"], ["real_target is not accepted here", "DCGAN", "take it"]),
         (["--model.n_critic=0"], ["n_critic must be at least 1, got 0"]),
         (["--model=WGANPG"], ["WGANPG", "did you mean WGANGP?"]),
         (["--model.critic=MLPCrtic"], ["MLPCrtic", "did you mean MLPCritic?"]),
