@@ -70,8 +70,7 @@ class RunWandbLogger(WandbLogger):
 
     The x-axis is `trainer/global_step`, generator updates. Beside the numbers, the sample grids and the histograms of
     the weights it gets the config and the version of the code (as the run's config) and the card of each evaluation
-    (under its files). The run's id is
-    made once and kept in `wandb_id` in the run folder.
+    (under its files). The run's id is made once and kept in `wandb_id` in the run folder.
 
     Args:
         save_dir: The run folder.

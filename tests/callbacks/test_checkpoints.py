@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from gan_lightning.callbacks import Checkpoints
 from gan_lightning.from_checkpoint import read_checkpoint
 from tests.cases import GREY, Case
-from tests.training import fit, networks, train
+from tests.training import assert_same, fit, networks, train
 
 RANDOM = {"class_path": "RandomImages", "init_args": {"image_size": 8, "channels": 1, "n": 24, "batch_size": 4}}
 CONFIG = {"name": "a", "data": RANDOM, "model": {"class_path": "NonSaturatingGAN", "init_args": networks()}}
@@ -45,8 +46,6 @@ def run(tmp_path_factory):
 
 def resumed(run, tmp_path, config=CONFIG, *words):
     """Go on with a copy of the run, so that each test finds it as it was."""
-    import shutil
-
     shutil.copytree(run / "a", tmp_path / "a")
     return fit(tmp_path, config, "--resume", "auto", *words)
 
@@ -69,12 +68,12 @@ def test_what_is_not_as_it_was_is_told(words, told, run, tmp_path):
 
 
 def test_a_finished_run_has_nothing_to_do(run, tmp_path):
-    before = (run / "a" / "checkpoints" / "last.ckpt").read_bytes()
     outcome = resumed(run, tmp_path)
     assert outcome.code == 0
     assert "nothing to do: the run made 6 of 6 updates; raise trainer.max_steps to go on" in outcome.err + outcome.out
-    kept, was = read_checkpoint(tmp_path / "a" / "checkpoints" / "last.ckpt"), read_checkpoint(run / "a/checkpoints/last.ckpt")
-    assert before and kept["clock"] == was["clock"]
+    kept, was = (read_checkpoint(folder / "a" / "checkpoints" / "last.ckpt") for folder in (tmp_path, run))
+    assert kept["clock"] == was["clock"]
+    assert_same(kept["state_dict"], was["state_dict"])
 
 
 @pytest.mark.parametrize(
