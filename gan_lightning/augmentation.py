@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from gan_lightning.errors import UserError
 from gan_lightning.noise import Noise
 from gan_lightning.observation import Observation
 from gan_lightning.regularisers import sum_over_ranks
@@ -37,7 +38,7 @@ class Augmentation(Observation):
     def check(self, gan: GAN) -> None:
         """Refuse vectors."""
         if gan.image_size == 0:
-            raise ValueError(
+            raise UserError(
                 f"{type(self).__name__} transforms images, but {type(gan.generator).__name__} makes vectors "
                 "(image_size 0); take InstanceNoise for vectors"
             )
@@ -81,7 +82,7 @@ class Translation(Augmentation):
     def __init__(self, share: float = 0.125) -> None:
         super().__init__()
         if not 0 < share < 1:
-            raise ValueError(f"share of Translation must be between 0 and 1, got {share}; the paper's is 0.125")
+            raise UserError(f"share of Translation must be between 0 and 1, got {share}; the paper's is 0.125")
         self.share = share
 
     def transform(self, images: Tensor, noise: Noise) -> Tensor:
@@ -111,7 +112,7 @@ class Cutout(Augmentation):
     def __init__(self, share: float = 0.5) -> None:
         super().__init__()
         if not 0 < share < 1:
-            raise ValueError(f"share of Cutout must be between 0 and 1, got {share}; the paper's is 0.5")
+            raise UserError(f"share of Cutout must be between 0 and 1, got {share}; the paper's is 0.5")
         self.share = share
 
     def transform(self, images: Tensor, noise: Noise) -> Tensor:
@@ -154,9 +155,9 @@ class AdaptiveAugment(Observation):
     ) -> None:
         super().__init__()
         if not augmentations:
-            raise ValueError("AdaptiveAugment needs augmentations, got none; give some, such as Translation()")
+            raise UserError("AdaptiveAugment needs augmentations, got none; give some, such as Translation()")
         if not -1 < target < 1 or interval < 1 or not kimg > 0:
-            raise ValueError(
+            raise UserError(
                 "AdaptiveAugment needs target in (-1, 1), interval of at least 1 and kimg above 0, "
                 f"got {target}, {interval} and {kimg}; the paper's are 0.6, 4 and 500"
             )
@@ -193,7 +194,7 @@ class AdaptiveAugment(Observation):
     def check(self, gan: GAN) -> None:
         """Refuse losses for which the sign of a logit means nothing, and what the augmentations refuse."""
         if gan.shift_invariant:
-            raise ValueError(
+            raise UserError(
                 f"AdaptiveAugment follows the sign of the critic's logits, but {type(gan).__name__}'s loss does not "
                 "fix their level (a constant added to all changes nothing); take the augmentations alone in Compose"
             )

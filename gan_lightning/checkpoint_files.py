@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 
+from gan_lightning.errors import RunFailed
 from gan_lightning.from_checkpoint import read_checkpoint
-from gan_lightning.runs import RunFailed
 
 DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -51,7 +51,7 @@ class CheckpointFiles(TorchCheckpointIO):
         """Return a checkpoint's contents, on the CPU.
 
         Raises:
-            ValueError: As `read_checkpoint`.
+            UserError: As `read_checkpoint`.
         """
         return read_checkpoint(path)
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NoReturn
 
 from gan_lightning import __version__
+from gan_lightning.errors import fail, nearest
 from gan_lightning.stop_signals import listen
-
-USER_ERROR = 2
 
 VERBS = {
     "fit": "train a GAN",
@@ -45,18 +43,6 @@ _FIT_HELP = """  --name NAME                the run folder is runs/NAME (NAME-2,
 """
 
 
-def fail(message: str) -> NoReturn:
-    """Print one line on standard error and exit with code 2, the user's mistake."""
-    print(f"gan-lightning: {' '.join(message.split())}", file=sys.stderr)
-    sys.exit(USER_ERROR)
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """Return " (did you mean ...?)" with the known word that is nearest, or "" if none is near."""
-    found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f" (did you mean {found[0]}?)" if found else ""
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command with these arguments, `sys.argv`'s if none are given."""
     args = list(sys.argv[1:] if arguments is None else arguments)
@@ -84,7 +70,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 verb=verb,
                 what=VERBS[verb],
                 fit=_FIT_HELP if is_fit else "",
-                ckpt=" to start from (its whole state)" if is_fit else "; its own config is used if no --config is given",
+                ckpt=" to start from (its whole state)"
+                if is_fit
+                else "; its own config is used if no --config is given",
             ),
             end="",
         )
@@ -118,7 +106,9 @@ def _labels(text: str) -> list[int]:
     try:
         return [int(part) for part in text.split(",")]
     except ValueError:
-        raise argparse.ArgumentTypeError(f"must be whole numbers with commas between, such as 0,1,2, got {text!r}") from None
+        raise argparse.ArgumentTypeError(
+            f"must be whole numbers with commas between, such as 0,1,2, got {text!r}"
+        ) from None
 
 
 def _count(text: str) -> int:
@@ -134,7 +124,9 @@ def sample(args: list[str]) -> None:
     parser.add_argument("--n", type=_count, default=64, help="number of samples")
     parser.add_argument("--out", required=True, help="folder to write to")
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same samples")
-    parser.add_argument("--labels", type=_labels, help="classes, such as 0,1,2, repeated in turn; all classes if left out")
+    parser.add_argument(
+        "--labels", type=_labels, help="classes, such as 0,1,2, repeated in turn; all classes if left out"
+    )
     parser.add_argument("--truncation", type=float, help="draw latents outside [-T, T] anew; needs T > 0")
     parser.add_argument("--grid", action="store_true", help="write grid.png too")
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ...; a GPU if there is one")
@@ -160,7 +152,9 @@ def reconstruct(args: list[str]) -> None:
     parser = _Parser(prog="gan-lightning reconstruct", description=VERBS["reconstruct"], allow_abbrev=False)
     parser.add_argument("--ckpt_path", required=True, help="the checkpoint, of ALI or BiGAN; its own data are used")
     parser.add_argument("--out", required=True, help="folder to write to")
-    parser.add_argument("--n", type=_count, default=32, help="number of samples in the picture; the errors are over all")
+    parser.add_argument(
+        "--n", type=_count, default=32, help="number of samples in the picture; the errors are over all"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of what ALI's encoder draws")
     options = _parse(parser, args)
 

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from torch import nn
 from torch.nn.utils.parametrize import is_parametrized
 
+from gan_lightning.errors import UserError
+
 if TYPE_CHECKING:
     from gan_lightning.held_critic import HeldCritic
 
@@ -25,7 +27,7 @@ class CriticConstraint(ABC):
         """Change the weights; called without gradients, on every rank alike."""
 
     def check(self, gan: HeldCritic) -> None:  # noqa: B027  most have nothing to refuse
-        """Raise a ValueError that names both sides and the mend if the constraint does not hold in this game."""
+        """Raise a UserError that names both sides and the mend if the constraint does not hold in this game."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class WeightClipping(CriticConstraint):
     def __post_init__(self) -> None:
         """Refuse an empty box."""
         if not self.clip_value > 0:
-            raise ValueError(f"clip_value must be above 0, got {self.clip_value}; the paper's is 0.01")
+            raise UserError(f"clip_value must be above 0, got {self.clip_value}; the paper's is 0.01")
 
     def __call__(self, critic: nn.Module) -> None:
         """Clip every parameter of the critic."""
@@ -52,7 +54,7 @@ class WeightClipping(CriticConstraint):
         """Refuse a critic whose weights are rescaled after the clipping."""
         rescaled = [name for name, layer in gan.critic.named_modules() if is_parametrized(layer)]
         if rescaled:
-            raise ValueError(
+            raise UserError(
                 f"WeightClipping bounds weights which {type(gan.critic).__name__} then rescales by spectral "
                 f"normalisation ({rescaled[0]}), so the bound bounds nothing; take one of the two"
             )

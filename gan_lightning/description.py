@@ -9,6 +9,8 @@ from typing import Any
 
 from torch import nn
 
+from gan_lightning.errors import UserError
+
 _PRIMITIVES = (str, int, float, bool, type(None))
 
 
@@ -57,13 +59,13 @@ def rebuild(base: type, hyper_parameters: dict[str, Any]) -> Any:
     """Return the object, an instance of `base`, that `describe_module` described.
 
     Raises:
-        ValueError: The checkpoint's module was made from something that cannot be described, or is not a `base`.
+        UserError: The checkpoint's module was made from something that cannot be described, or is not a `base`.
     """
     from jsonargparse import ArgumentParser
 
     if "_class_path" not in hyper_parameters:
         reason = hyper_parameters.get("_error", "it holds no description of its module")
-        raise ValueError(f"this checkpoint cannot be rebuilt without its config: {reason}")
+        raise UserError(f"this checkpoint cannot be rebuilt without its config: {reason}")
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(base, "module", fail_untyped=False)
     arguments = {k: v for k, v in hyper_parameters.items() if not k.startswith("_")}

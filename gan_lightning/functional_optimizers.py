@@ -14,6 +14,8 @@ from torch import Tensor
 from torch.nn import Parameter
 from torch.optim import Optimizer
 
+from gan_lightning.errors import UserError
+
 
 class FunctionalOptimizer(ABC):
     """An optimizer whose step returns new parameters, differentiable in the old ones and in the gradients.
@@ -86,10 +88,10 @@ def functional(optimizer: Optimizer, parameters: Sequence[Parameter]) -> Functio
     """Return the function of an optimizer.
 
     Raises:
-        ValueError: It is not Adam or SGD.
+        UserError: It is not Adam or SGD.
     """
     if isinstance(optimizer, torch.optim.Adam):
         return FunctionalAdam(optimizer, parameters)
     if isinstance(optimizer, torch.optim.SGD):
         return FunctionalSGD(optimizer, parameters)
-    raise ValueError(f"{type(optimizer).__name__} cannot be unrolled; take Adam or SGD for the critic")
+    raise UserError(f"{type(optimizer).__name__} cannot be unrolled; take Adam or SGD for the critic")

@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from gan_lightning.description import describe_module
+from gan_lightning.errors import UserError
 from gan_lightning.noise import Noise, Shard, mix
 from gan_lightning.optimizers import OptimizerSpec, Schedule
 from gan_lightning.strategies import check_strategy, share_buffers
@@ -72,12 +73,12 @@ class Game(LightningModule, ABC):
             ("generator_accumulation", generator_accumulation),
         ):
             if count < 1:
-                raise ValueError(f"{name} must be at least 1, got {count}")
+                raise UserError(f"{name} must be at least 1, got {count}")
         for name, norm in (("critic_clip_norm", critic_clip_norm), ("generator_clip_norm", generator_clip_norm)):
             if norm is not None and not norm > 0:
-                raise ValueError(f"{name} must be above 0, got {norm}; leave it out not to clip")
+                raise UserError(f"{name} must be above 0, got {norm}; leave it out not to clip")
         if not 0 <= ema_decay < 1:
-            raise ValueError(f"ema_decay must be in [0, 1), got {ema_decay}; 0 turns averaging off")
+            raise UserError(f"ema_decay must be in [0, 1), got {ema_decay}; 0 turns averaging off")
         self.automatic_optimization = False
         self.generator, self.critic = generator, critic
         self.generator_average = copy.deepcopy(generator).requires_grad_(False).eval()
@@ -126,7 +127,7 @@ class Game(LightningModule, ABC):
         return self.generator.parameters()
 
     def check(self) -> None:
-        """Raise a ValueError that names both sides and the mend if the parts cannot go together."""
+        """Raise a UserError that names both sides and the mend if the parts cannot go together."""
 
     # The round ------------------------------------------------------------------------------------------------------
 
@@ -170,7 +171,9 @@ class Game(LightningModule, ABC):
             shard = Shard(self._rank, self._world_size, part, n_parts)
             self.noise = Noise(mix(key, 1), self.device, self.dtype_of_samples, shard, self.updates_done)
             terms = turn(rows)
-            self.manual_backward(torch.stack([t.float() if t.dtype.itemsize < 4 else t for t in terms.values()]).sum() / n_parts)
+            self.manual_backward(
+                torch.stack([t.float() if t.dtype.itemsize < 4 else t for t in terms.values()]).sum() / n_parts
+            )
             for name, value in terms.items():
                 total[name] = total.get(name, 0) + value.detach() / n_parts  # type: ignore[operator]
         reduce = getattr(self.trainer.strategy, "reduce_gradients", None)
@@ -287,9 +290,9 @@ class Game(LightningModule, ABC):
 
 
 def check_precision(precision: Any) -> None:
-    """Raise a ValueError if training in this precision of Lightning's would go wrong."""
+    """Raise a UserError if training in this precision of Lightning's would go wrong."""
     if str(precision) in ("16-mixed", "16"):
-        raise ValueError(
+        raise UserError(
             "precision 16-mixed is refused: its gradient scaler would be shared by both players and would unscale after "
             "clipping; use bf16-mixed or 32-true"
         )
@@ -302,6 +305,6 @@ def _split(batch: Any, n_parts: int) -> Iterable[Any]:
     leaves, spec = tree_flatten(batch)
     n = next(len(leaf) for leaf in leaves if isinstance(leaf, Tensor))
     if n % n_parts:
-        raise ValueError(f"accumulation must divide the {n} samples of a process's batch, got {n_parts}")
+        raise UserError(f"accumulation must divide the {n} samples of a process's batch, got {n_parts}")
     cut = [leaf.split(n // n_parts) if isinstance(leaf, Tensor) else [leaf] * n_parts for leaf in leaves]
     return [tree_unflatten(list(part), spec) for part in zip(*cut, strict=True)]

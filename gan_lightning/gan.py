@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import Parameter
 
 from gan_lightning.constraints import CriticConstraint
+from gan_lightning.errors import UserError
 from gan_lightning.game import Terms
 from gan_lightning.generator_terms import GeneratorTerm, GeneratorTurn
 from gan_lightning.held_critic import HeldCritic, check_kinds
@@ -71,7 +72,7 @@ class GAN(HeldCritic):
         **kwargs: Any,
     ) -> None:
         if "real_target" in kwargs:
-            raise ValueError(
+            raise UserError(
                 f"real_target {kwargs['real_target']} smooths the labels of a logistic loss, and {type(self).__name__} "
                 "takes none; leave it out, or take a logistic family such as NonSaturatingGAN, or the objective NonSaturating"
             )
@@ -165,11 +166,11 @@ class GAN(HeldCritic):
             truncation: Draw the latents outside [-truncation, truncation] anew (BigGAN, arXiv:1809.11096, section 3.1).
 
         Raises:
-            ValueError: n is below 1, truncation is not above 0, or labels are given to an unconditional generator or are
+            UserError: n is below 1, truncation is not above 0, or labels are given to an unconditional generator or are
                 not among its classes.
         """
         if n < 1:
-            raise ValueError(f"n must be at least 1, got {n}")
+            raise UserError(f"n must be at least 1, got {n}")
         return torch.cat(list(self.sample_chunks(range(-(-n // SAMPLE_CHUNK)), labels, seed, truncation)))[:n]
 
     @torch.no_grad()
@@ -200,14 +201,14 @@ class GAN(HeldCritic):
     def _classes(self, labels: Sequence[int] | Tensor | None) -> Tensor | None:
         if not self.n_classes:
             if labels is not None:
-                raise ValueError(f"labels {list(map(int, labels))} given, but this generator is not conditional")
+                raise UserError(f"labels {list(map(int, labels))} given, but this generator is not conditional")
             return None
         if labels is None:
             return torch.arange(self.n_classes)
         classes = torch.as_tensor(labels, dtype=torch.long).flatten().cpu()
         wrong = classes[(classes < 0) | (classes >= self.n_classes)].tolist()
         if wrong or not len(classes):
-            raise ValueError(f"labels must be among 0 ... {self.n_classes - 1}, got {wrong or 'none'}")
+            raise UserError(f"labels must be among 0 ... {self.n_classes - 1}, got {wrong or 'none'}")
         return classes
 
     def _labels(self, batch: Any) -> Tensor | None:
@@ -220,32 +221,32 @@ class GAN(HeldCritic):
         return seen, self.observation(fake, labels, self.noise)[0], seen_labels
 
     def check(self) -> None:
-        """Raise a ValueError that names both sides and the mend if the parts cannot go together."""
+        """Raise a UserError that names both sides and the mend if the parts cannot go together."""
         mine, theirs = type(self.generator).__name__, type(self.critic).__name__
         if self.generator.n_classes != self.critic.n_classes:
-            raise ValueError(
+            raise UserError(
                 f"{mine} has n_classes {self.generator.n_classes} but {theirs} has {self.critic.n_classes}: a conditional "
                 "GAN's critic must see the labels that its generator obeys; set n_classes alike on both"
             )
         if self.conditional and not self.n_classes:
-            raise ValueError(
+            raise UserError(
                 f"{type(self).__name__} needs classes, but {mine} has n_classes 0; set n_classes on both networks, or take "
                 "a family that needs none"
             )
         data = getattr(self.trainer, "datamodule", None)
         known = getattr(data, "n_classes", self.n_classes)
         if self.n_classes and known != self.n_classes:
-            raise ValueError(
+            raise UserError(
                 f"{mine} has n_classes {self.n_classes} but {type(data).__name__} has {known}: set "
                 "model.generator.n_classes and model.critic.n_classes to the data's, 0 for an unconditional GAN"
             )
         if not self.adversarial_weight > 0 and (self.adversarial_weight < 0 or not self.generator_terms):
-            raise ValueError(
+            raise UserError(
                 f"adversarial_weight {self.adversarial_weight} with {len(self.generator_terms)} generator_terms leaves "
                 "the generator nothing to learn; it must be above 0, or 0 beside a term such as FeatureMatching"
             )
         if hasattr(self.critic, "classify") and not self.classifies:
-            raise ValueError(
+            raise UserError(
                 f"{theirs} tells the class, but {type(self).__name__} has no loss that trains it to, and its logit ignores "
                 "the labels; take ACGAN, or a critic that is conditional itself, such as ConcatenatingCritic"
             )
@@ -254,4 +255,3 @@ class GAN(HeldCritic):
         for part in (*self.generator_terms, self.observation):
             if part is not None:
                 part.check(self)
-

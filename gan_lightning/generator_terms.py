@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 
+from gan_lightning.errors import UserError
 from gan_lightning.networks.base import Critic, CriticFactory
 from gan_lightning.regularisers import ParameterMean
 
@@ -49,7 +50,7 @@ class GeneratorTerm(nn.Module, ABC):
     def __init__(self, weight: float) -> None:
         super().__init__()
         if weight < 0:
-            raise ValueError(f"weight of {type(self).__name__} must not be negative, got {weight}")
+            raise UserError(f"weight of {type(self).__name__} must not be negative, got {weight}")
         self.weight = weight
 
     @abstractmethod
@@ -63,7 +64,7 @@ class GeneratorTerm(nn.Module, ABC):
         """Take note of a generator update; called without gradients after each one, on every rank."""
 
     def check(self, gan: GAN) -> None:
-        """Raise a ValueError that names both sides and the mend if the term does not hold in this game."""
+        """Raise a UserError that names both sides and the mend if the term does not hold in this game."""
 
 
 @final
@@ -91,7 +92,7 @@ class FeatureMatching(GeneratorTerm):
     def check(self, gan: GAN) -> None:
         """Refuse a critic that has no hidden layer to match."""
         if not getattr(gan.critic, "n_features", 0):
-            raise ValueError(
+            raise UserError(
                 f"FeatureMatching needs the critic's features, but {type(gan.critic).__name__} has none (no "
                 "n_features); take a critic with a head on features, such as DCGANCritic or MLPCritic"
             )
@@ -145,7 +146,7 @@ class ModeSeeking(GeneratorTerm):
     def __init__(self, weight: float = 1.0, eps: float = 1e-5) -> None:
         super().__init__(weight)
         if not eps > 0:
-            raise ValueError(f"eps of ModeSeeking must be above 0, got {eps}; the authors' is 1e-5")
+            raise UserError(f"eps of ModeSeeking must be above 0, got {eps}; the authors' is 1e-5")
         self.eps = eps
 
     def forward(self, gan: GAN, turn: GeneratorTurn) -> Tensor:
@@ -175,7 +176,7 @@ class EntropyRegularisation(GeneratorTerm):
     def __init__(self, weight: float = 0.01, k: int = 1) -> None:
         super().__init__(weight)
         if k < 1:
-            raise ValueError(f"k of EntropyRegularisation must be at least 1, got {k}; 1 is the nearest neighbour")
+            raise UserError(f"k of EntropyRegularisation must be at least 1, got {k}; 1 is the nearest neighbour")
         self.k = k
 
     def forward(self, gan: GAN, turn: GeneratorTurn) -> Tensor:
@@ -189,7 +190,7 @@ class EntropyRegularisation(GeneratorTerm):
             return
         rows = batch_size // (gan.trainer.world_size * gan._accumulations[1])
         if rows <= self.k:
-            raise ValueError(
+            raise UserError(
                 f"EntropyRegularisation looks for neighbour {self.k}, but a process's share of the batch of "
                 f"{batch_size} is {rows} samples; raise data.batch_size or lower k"
             )

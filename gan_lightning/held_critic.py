@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from gan_lightning.constraints import CriticConstraint
+from gan_lightning.errors import UserError
 from gan_lightning.game import Game, Terms
 from gan_lightning.penalties import CriticPenalty
 
@@ -58,7 +59,7 @@ class HeldCritic(Game):
             penalty.after_update(self)
 
     def check(self) -> None:
-        """Raise a ValueError that names both sides and the mend if the parts cannot go together."""
+        """Raise a UserError that names both sides and the mend if the parts cannot go together."""
         check_kinds("critic_penalties", self.critic_penalties)
         for part in (*self.critic_penalties, self.critic_constraint):
             if part is not None:
@@ -69,4 +70,4 @@ def check_kinds(socket: str, parts: Any) -> None:
     """Refuse two terms of one name, which would be one in the log."""
     names = [part.name for part in parts]
     if len(set(names)) < len(names):
-        raise ValueError(f"{socket} has two of one kind among {names}; keep one, with the summed weight")
+        raise UserError(f"{socket} has two of one kind among {names}; keep one, with the summed weight")

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_lightning.constraints import CriticConstraint
+from gan_lightning.errors import UserError
 from gan_lightning.game import Terms
 from gan_lightning.gan import SAMPLE_CHUNK
 from gan_lightning.held_critic import HeldCritic
@@ -68,7 +69,7 @@ class JointGAN(HeldCritic):
         critic_constraint: What the critic's weights are held to after each of its updates.
 
     Raises:
-        ValueError: The generator is conditional.
+        UserError: The generator is conditional.
 
     Attributes:
         codes_per_latent: How many numbers the family asks of the encoder for each latent coordinate.
@@ -92,7 +93,7 @@ class JointGAN(HeldCritic):
     ) -> None:
         decoder = generator(image_size, channels)
         if decoder.n_classes:
-            raise ValueError(
+            raise UserError(
                 f"{type(self).__name__} has no labels, but its generator has n_classes {decoder.n_classes}; set it to 0"
             )
         self.latent_dim = decoder.latent_dim
@@ -155,10 +156,10 @@ class JointGAN(HeldCritic):
         """Return `n` samples of the averaged generator, images `(n, C, H, W)` in [-1, 1] or vectors `(n, C)`.
 
         Raises:
-            ValueError: n is below 1, or labels are given.
+            UserError: n is below 1, or labels are given.
         """
         if n < 1:
-            raise ValueError(f"n must be at least 1, got {n}")
+            raise UserError(f"n must be at least 1, got {n}")
         return torch.cat(list(self.sample_chunks(range(-(-n // SAMPLE_CHUNK)), labels, seed)))[:n]
 
     @torch.no_grad()
@@ -167,7 +168,7 @@ class JointGAN(HeldCritic):
     ) -> Iterator[Tensor]:
         """Yield the chunks of `SAMPLE_CHUNK` samples with these indices; chunk j is the same wherever it is drawn."""
         if labels is not None:
-            raise ValueError(f"labels {list(map(int, labels))} given, but this generator is not conditional")
+            raise UserError(f"labels {list(map(int, labels))} given, but this generator is not conditional")
         for chunk in chunks:
             generator = torch.Generator().manual_seed(mix(seed, chunk, 0x5A))
             latents = self.sample_latents(SAMPLE_CHUNK, generator)

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from gan_lightning.errors import UserError
+
 
 def rbf_mixture(x: Tensor, y: Tensor, sigmas: Sequence[float]) -> Tensor:
     """Return the sum over sigmas of exp(-|x - y|^2 / (2 sigma^2)), `(N, M)`, of `(N, F)` and `(M, F)`.
@@ -61,5 +63,5 @@ class UStatistic(MMDEstimator):
 def _mean_off_diagonal(k: Tensor) -> Tensor:
     n = len(k)
     if n < 2:
-        raise ValueError(f"UStatistic needs at least 2 samples per process and micro-batch, got {n}; raise batch_size")
+        raise UserError(f"UStatistic needs at least 2 samples per process and micro-batch, got {n}; raise batch_size")
     return (k.sum() - k.diagonal().sum()) / (n * (n - 1))

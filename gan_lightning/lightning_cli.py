@@ -34,14 +34,13 @@ from gan_lightning.callbacks import (
     UpdateBar,
 )
 from gan_lightning.checkpoint_files import DISK_IS_FULL, CheckpointFiles
-from gan_lightning.cli import nearest
 from gan_lightning.data.stream import check_shares
+from gan_lightning.errors import RunFailed, UserError, nearest, say
 from gan_lightning.from_checkpoint import read_checkpoint, user_errors
 from gan_lightning.game import Game, check_precision
 from gan_lightning.parser import Parser
 from gan_lightning.runs import (
     Place,
-    RunFailed,
     agree,
     die_with_launcher,
     is_launched_by_lightning,
@@ -49,7 +48,6 @@ from gan_lightning.runs import (
     new_run_folder,
     rank,
     resume_from,
-    say,
     unlock_all,
     without_home,
 )
@@ -87,7 +85,9 @@ class SaveConfig(SaveConfigCallback):
         then, now = checkpoint.get("config"), self._plain
         if trainer.state.fn == "fit" and then:
             changes = [text for key in ("model", "data") for text in _changes(then.get(key), now.get(key), key)]
-            changes = [text for text in changes if text.split()[0] not in ("data.batch_size", "model.seed")]  # told apart
+            changes = [
+                text for text in changes if text.split()[0] not in ("data.batch_size", "model.seed")
+            ]  # told apart
             if changes:
                 say(f"going on with other settings than the checkpoint's: {', '.join(changes)}")
 
@@ -168,7 +168,7 @@ class GanLightningCLI(LightningCLI):
             check_precision(config.trainer.precision)
             strategy, known = config.trainer.strategy, ["auto", *StrategyRegistry.available_strategies()]
             if isinstance(strategy, str) and strategy not in known:
-                raise ValueError(f"there is no strategy {strategy}{nearest(strategy, known)}")
+                raise UserError(f"there is no strategy {strategy}{nearest(strategy, known)}")
             folder = self._run_folder(config)
             for logger in config.trainer.logger or [] if isinstance(config.trainer.logger, list) else []:
                 if "save_dir" in logger.init_args:
@@ -183,7 +183,7 @@ class GanLightningCLI(LightningCLI):
     def _run_folder(self, config: Any) -> Path:
         name = config.name or _default_name(config)
         if config.resume and config.get("ckpt_path"):
-            raise ValueError("--resume and --ckpt_path both say where to start; give one")
+            raise UserError("--resume and --ckpt_path both say where to start; give one")
 
         def decide() -> Place:
             if config.resume:
@@ -232,7 +232,9 @@ class GanLightningCLI(LightningCLI):
         folder = self.run_folder
         if self.preemption.stopped_by:
             last = folder / "checkpoints" / "last.ckpt"
-            say(f"stopped by {self.preemption.stopped_by} after update {self.trainer.global_step}, the state is in {last}")
+            say(
+                f"stopped by {self.preemption.stopped_by} after update {self.trainer.global_step}, the state is in {last}"
+            )
             say(f"to go on: the same command with --name {folder.name} --resume auto")
             return
         grids = sorted((folder / "samples").glob("*.png"))
@@ -262,12 +264,12 @@ def _default_name(config: Any) -> str:
 
 
 def _refuse_other_experiment(config: Any, path: Path, folder: Path) -> None:
-    """Raise a ValueError if a checkpoint is of another family or of other data than the config asks for."""
+    """Raise a UserError if a checkpoint is of another family or of other data than the config asks for."""
     then = read_checkpoint(path).get("config") or {}
     for part in ("model", "data"):
         was, asked = (str(c.get(part, {}).get("class_path", "")) for c in (then, config))
         if was and was.rpartition(".")[2] != asked.rpartition(".")[2]:
-            raise ValueError(f"{folder} is a run of {part} {was}, not of {asked}; give another --name")
+            raise UserError(f"{folder} is a run of {part} {was}, not of {asked}; give another --name")
 
 
 def config_folder() -> Path:
@@ -285,20 +287,20 @@ def _with_checkpoint_config(args: list[str]) -> list[str]:
         return args
     config = read_checkpoint(paths[-1]).get("config")
     if config is None:
-        raise ValueError(f"{paths[-1]} carries no config (it was not written by gan-lightning fit); give --config")
+        raise UserError(f"{paths[-1]} carries no config (it was not written by gan-lightning fit); give --config")
     with tempfile.NamedTemporaryFile("w", suffix=".yaml", delete=False) as file:
         yaml.safe_dump(config, file)
     return [args[0], "--config", file.name, *args[1:]]
 
 
 def _check_files(args: list[str]) -> None:
-    """Raise a ValueError that names the config file which is no YAML: jsonargparse leaves the name out."""
+    """Raise a UserError that names the config file which is no YAML: jsonargparse leaves the name out."""
     for option, path in zip(args, args[1:], strict=False):
         if option in ("-c", "--config") and Path(path).is_file():
             try:
                 yaml.safe_load(Path(path).read_text())
             except (yaml.YAMLError, UnicodeDecodeError) as error:
-                raise ValueError(f"{path} is not valid YAML: {error}") from error
+                raise UserError(f"{path} is not valid YAML: {error}") from error
 
 
 def _quieten() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 
+from gan_lightning.errors import UserError
+
 
 def logistic_critic_loss(real_logits: Tensor, fake_logits: Tensor, real_target: float = 1.0) -> Tensor:
     """Return -E log D(x) - E log(1 - D(G(z))) with D = sigmoid(logits) (Goodfellow 2014, arXiv:1406.2661, eq. 1).
@@ -22,10 +24,10 @@ def check_real_target(real_target: float) -> float:
     """Return the target of one-sided label smoothing, D's optimum where there is nothing but data.
 
     Raises:
-        ValueError: It is not in (0.5, 1].
+        UserError: It is not in (0.5, 1].
     """
     if not 0.5 < real_target <= 1:
-        raise ValueError(f"real_target must be in (0.5, 1], got {real_target}; 0.9 smooths the labels, 1 does not")
+        raise UserError(f"real_target must be in (0.5, 1], got {real_target}; 0.9 smooths the labels, 1 does not")
     return real_target
 
 

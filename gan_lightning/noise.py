@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from gan_lightning.errors import UserError
+
 _MASK = (1 << 64) - 1
 
 
@@ -83,10 +85,10 @@ def truncate(normal: Tensor, threshold: float, generator: torch.Generator) -> Te
     threshold takes no longer than a large one.
 
     Raises:
-        ValueError: The threshold is not above 0.
+        UserError: The threshold is not above 0.
     """
     if not threshold > 0:
-        raise ValueError(f"truncation must be above 0, got {threshold}; leave it out not to truncate")
+        raise UserError(f"truncation must be above 0, got {threshold}; leave it out not to truncate")
     share = 2 * torch.rand(normal.shape, generator=generator, dtype=torch.float64) - 1
     inside = 2**0.5 * torch.erfinv(share * math.erf(threshold / 2**0.5))
     return torch.where(normal.abs() > threshold, inside.clamp(-threshold, threshold).to(normal.dtype), normal)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, final
 
 from torch import Tensor, nn
 
+from gan_lightning.errors import UserError
 from gan_lightning.noise import Noise
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class Observation(nn.Module, ABC):
         """Take note of a critic update; called without gradients after each one, on every rank."""
 
     def check(self, gan: GAN) -> None:
-        """Raise a ValueError that names both sides and the mend if the observation cannot be made in this game."""
+        """Raise a UserError that names both sides and the mend if the observation cannot be made in this game."""
 
 
 @final
@@ -50,7 +51,7 @@ class Compose(Observation):
     def __init__(self, observations: list[Observation]) -> None:
         super().__init__()
         if any(observation.pack > 1 for observation in observations[:-1]):
-            raise ValueError(
+            raise UserError(
                 f"Compose has {', '.join(type(o).__name__ for o in observations)}: Packing must be the last, because "
                 "the others are drawn for each sample, not for each pack"
             )
@@ -91,9 +92,9 @@ class InstanceNoise(Observation):
     def __init__(self, sigma: float = 0.1, n_updates: int | None = None) -> None:
         super().__init__()
         if not sigma > 0:
-            raise ValueError(f"sigma of InstanceNoise must be above 0, got {sigma}; leave the observation out for none")
+            raise UserError(f"sigma of InstanceNoise must be above 0, got {sigma}; leave the observation out for none")
         if n_updates is not None and n_updates < 1:
-            raise ValueError(f"n_updates of InstanceNoise must be at least 1, got {n_updates}; null keeps it constant")
+            raise UserError(f"n_updates of InstanceNoise must be at least 1, got {n_updates}; null keeps it constant")
         self.sigma, self.n_updates = sigma, n_updates
 
     def forward(self, samples: Tensor, labels: Tensor | None, noise: Noise) -> tuple[Tensor, Tensor | None]:
@@ -122,7 +123,7 @@ class Packing(Observation):
     def __init__(self, pack: int = 2) -> None:
         super().__init__()
         if pack < 2:
-            raise ValueError(f"pack must be at least 2, got {pack}; leave Packing out to show single samples")
+            raise UserError(f"pack must be at least 2, got {pack}; leave Packing out to show single samples")
         self.pack = pack
 
     def forward(self, samples: Tensor, labels: Tensor | None, noise: Noise) -> tuple[Tensor, Tensor | None]:
@@ -132,7 +133,7 @@ class Packing(Observation):
     def check(self, gan: GAN) -> None:
         """Refuse labels, and batches that do not divide into packs."""
         if gan.critic.n_classes:
-            raise ValueError(
+            raise UserError(
                 f"Packing shows packs that mix classes, but {type(gan.critic).__name__} judges a sample by its label "
                 f"(n_classes {gan.critic.n_classes}); set n_classes to 0 on both networks, or leave Packing out"
             )
@@ -143,7 +144,7 @@ class Packing(Observation):
         for n_parts in gan._accumulations:
             rows = batch_size // (trainer.world_size * n_parts)
             if rows % self.pack:
-                raise ValueError(
+                raise UserError(
                     f"Packing makes packs of {self.pack}, but a process's share of the batch of {batch_size} is {rows} "
                     f"samples; set data.batch_size to a multiple of {self.pack * trainer.world_size * n_parts}"
                 )

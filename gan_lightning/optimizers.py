@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch.nn import Parameter
 
+from gan_lightning.errors import UserError
+
 
 class OptimizerSpec(ABC):
     """Makes a torch optimizer for the parameters of one player."""
@@ -27,7 +29,7 @@ class OptimizerSpec(ABC):
     def __post_init__(self) -> None:
         """Refuse a learning rate that cannot train."""
         if not self.lr > 0:
-            raise ValueError(f"lr must be above 0, got {self.lr}; set the optimizer's lr, such as 0.0002")
+            raise UserError(f"lr must be above 0, got {self.lr}; set the optimizer's lr, such as 0.0002")
 
 
 @dataclass(frozen=True)
@@ -121,9 +123,9 @@ class LinearDecay(Schedule):
     def __post_init__(self) -> None:
         """Refuse an empty or reversed interval."""
         if not 0 <= self.start < self.end:
-            raise ValueError(f"LinearDecay needs 0 <= start < end, got start {self.start} and end {self.end}")
+            raise UserError(f"LinearDecay needs 0 <= start < end, got start {self.start} and end {self.end}")
         if not 0 <= self.final <= 1:
-            raise ValueError(f"LinearDecay needs final in [0, 1], got {self.final}")
+            raise UserError(f"LinearDecay needs final in [0, 1], got {self.final}")
 
     def __call__(self, update: int) -> float:
         """Return the factor after `update` generator updates."""
@@ -146,9 +148,9 @@ class CosineDecay(Schedule):
     def __post_init__(self) -> None:
         """Refuse an empty interval."""
         if self.end < 1:
-            raise ValueError(f"CosineDecay needs end of at least 1, got {self.end}")
+            raise UserError(f"CosineDecay needs end of at least 1, got {self.end}")
         if not 0 <= self.final <= 1:
-            raise ValueError(f"CosineDecay needs final in [0, 1], got {self.final}")
+            raise UserError(f"CosineDecay needs final in [0, 1], got {self.final}")
 
     def __call__(self, update: int) -> float:
         """Return the factor after `update` generator updates."""

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from lightning.pytorch.cli import LightningArgumentParser
 
-from gan_lightning.cli import fail, nearest
+from gan_lightning.errors import fail, nearest
 
 _NOISE = re.compile(
     r"usage:|Given value|Does not validate|Subtypes:|Errors:|Expected a <class 'NoneType'>|Expected a path"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, final
 import torch
 from torch import Tensor, nn
 
+from gan_lightning.errors import UserError
 from gan_lightning.networks.base import Critic
 from gan_lightning.noise import Noise
 
@@ -85,9 +86,9 @@ class CriticPenalty(nn.Module, ABC):
     def __init__(self, weight: float, interval: int = 1) -> None:
         super().__init__()
         if interval < 1:
-            raise ValueError(f"interval of {type(self).__name__} must be at least 1, got {interval}")
+            raise UserError(f"interval of {type(self).__name__} must be at least 1, got {interval}")
         if weight < 0:
-            raise ValueError(f"weight of {type(self).__name__} must not be negative, got {weight}")
+            raise UserError(f"weight of {type(self).__name__} must not be negative, got {weight}")
         self.weight, self.interval = weight, interval
 
     def forward(self, critic: Critic, real: Tensor, fake: Tensor, labels: Tensor | None, noise: Noise) -> Tensor:
@@ -105,10 +106,10 @@ class CriticPenalty(nn.Module, ABC):
         """Take note of a critic update; called without gradients after each one, on every rank."""
 
     def check(self, gan: HeldCritic) -> None:
-        """Raise a ValueError that names both sides and the mend if the penalty does not hold in this game."""
+        """Raise a UserError that names both sides and the mend if the penalty does not hold in this game."""
         coupled = couples_batch(gan.critic) if self.per_sample else []
         if coupled:
-            raise ValueError(
+            raise UserError(
                 f"{type(self).__name__} needs per-sample gradients, but {type(gan.critic).__name__} couples the "
                 f"samples of a batch ({coupled[0]}); build the critic with norm none or layer, without minibatch "
                 "discrimination"
@@ -193,7 +194,7 @@ class DivergencePenalty(CriticPenalty):
     def __init__(self, weight: float = 2.0, power: float = 6.0, interval: int = 1) -> None:
         super().__init__(weight, interval)
         if not power >= 1:
-            raise ValueError(f"power of DivergencePenalty must be at least 1, got {power}; the paper's is 6")
+            raise UserError(f"power of DivergencePenalty must be at least 1, got {power}; the paper's is 6")
         self.power = power
 
     def penalty(self, critic: Critic, real: Tensor, fake: Tensor, labels: Tensor | None, noise: Noise) -> Tensor:
@@ -221,7 +222,7 @@ class PerturbationPenalty(CriticPenalty):
     def __init__(self, weight: float = 10.0, spread: float = 0.5, interval: int = 1) -> None:
         super().__init__(weight, interval)
         if not spread >= 0:
-            raise ValueError(f"spread of PerturbationPenalty must not be negative, got {spread}; the authors' is 0.5")
+            raise UserError(f"spread of PerturbationPenalty must not be negative, got {spread}; the authors' is 0.5")
         self.spread = spread
 
     def penalty(self, critic: Critic, real: Tensor, fake: Tensor, labels: Tensor | None, noise: Noise) -> Tensor:

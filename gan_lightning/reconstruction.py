@@ -12,6 +12,7 @@ from torch import Tensor
 
 from gan_lightning.data.base import RealData, scale
 from gan_lightning.description import rebuild
+from gan_lightning.errors import UserError
 from gan_lightning.from_checkpoint import load_game, read_checkpoint
 from gan_lightning.joint_inference import JointGAN
 from gan_lightning.pictures import grid, scatter, to_uint8
@@ -43,10 +44,10 @@ def held_out(checkpoint: dict[str, Any], path: str) -> RealData:
     """Return the data module of a checkpoint's config.
 
     Raises:
-        ValueError: The checkpoint carries no config.
+        UserError: The checkpoint carries no config.
     """
     if "config" not in checkpoint:
-        raise ValueError(f"{path} carries no config (it was not written by gan-lightning fit), so its data are unknown")
+        raise UserError(f"{path} carries no config (it was not written by gan-lightning fit), so its data are unknown")
     data = checkpoint["config"]["data"]
     return rebuild(RealData, {"_class_path": data["class_path"], **data.get("init_args", {})})
 
@@ -59,11 +60,11 @@ def write_reconstructions(ckpt_path: str, out: str, n: int, seed: int) -> None:
     coordinate, over the first 10,000 held-out samples; they are printed too.
 
     Raises:
-        ValueError: The checkpoint has no encoder or no config, or the folder cannot be used.
+        UserError: The checkpoint has no encoder or no config, or the folder cannot be used.
     """
     game = load_game(ckpt_path)
     if not isinstance(game, JointGAN):
-        raise ValueError(f"{type(game).__name__} has no encoder to reconstruct with; ALI and BiGAN have one")
+        raise UserError(f"{type(game).__name__} has no encoder to reconstruct with; ALI and BiGAN have one")
     data = held_out(read_checkpoint(ckpt_path), ckpt_path)
     reference = data.reference("eval")
     dtype = game.dtype_of_samples
@@ -72,7 +73,7 @@ def write_reconstructions(ckpt_path: str, out: str, n: int, seed: int) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
-        raise ValueError(f"--out {folder} is a file; give a folder") from error
+        raise UserError(f"--out {folder} is a file; give a folder") from error
     shown = samples[:n]
     reconstructions = game.reconstruct(shown, seed).cpu()
     if game.image_size:

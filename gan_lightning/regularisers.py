@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import Parameter
 
+from gan_lightning.errors import UserError
 from gan_lightning.networks.base import Critic
 from gan_lightning.noise import Noise
 from gan_lightning.observation import Observation
@@ -49,7 +50,7 @@ class ConsistencyRegularisation(CriticPenalty):
     ) -> None:
         super().__init__(weight, interval)
         if transformation is None or transformation.pack > 1:
-            raise ValueError(
+            raise UserError(
                 f"ConsistencyRegularisation needs a transformation of single samples, got {transformation}; "
                 "give one such as Translation() or Compose([ColourJitter(), Translation()])"
             )
@@ -65,13 +66,13 @@ class ConsistencyRegularisation(CriticPenalty):
         """Refuse critics of more than a sample, and what the transformation refuses."""
         super().check(gan)
         if not hasattr(gan, "observation"):
-            raise ValueError(
+            raise UserError(
                 f"ConsistencyRegularisation transforms samples, but the critic of {type(gan).__name__} judges pairs of a "
                 "sample and its latents; leave it out, or take another penalty, such as R1"
             )
         game = cast("GAN", gan)
         if game.observation is not None and game.observation.pack > 1:
-            raise ValueError(
+            raise UserError(
                 f"ConsistencyRegularisation transforms single samples, but {type(game.observation).__name__} shows the "
                 "critic packs of them; take one of the two"
             )
@@ -101,7 +102,7 @@ class LeCam(CriticPenalty):
     def __init__(self, weight: float = 0.3, decay: float = 0.99, interval: int = 1) -> None:
         super().__init__(weight, interval)
         if not 0 <= decay < 1:
-            raise ValueError(f"decay of LeCam must be in [0, 1), got {decay}; the authors' is 0.99")
+            raise UserError(f"decay of LeCam must be in [0, 1), got {decay}; the authors' is 0.99")
         self.decay = decay
         self.register_buffer("anchors", torch.zeros(2))  # real, fake
         self.register_buffer("sums", torch.zeros(3), persistent=False)  # of real logits, of fake logits, their number

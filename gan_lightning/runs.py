@@ -12,17 +12,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lightning.pytorch.utilities import rank_zero_only
+from gan_lightning.errors import UserError, say
 
 RUN_FOLDER_VARIABLE = "GAN_LIGHTNING_RUN_FOLDER"
 """Tells the processes that Lightning's launcher starts what rank 0 has decided."""
 
 _PATIENCE = 300.0
 """Seconds that a process waits for rank 0's decision."""
-
-
-class RunFailed(Exception):
-    """A run cannot go on for a reason outside it, such as a full disk: one line, exit code 1."""
 
 
 class Place(NamedTuple):
@@ -41,7 +37,7 @@ def new_run_folder(runs_dir: str | Path, name: str) -> Path:
     """Make and return `runs_dir/name`, or `name-2`, `name-3`, ... if it exists.
 
     Raises:
-        ValueError: The name is not a plain file name.
+        UserError: The name is not a plain file name.
     """
     check_name(name)
     folder = Path(runs_dir) / name
@@ -51,13 +47,13 @@ def new_run_folder(runs_dir: str | Path, name: str) -> Path:
             return folder
         except FileExistsError:
             folder = Path(runs_dir) / f"{name}-{number}"
-    raise ValueError(f"no free run folder {name}-N under {runs_dir}; choose another --name")
+    raise UserError(f"no free run folder {name}-N under {runs_dir}; choose another --name")
 
 
 def check_name(name: str) -> None:
-    """Raise a ValueError unless the name is a plain file name."""
+    """Raise a UserError unless the name is a plain file name."""
     if not re.fullmatch(r"[\w][\w.+=-]*", name):
-        raise ValueError(f"name must be letters, digits and . _ - + =, got {name!r}; the run folder is named after it")
+        raise UserError(f"name must be letters, digits and . _ - + =, got {name!r}; the run folder is named after it")
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
@@ -83,7 +79,7 @@ def resume_from(where: str, runs_dir: str | Path, name: str) -> Place:
         name: Name of the run.
 
     Raises:
-        ValueError: A path was given that has no checkpoint.
+        UserError: A path was given that has no checkpoint.
     """
     if where == "auto":
         check_name(name)
@@ -94,10 +90,10 @@ def resume_from(where: str, runs_dir: str | Path, name: str) -> Place:
     if path.is_dir():
         checkpoint = newest_checkpoint(path)
         if checkpoint is None:
-            raise ValueError(f"no checkpoint in {path / 'checkpoints'}; --resume takes auto, a run folder or a file")
+            raise UserError(f"no checkpoint in {path / 'checkpoints'}; --resume takes auto, a run folder or a file")
         return Place(path, checkpoint)
     if not path.is_file():
-        raise ValueError(f"nothing to resume at {where}; --resume takes auto, a run folder or a checkpoint")
+        raise UserError(f"nothing to resume at {where}; --resume takes auto, a run folder or a checkpoint")
     folder = path.resolve().parent.parent if path.parent.name == "checkpoints" else new_run_folder(runs_dir, name)
     return Place(Path(os.path.relpath(folder)), path)
 
@@ -109,7 +105,7 @@ def agree(decide: Callable[[], Place], runs_dir: str | Path, resumes: bool) -> P
     `runs_dir`, whose name has the job, the step and the restart in it.
 
     Raises:
-        ValueError: What `decide` raised, or this process cannot know what rank 0 decided.
+        UserError: What `decide` raised, or this process cannot know what rank 0 decided.
     """
     inherited = _inherited()
     if inherited is not None:
@@ -117,12 +113,12 @@ def agree(decide: Callable[[], Place], runs_dir: str | Path, resumes: bool) -> P
     environment = os.environ
     if environment.get("TORCHELASTIC_RUN_ID") and int(environment.get("WORLD_SIZE", "1")) > 1:
         if environment.get("TORCHELASTIC_USE_AGENT_STORE") != "True" and not resumes:
-            raise ValueError("this torchrun shares no store with its processes: give --name NAME --resume auto")
+            raise UserError("this torchrun shares no store with its processes: give --name NAME --resume auto")
         place = decide() if environment.get("TORCHELASTIC_USE_AGENT_STORE") != "True" else _by_store(decide)
     elif _is_slurm_step() and int(environment.get("SLURM_NTASKS", "1")) > 1:
         place = _by_file(decide, Path(runs_dir))
     elif rank() > 0 and not resumes:
-        raise ValueError("started by hand, a process cannot know rank 0's run folder: give --name NAME --resume auto")
+        raise UserError("started by hand, a process cannot know rank 0's run folder: give --name NAME --resume auto")
     else:
         place = decide()
     environment[RUN_FOLDER_VARIABLE] = json.dumps({"pid": os.getpid(), **_as_text(place)})
@@ -182,13 +178,13 @@ def _by_file(decide: Callable[[], Place], runs_dir: Path) -> Place:
         if path.parent.is_dir() and path.name in os.listdir(path.parent):  # listing wakes up network file systems
             return _as_place(json.loads(path.read_text()))
         time.sleep(0.1)
-    raise ValueError(f"rank 0 left no {path} within {_PATIENCE:.0f} s; runs_dir must be a folder that all nodes share")
+    raise UserError(f"rank 0 left no {path} within {_PATIENCE:.0f} s; runs_dir must be a folder that all nodes share")
 
 
 def _publish(decide: Callable[[], Place], tell: Callable[[str], Any]) -> Place:
     try:
         place = decide()
-    except ValueError as error:
+    except UserError as error:
         tell(json.dumps({"error": str(error)}))
         raise
     tell(json.dumps(_as_text(place)))
@@ -201,7 +197,7 @@ def _as_text(place: Place) -> dict[str, str | None]:
 
 def _as_place(given: dict[str, Any]) -> Place:
     if "error" in given:
-        raise ValueError(given["error"])
+        raise UserError(given["error"])
     return Place(Path(given["folder"]), Path(given["checkpoint"]) if given["checkpoint"] else None)
 
 
@@ -225,7 +221,7 @@ def lock(folder: Path) -> None:
     """Keep other processes out of a run folder until `unlock` or the end of this process.
 
     Raises:
-        ValueError: Another process is training there.
+        UserError: Another process is training there.
     """
     import fcntl
 
@@ -238,7 +234,7 @@ def lock(folder: Path) -> None:
         file.seek(0)
         owner = file.read().strip() or "another process"
         file.close()
-        raise ValueError(f"{folder} is in use by {owner}; wait for it to end or give another --name") from None
+        raise UserError(f"{folder} is in use by {owner}; wait for it to end or give another --name") from None
     except OSError:  # a file system without locks
         pass
     _locks[folder] = file
@@ -273,9 +269,3 @@ def without_home(value: Any) -> Any:
     if isinstance(value, str) and (value == home or value.startswith(home + os.sep)) and home != os.sep:
         return "~" + value[len(home) :]
     return value
-
-
-@rank_zero_only
-def say(message: str) -> None:
-    """Print one line on standard error, on rank 0."""
-    print(f"gan-lightning: {message}", file=sys.stderr, flush=True)

@@ -13,7 +13,7 @@ from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy, Stra
 from torch import Tensor, nn
 from torch.nn import Parameter
 
-from gan_lightning.runs import RunFailed
+from gan_lightning.errors import RunFailed, UserError
 
 _FALLBACK = "ddp_find_unused_parameters_true"
 
@@ -46,7 +46,7 @@ class GANDDPStrategy(DDPStrategy):
     ) -> None:
         for name, value in (("bucket_megabytes", bucket_megabytes), ("timeout_minutes", timeout_minutes)):
             if not value > 0:
-                raise ValueError(f"{name} of gan_ddp must be above 0, got {value}")
+                raise UserError(f"{name} of gan_ddp must be above 0, got {value}")
         super().__init__(process_group_backend=process_group_backend, timeout=timedelta(minutes=timeout_minutes))
         self.bucket_bytes = int(bucket_megabytes * 2**20)
         self._restored: Mapping[str, Tensor] = {}
@@ -92,9 +92,7 @@ class GANDDPStrategy(DDPStrategy):
         self._different = {name: rows for name, rows in self._gather_buffers().items() if name in state}
         return {**state, **self._averages(self._different)}
 
-    def save_checkpoint(
-        self, checkpoint: dict[str, Any], filepath: Any, storage_options: Any | None = None
-    ) -> None:
+    def save_checkpoint(self, checkpoint: dict[str, Any], filepath: Any, storage_options: Any | None = None) -> None:
         """Write on rank 0; if that fails, every rank learns of it.
 
         Raises:
@@ -169,10 +167,10 @@ class GANDDPStrategy(DDPStrategy):
 
 
 def check_strategy(strategy: Strategy, training: bool = True) -> None:
-    """Raise a ValueError with the mend if a game cannot be trained right under this strategy."""
+    """Raise a UserError with the mend if a game cannot be trained right under this strategy."""
     if isinstance(strategy, GANDDPStrategy):
         if strategy._layer_sync is not None and strategy.root_device.type != "cuda":
-            raise ValueError(
+            raise UserError(
                 "sync_batchnorm works on GPUs only (torch's SyncBatchNorm refuses other devices); leave it out: "
                 "each process then normalises with the statistics of its own rows"
             )
@@ -182,17 +180,17 @@ def check_strategy(strategy: Strategy, training: bool = True) -> None:
     if isinstance(strategy, DDPStrategy):
         options = strategy._ddp_kwargs
         if options.get("static_graph"):
-            raise ValueError(
+            raise UserError(
                 "static_graph is refused: the players' graphs alternate, and gradients would silently stay different "
                 "on each process; use trainer.strategy=gan_ddp"
             )
         if not options.get("find_unused_parameters"):
-            raise ValueError(
+            raise UserError(
                 "strategy ddp is refused: it waits for gradients of the player at rest and fails at the second update; "
                 f"use trainer.strategy=gan_ddp, or {_FALLBACK} (which sends every gradient in every update)"
             )
     elif not isinstance(strategy, SingleDeviceStrategy):
-        raise ValueError(
+        raise UserError(
             f"strategy {strategy.strategy_name if hasattr(strategy, 'strategy_name') else type(strategy).__name__} is "
             "refused: it shards or wraps the module, and neither the two players nor second derivatives of the critic "
             "were tried with that; use trainer.strategy=gan_ddp"

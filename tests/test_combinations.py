@@ -236,7 +236,11 @@ PAIRS = {
     "consistency and a critic of pairs": Pair(
         ("ConsistencyRegularisation", "the critic of ALI judges pairs"),
         "such as R1",
-        {"encoder": MLPEncoder, "critic": MLPJointCritic, "critic_penalties": [ConsistencyRegularisation(Translation())]},
+        {
+            "encoder": MLPEncoder,
+            "critic": MLPJointCritic,
+            "critic_penalties": [ConsistencyRegularisation(Translation())],
+        },
         ALI,
     ),
     "a penalty of logits and a family without": Pair(

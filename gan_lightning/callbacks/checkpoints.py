@@ -9,7 +9,7 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
-from gan_lightning.runs import say
+from gan_lightning.errors import UserError, say
 
 _EFFECTS = {
     "processes": "sums are rounded otherwise, and batch statistics are taken over other rows; all else is as it was",
@@ -36,7 +36,7 @@ class Checkpoints(Checkpoint):
 
     def __init__(self, every_n_updates: int = 1000, every_n_minutes: float = 15.0, monitor: str | None = None) -> None:
         if every_n_updates < 0 or every_n_minutes < 0:
-            raise ValueError(
+            raise UserError(
                 f"checkpoint intervals must not be negative, got {every_n_updates} updates, {every_n_minutes} minutes"
             )
         self.every_n_updates, self.every_n_minutes, self.monitor = every_n_updates, every_n_minutes, monitor

@@ -11,6 +11,7 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from gan_lightning.errors import UserError
 from gan_lightning.metrics.coverage import mode_coverage
 from gan_lightning.metrics.fidelity import chunks, gather_rows, shard
 
@@ -32,14 +33,14 @@ class Coverage(Callback):
         enabled: Measure at all.
 
     Raises:
-        ValueError: n_samples or n_std is not positive.
+        UserError: n_samples or n_std is not positive.
     """
 
     def __init__(self, n_samples: int = 2500, n_std: float = 3.0, seed: int = 0, enabled: bool = True) -> None:
         if n_samples < 1:
-            raise ValueError(f"coverage.n_samples must be at least 1, got {n_samples}")
+            raise UserError(f"coverage.n_samples must be at least 1, got {n_samples}")
         if not n_std > 0:
-            raise ValueError(f"coverage.n_std must be above 0, got {n_std}; the published figures take 3")
+            raise UserError(f"coverage.n_std must be above 0, got {n_std}; the published figures take 3")
         self.n_samples, self.n_std, self.seed, self.enabled = n_samples, n_std, seed, enabled
         self.history: list[tuple[int, dict[str, float]]] = []
 

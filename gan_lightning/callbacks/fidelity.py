@@ -15,6 +15,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from gan_lightning.errors import UserError, say
 from gan_lightning.metrics.extractors import ExtractorUnavailable, FeatureExtractor, Inception
 from gan_lightning.metrics.fidelity import (
     Moments,
@@ -27,7 +28,6 @@ from gan_lightning.metrics.fidelity import (
     shard,
 )
 from gan_lightning.pictures import to_uint8
-from gan_lightning.runs import say
 
 _CACHE_FORMAT = 1
 
@@ -69,7 +69,7 @@ class Fidelity(Callback):
         enabled: bool = True,
     ) -> None:
         if n_samples < 2:
-            raise ValueError(f"fidelity.n_samples must be at least 2, got {n_samples}")
+            raise UserError(f"fidelity.n_samples must be at least 2, got {n_samples}")
         self.extractor = extractor or Inception()
         self.n_samples, self.metrics, self.split = n_samples, metrics or ["fid", "isc"], split
         self.seed, self.required, self.isc_splits, self.enabled = seed, required, isc_splits, enabled
@@ -85,7 +85,7 @@ class Fidelity(Callback):
             self.extractor.load()
         except ExtractorUnavailable as error:
             if self.required:
-                raise ValueError(f"{error} (fidelity.required is set)") from error
+                raise UserError(f"{error} (fidelity.required is set)") from error
             say(f"going on without FID: {error}")
             self.enabled = False
 
@@ -147,9 +147,7 @@ class Fidelity(Callback):
                 values["precision"], values["recall"] = precision_recall(real.features, fake.features)
         return values
 
-    def _measure(
-        self, trainer: Trainer, n: int, draw: Callable[[Iterable[int]], Iterable[Tensor]]
-    ) -> _Measured:
+    def _measure(self, trainer: Trainer, n: int, draw: Callable[[Iterable[int]], Iterable[Tensor]]) -> _Measured:
         """Return what the n samples measure that all ranks draw together, each its own chunks."""
         ranges = chunks(n)
         mine = shard(len(ranges), trainer.global_rank, trainer.world_size)
@@ -202,7 +200,9 @@ class Fidelity(Callback):
     def _keeps_features(self) -> bool:
         return "kid" in self.metrics or "prc" in self.metrics
 
-    def _write_card(self, trainer: Trainer, game: Any, values: dict[str, float], reference: Any, seconds: float) -> None:
+    def _write_card(
+        self, trainer: Trainer, game: Any, values: dict[str, float], reference: Any, seconds: float
+    ) -> None:
         folder = Path(trainer.default_root_dir) / "evaluation"
         folder.mkdir(parents=True, exist_ok=True)
         card = {

@@ -7,6 +7,7 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from gan_lightning.errors import UserError
 from gan_lightning.pictures import grid, log_picture, log_weights, scatter, to_uint8
 
 
@@ -26,9 +27,9 @@ class SampleGrid(Callback):
 
     def __init__(self, every_n_updates: int = 1000, n_rows: int = 8, n_columns: int = 8, seed: int = 0) -> None:
         if n_rows < 1 or n_columns < 1:
-            raise ValueError(f"n_rows and n_columns must be at least 1, got {n_rows} and {n_columns}")
+            raise UserError(f"n_rows and n_columns must be at least 1, got {n_rows} and {n_columns}")
         if every_n_updates < 0:
-            raise ValueError(f"every_n_updates must not be negative, got {every_n_updates}")
+            raise UserError(f"every_n_updates must not be negative, got {every_n_updates}")
         self.every_n_updates, self.n_rows, self.n_columns, self.seed = every_n_updates, n_rows, n_columns, seed
         self._drawn: int | None = None
 

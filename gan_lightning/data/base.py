@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from gan_lightning.data.stream import Batch, RealSamples, Rounds
+from gan_lightning.errors import UserError
 
 Split = Literal["train", "eval"]
 SPLITS: tuple[Split, ...] = ("train", "eval")
@@ -51,7 +52,7 @@ class RealData(LightningDataModule, ABC):
         limit: Train on a fixed random subset of this many samples; the evaluation split is not touched.
 
     Raises:
-        ValueError: A size is not positive.
+        UserError: A size is not positive.
     """
 
     image_size: int
@@ -70,9 +71,9 @@ class RealData(LightningDataModule, ABC):
     ) -> None:
         super().__init__()
         if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+            raise UserError(f"batch_size must be at least 1, got {batch_size}")
         if limit is not None and limit < 1:
-            raise ValueError(f"limit must be at least 1 (or null for all samples), got {limit}")
+            raise UserError(f"limit must be at least 1 (or null for all samples), got {limit}")
         self.batch_size = batch_size
         self.seed = seed
         self.flip = flip
@@ -108,7 +109,7 @@ class RealData(LightningDataModule, ABC):
     def train_dataloader(self) -> Rounds:
         """Return the rounds of this rank; their position is the module's clock, so there is no state to resume."""
         if self.trainer is None:
-            raise ValueError(
+            raise UserError(
                 "train_dataloader needs a trainer: pass the data module to Trainer.fit(module, datamodule=...)"
             )
         player = cast(Player, self.trainer.lightning_module)

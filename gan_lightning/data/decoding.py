@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gan_lightning.errors import UserError
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -19,12 +21,12 @@ def check_shape(image_size: int, channels: int) -> None:
     """Refuse a shape that images cannot be converted to.
 
     Raises:
-        ValueError: The size is not positive, or the number of channels is neither 1 nor 3.
+        UserError: The size is not positive, or the number of channels is neither 1 nor 3.
     """
     if image_size < 1:
-        raise ValueError(f"image_size must be at least 1, got {image_size}")
+        raise UserError(f"image_size must be at least 1, got {image_size}")
     if channels not in (1, 3):
-        raise ValueError(f"channels must be 1 (grey) or 3 (RGB) for image files, got {channels}")
+        raise UserError(f"channels must be 1 (grey) or 3 (RGB) for image files, got {channels}")
 
 
 def decode(content: bytes, image_size: int, channels: int, crop: Crop) -> np.ndarray:
@@ -37,7 +39,7 @@ def decode(content: bytes, image_size: int, channels: int, crop: Crop) -> np.nda
     from PIL import Image  # only for data that are files
 
     if not content:
-        raise ValueError("the file is empty")
+        raise UserError("the file is empty")
     with Image.open(io.BytesIO(content)) as image:
         return to_square(image, image_size, channels, crop)
 
@@ -56,7 +58,7 @@ def to_square(image: Image, image_size: int, channels: int, crop: Crop) -> np.nd
             the square.
 
     Raises:
-        ValueError: The pixels are 32-bit integers or floating point, so their range is unknown.
+        UserError: The pixels are 32-bit integers or floating point, so their range is unknown.
     """
     from PIL import Image, ImageOps
 
@@ -68,7 +70,7 @@ def to_square(image: Image, image_size: int, channels: int, crop: Crop) -> np.nd
         image = Image.fromarray(((values * 255 + 32767) // 65535).astype(np.uint8))
     elif image.mode in ("I", "F"):
         kind = "32-bit integers" if image.mode == "I" else "floating point"
-        raise ValueError(f"its pixels are {kind} of unknown range; save it with 8 or 16 bits")
+        raise UserError(f"its pixels are {kind} of unknown range; save it with 8 or 16 bits")
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         colours = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), colours)
@@ -116,6 +118,6 @@ def with_channels(images: Tensor, channels: int) -> Tensor:
             for piece in images.split(4096)
         ]
         return torch.cat([((piece + 0x8000) >> 16).to(torch.uint8) for piece in luma])
-    raise ValueError(
+    raise UserError(
         f"images with {images.shape[1]} channels cannot be converted to {channels}; channels must be 1 or 3"
     )

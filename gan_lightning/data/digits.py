@@ -7,6 +7,7 @@ import torch
 from gan_lightning.data.base import RealData, Split
 from gan_lightning.data.decoding import resize
 from gan_lightning.data.stream import RealSamples
+from gan_lightning.errors import UserError
 
 N_TRAIN = 1437
 
@@ -27,7 +28,7 @@ class Digits(RealData):
         limit: Train on a fixed random subset of this many samples.
 
     Raises:
-        ValueError: A size is too small.
+        UserError: A size is too small.
     """
 
     def __init__(
@@ -40,7 +41,7 @@ class Digits(RealData):
     ) -> None:
         super().__init__(batch_size, seed, flip=False, dequantize=dequantize, limit=limit)
         if image_size < 8:
-            raise ValueError(f"image_size must be at least 8, the size of the scans, got {image_size}")
+            raise UserError(f"image_size must be at least 8, the size of the scans, got {image_size}")
         self.image_size = image_size
         self.channels = 1
         self.n_classes = 10

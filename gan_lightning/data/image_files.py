@@ -12,6 +12,8 @@ from typing import Literal
 
 from lightning.pytorch.utilities import rank_zero_warn
 
+from gan_lightning.errors import UserError
+
 LabelRule = Literal["auto", "folders", "none"]
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".webp", ".tif", ".tiff") + (
@@ -49,11 +51,11 @@ class ImageFiles(ABC):
         """Return the relative paths of the files with an image's suffix, sorted.
 
         Raises:
-            ValueError: There are none.
+            UserError: There are none.
         """
         names = sorted(name for name in self.all_names() if _is_image(name))
         if not names:
-            raise ValueError(f"there are no images in {self.root} (files ending in {', '.join(SUFFIXES)})")
+            raise UserError(f"there are no images in {self.root} (files ending in {', '.join(SUFFIXES)})")
         return names
 
 
@@ -90,7 +92,7 @@ class Zip(ImageFiles):
     ignored.
 
     Raises:
-        ValueError: The file is not a zip.
+        UserError: The file is not a zip.
     """
 
     def __init__(self, root: Path) -> None:
@@ -98,7 +100,7 @@ class Zip(ImageFiles):
         try:
             self.archive = zipfile.ZipFile(root)
         except (zipfile.BadZipFile, OSError) as error:
-            raise ValueError(f"{root} is not a readable zip file: {error}") from error
+            raise UserError(f"{root} is not a readable zip file: {error}") from error
         self.members = {}
         escaping = []
         for info in self.archive.infolist():
@@ -131,14 +133,14 @@ def image_files(root: str) -> ImageFiles:
     """Return the files of a folder or zip.
 
     Raises:
-        ValueError: It is neither.
+        UserError: It is neither.
     """
     path = Path(root).expanduser()
     if path.is_dir():
         return Folder(path)
     if path.is_file():
         return Zip(path)
-    raise ValueError(f"there is no folder or zip file {root!r} (looked at {path.absolute()})")
+    raise UserError(f"there is no folder or zip file {root!r} (looked at {path.absolute()})")
 
 
 @dataclass(frozen=True)
@@ -181,7 +183,7 @@ def arrange(names: list[str], rule: LabelRule, root: Path) -> Arrangement:
     at least two.
 
     Raises:
-        ValueError: The rule is "folders" and an image lies outside sub-folders, or a class occurs in the evaluation
+        UserError: The rule is "folders" and an image lies outside sub-folders, or a class occurs in the evaluation
             split only.
     """
     below = {name: tuple(name.split("/")) for name in names}
@@ -202,7 +204,7 @@ def arrange(names: list[str], rule: LabelRule, root: Path) -> Arrangement:
 
     outside = next((name for name, parts in below.items() if len(parts) < 2), None)
     if rule == "folders" and outside is not None:
-        raise ValueError(
+        raise UserError(
             f"labels=folders needs every image in a class folder, but {root} has {outside}; move it or use labels=none"
         )
     classes = sorted({below[name][0] for name in train}) if outside is None and rule != "none" else []
@@ -211,7 +213,7 @@ def arrange(names: list[str], rule: LabelRule, root: Path) -> Arrangement:
     index = {name: i for i, name in enumerate(classes)}
     stray = next((name for name in evaluation if classes and below[name][0] not in index), None)
     if stray is not None:
-        raise ValueError(f"{root}: the class folder of {stray} is not in the training split; use labels=none")
+        raise UserError(f"{root}: the class folder of {stray} is not in the training split; use labels=none")
 
     def listing(paths: list[str]) -> Listing:
         return Listing(paths, [index[below[name][0]] for name in paths] if classes else None)

@@ -12,6 +12,7 @@ from gan_lightning.data.decoding import Crop, check_shape, decode
 from gan_lightning.data.image_files import LabelRule, Listing, arrange, image_files
 from gan_lightning.data.packing import OnError, Pack, Recipe, cache_home, packed
 from gan_lightning.data.stream import RealSamples
+from gan_lightning.errors import UserError
 
 
 class ImageFolder(RealData):
@@ -45,7 +46,7 @@ class ImageFolder(RealData):
         limit: Train on a fixed random subset of this many images.
 
     Raises:
-        ValueError: The folder does not exist or holds no image, the labels asked for are not there, or an argument is
+        UserError: The folder does not exist or holds no image, the labels asked for are not there, or an argument is
             out of its range.
     """
 
@@ -92,12 +93,12 @@ class ImageFolder(RealData):
     def _hold_out(self, fraction: float) -> None:
         train = self._listings["train"]
         if "eval" in self._listings:
-            raise ValueError(
+            raise UserError(
                 f"eval_fraction is {fraction}, but {self.roots['eval']} is an evaluation split already; set it to 0"
             )
         n_eval = round(len(train.names) * fraction)
         if not 0 < n_eval < len(train.names):
-            raise ValueError(
+            raise UserError(
                 "eval_fraction must be between 0 and 1 and leave images on both sides, "
                 f"got {fraction} of {len(train.names)} images"
             )
@@ -154,7 +155,7 @@ def _evaluation(root: str, rule: LabelRule, classes: list[str]) -> Listing:
     if not classes or listing.labels is None:
         return Listing(listing.names, None)
     if not set(found.classes) <= set(classes):
-        raise ValueError(
+        raise UserError(
             f"eval_root {root} has the classes {found.classes}, but the training images have {classes}; use labels=none"
         )
     return Listing(listing.names, [classes.index(found.classes[i]) for i in listing.labels])

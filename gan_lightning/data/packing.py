@@ -26,6 +26,7 @@ from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from torch import Tensor
 
 from gan_lightning.data.stream import fingerprint
+from gan_lightning.errors import UserError
 
 FORMAT = 1  # raise it when the pixels of a pack would come out differently
 OnError = Literal["raise", "skip"]
@@ -73,7 +74,7 @@ def packed(recipe: Recipe, folders: Sequence[Path], on_error: OnError) -> Pack:
     """Return the pack of a recipe from the first folder that has it, or make it in the first that can be written.
 
     Raises:
-        ValueError: An image cannot be read (with "raise"), or none can, or no folder can be written.
+        UserError: An image cannot be read (with "raise"), or none can, or no folder can be written.
     """
     stem = f"{_hash(recipe.owner)}-{_hash({'format': FORMAT, 'shape': recipe.shape, 'key': recipe.key})}"
     folder = next((folder for folder in folders if (folder / f"{stem}.json").is_file()), None)
@@ -87,7 +88,7 @@ def packed(recipe: Recipe, folders: Sequence[Path], on_error: OnError) -> Pack:
     if card["skipped"]:
         first = card["skipped"][0]
         if on_error == "raise":
-            raise ValueError(_unreadable(first["file"], first["reason"]))
+            raise UserError(_unreadable(first["file"], first["reason"]))
         rank_zero_warn(
             f"{recipe.name}: {len(card['skipped'])} of {recipe.n} images could not be read and are left out, "
             f"the first is {first['file']} ({first['reason']}); the others are listed in {folder / stem}.json"
@@ -109,7 +110,7 @@ def writable(folders: Sequence[Path]) -> Path:
     every folder is writable (containers).
 
     Raises:
-        ValueError: There is none.
+        UserError: There is none.
     """
     reasons = []
     for folder in folders:
@@ -123,7 +124,7 @@ def writable(folders: Sequence[Path]) -> Path:
                 return folder
         except OSError as error:
             reasons.append(f"{folder}: {error.strerror}")
-    raise ValueError(
+    raise UserError(
         f"no folder to keep prepared data in ({'; '.join(reasons)}); set XDG_CACHE_HOME to a folder you can write to"
     )
 
@@ -159,7 +160,7 @@ def _make(recipe: Recipe, folder: Path, stem: str, on_error: OnError) -> None:
         if bad:
             if len(bad) == recipe.n:
                 index, reason = next(iter(bad.items()))
-                raise ValueError(
+                raise UserError(
                     f"{recipe.name}: none of {recipe.n} images can be read; {recipe.describe(index)}: {reason}"
                 )
             with replacing(temporary) as shorter:
@@ -201,7 +202,7 @@ def _fill(images: np.ndarray, recipe: Recipe, on_error: OnError) -> dict[int, st
                 bar.update(len(rows))
                 if bad and on_error == "raise":
                     index, reason = min(bad.items())
-                    raise ValueError(_unreadable(recipe.describe(index), reason))
+                    raise UserError(_unreadable(recipe.describe(index), reason))
     finally:
         executor.shutdown(cancel_futures=True)
     return bad

@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gan_lightning.errors import UserError
+
 _ORDER, _FLIP, _NOISE = 1, 2, 3  # one family of random streams per purpose
 _MASK = 2**64 - 1
 
@@ -86,10 +88,10 @@ def generator(*counters: int) -> torch.Generator:
 
 
 def check_shares(batch_size: int, world_size: int) -> None:
-    """Raise a ValueError unless the ranks can share a batch equally."""
+    """Raise a UserError unless the ranks can share a batch equally."""
     if batch_size < 1 or batch_size % world_size:
         near = max(batch_size // world_size, 1) * world_size
-        raise ValueError(
+        raise UserError(
             f"batch_size is the global one and must be a multiple of the number of processes ({world_size}), "
             f"got {batch_size}; take {near} or {near + world_size}"
         )
@@ -119,7 +121,7 @@ class Rounds:
             3x32x32, and four times the bytes to the device.
 
     Raises:
-        ValueError: The set is empty or the batch size is not a positive multiple of the number of processes.
+        UserError: The set is empty or the batch size is not a positive multiple of the number of processes.
     """
 
     def __init__(
@@ -137,7 +139,7 @@ class Rounds:
         dequantize: bool = False,
     ) -> None:
         if len(source) == 0:
-            raise ValueError(f"there is no sample to train on in {source.description}")
+            raise UserError(f"there is no sample to train on in {source.description}")
         check_shares(batch_size, world_size)
         self.source = source
         self.batch_size = batch_size

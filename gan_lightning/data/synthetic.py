@@ -10,6 +10,7 @@ from torch import Tensor
 
 from gan_lightning.data.base import RealData, Split
 from gan_lightning.data.stream import RealSamples, generator
+from gan_lightning.errors import UserError
 
 
 class Vectors(RealData):
@@ -26,7 +27,7 @@ class Vectors(RealData):
         seed: Seed of the sample order; None takes the module's seed.
 
     Raises:
-        ValueError: A number is out of its range.
+        UserError: A number is out of its range.
     """
 
     def __init__(self, dim: int, n: int, sample_seed: int, batch_size: int, seed: int | None) -> None:
@@ -69,7 +70,7 @@ class Ring(Vectors):
         seed: Seed of the sample order; null takes the module's seed.
 
     Raises:
-        ValueError: A number is out of its range.
+        UserError: A number is out of its range.
     """
 
     centres: Tensor
@@ -115,7 +116,7 @@ class Grid(Vectors):
         seed: Seed of the sample order; null takes the module's seed.
 
     Raises:
-        ValueError: A number is out of its range.
+        UserError: A number is out of its range.
     """
 
     centres: Tensor
@@ -160,7 +161,7 @@ class SwissRoll(Vectors):
         seed: Seed of the sample order; null takes the module's seed.
 
     Raises:
-        ValueError: A number is out of its range.
+        UserError: A number is out of its range.
     """
 
     def __init__(
@@ -175,7 +176,7 @@ class SwissRoll(Vectors):
         super().__init__(2, n, sample_seed, batch_size, seed)
         _at_least("noise", noise, 0)
         if scale <= 0:
-            raise ValueError(f"scale must be positive, got {scale}")
+            raise UserError(f"scale must be positive, got {scale}")
         self.noise = noise
         self.scale = scale
         self.save_hyperparameters(logger=False)
@@ -206,7 +207,7 @@ class GaussianMixture(Vectors):
         seed: Seed of the sample order; null takes the module's seed.
 
     Raises:
-        ValueError: A number is out of its range.
+        UserError: A number is out of its range.
     """
 
     centres: Tensor
@@ -229,7 +230,7 @@ class GaussianMixture(Vectors):
         _at_least("n_modes", n_modes if means is None else len(means), 1)
         _at_least("std", std, 0)
         if noise_dim is not None and not 0 <= noise_dim <= dim:
-            raise ValueError(f"noise_dim must be between 0 and dim ({dim}), got {noise_dim}")
+            raise UserError(f"noise_dim must be between 0 and dim ({dim}), got {noise_dim}")
         if means is None:
             self.centres = spread * torch.randn(n_modes, dim, generator=generator(sample_seed, 2))
         else:
@@ -259,7 +260,7 @@ class RandomImages(RealData):
         dequantize: Add uniform noise of one grey level to training images.
 
     Raises:
-        ValueError: A number is out of its range.
+        UserError: A number is out of its range.
     """
 
     def __init__(
@@ -313,4 +314,4 @@ def _mixture(
 
 def _at_least(name: str, value: float, least: int) -> None:
     if value < least:
-        raise ValueError(f"{name} must be at least {least}, got {value}")
+        raise UserError(f"{name} must be at least {least}, got {value}")

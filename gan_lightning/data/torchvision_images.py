@@ -22,6 +22,7 @@ from gan_lightning.data.base import SPLITS, RealData, Split
 from gan_lightning.data.decoding import Crop, check_shape, resize, to_square, with_channels
 from gan_lightning.data.packing import OnError, Recipe, cache_home, one_line, packed, replacing, writable
 from gan_lightning.data.stream import RealSamples
+from gan_lightning.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class TorchvisionImages(RealData):
         limit: Train on a fixed random subset of this many images.
 
     Raises:
-        ValueError: There is no such data set, or an argument is out of its range.
+        UserError: There is no such data set, or an argument is out of its range.
     """
 
     def __init__(
@@ -150,11 +151,11 @@ class TorchvisionImages(RealData):
         root = Path(self.root).expanduser()
         by_hand = f"put its files under {root.absolute()} by hand, in torchvision's layout ({_layout(cls, root)})"
         if "download" not in inspect.signature(cls.__init__).parameters:
-            raise ValueError(f"torchvision cannot download {self.dataset}; {by_hand} and leave download off")
+            raise UserError(f"torchvision cannot download {self.dataset}; {by_hand} and leave download off")
         try:
             cls(root=str(_unzipped(cls, root)), download=True, **self._options(split))
         except Exception as error:
-            raise ValueError(f"{self.dataset} could not be downloaded: {one_line(error)}; {by_hand}") from error
+            raise UserError(f"{self.dataset} could not be downloaded: {one_line(error)}; {by_hand}") from error
 
     def _open(self, split: Split) -> Any:
         cls = _find_class(self.dataset)
@@ -165,11 +166,11 @@ class TorchvisionImages(RealData):
         try:
             return cls(**options)
         except ImportError as error:
-            raise ValueError(
+            raise UserError(
                 f"{self.dataset} needs a further package: {one_line(error)}; pip install {error.name}"
             ) from error
         except Exception as error:
-            raise ValueError(
+            raise UserError(
                 f"{self.dataset} cannot be read from {root.absolute()} ({_layout(cls, root)}): {one_line(error)}; "
                 "put its files there, or fetch them with download=true (--data.download true)"
             ) from error
@@ -215,11 +216,11 @@ class TorchvisionImages(RealData):
                 labels = torch.as_tensor(np.asarray(values)).to(torch.int64)
                 if labels.ndim == 1 and 0 <= int(labels.min()) and int(labels.max()) < self.n_classes:
                     return labels
-                raise ValueError(
+                raise UserError(
                     f"the labels of {self.dataset} lie in {labels.min()}..{labels.max()}, "
                     f"not in 0..{self.n_classes - 1}; set n_classes to their number, or to 0 for none"
                 )
-        raise ValueError(f"{self.dataset} does not list its labels; set n_classes to 0")
+        raise UserError(f"{self.dataset} does not list its labels; set n_classes to 0")
 
 
 def _find_class(name: str) -> Any:
@@ -229,13 +230,13 @@ def _find_class(name: str) -> Any:
         if not isinstance(cls := getattr(datasets, name, None), type):
             near = difflib.get_close_matches(name, datasets.__all__, 1)
             hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(KNOWN)} and others"
-            raise ValueError(f"torchvision.datasets has no {name!r}; {hint}")
+            raise UserError(f"torchvision.datasets has no {name!r}; {hint}")
         return cls
     module, _, attribute = name.rpartition(".")
     try:
         return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
-        raise ValueError(f"there is no data set class {name!r}: {one_line(error)}") from error
+        raise UserError(f"there is no data set class {name!r}: {one_line(error)}") from error
 
 
 def _guess(name: str, image_size: int | None, options: dict[str, Any]) -> Facts:
@@ -245,7 +246,7 @@ def _guess(name: str, image_size: int | None, options: dict[str, Any]) -> Facts:
     """
     accepted = inspect.signature(_find_class(name).__init__).parameters
     if image_size is None:
-        raise ValueError(f"the native size of {name} is not known here; set image_size")
+        raise UserError(f"the native size of {name} is not known here; set image_size")
     if "train" in accepted and "train" not in options:
         return Facts(image_size, 3, 0)
     if "split" in accepted and "split" not in options:
@@ -271,7 +272,7 @@ def _unzipped(cls: Any, root: Path) -> Path:
     """Unpack MNIST files that lie gzipped, as torchvision does only while it downloads; return the root to read from.
 
     Raises:
-        ValueError: A file is not a whole gzip.
+        UserError: A file is not a whole gzip.
     """
     raw = root / cls.__name__ / "raw"
     if not hasattr(cls, "mirrors") or all(file.with_suffix("").exists() for file in raw.glob("*.gz")):
@@ -287,5 +288,5 @@ def _unzipped(cls: Any, root: Path) -> Path:
             with opened as source, replacing(target) as temporary, temporary.open("wb") as sink:
                 shutil.copyfileobj(source, sink)
         except (OSError, EOFError, zlib.error) as error:
-            raise ValueError(f"cannot unpack {file}: {one_line(error)}; fetch it again") from error
+            raise UserError(f"cannot unpack {file}: {one_line(error)}; fetch it again") from error
     return folder.parents[1]

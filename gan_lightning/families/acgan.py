@@ -10,6 +10,7 @@ from typing import Any, final
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from gan_lightning.errors import UserError
 from gan_lightning.game import Terms
 from gan_lightning.gan import GAN
 from gan_lightning.networks.base import require_labels
@@ -54,14 +55,14 @@ class ACGAN(GAN):
     ) -> None:
         super().__init__(*args, critic_optimizer=critic_optimizer, generator_optimizer=generator_optimizer, **kwargs)
         if not isinstance(self.critic, ClassifyingCritic):
-            raise ValueError(
+            raise UserError(
                 f"ACGAN needs a critic that tells the class, got {type(self.critic).__name__}; wrap it: critic: "
                 "{class_path: ClassifyingCritic, init_args: {n_classes: ..., critic: ...}}"
             )
         weights = {"real": real_class_weight, "fake": fake_class_weight, "generator": generator_class_weight}
         for name, weight in weights.items():
             if weight < 0:
-                raise ValueError(f"{name}_class_weight must not be negative, got {weight}; 0 leaves the term out")
+                raise UserError(f"{name}_class_weight must not be negative, got {weight}; 0 leaves the term out")
         self.objective, self.class_weights = objective, weights
         self.shift_invariant = objective.shift_invariant
 

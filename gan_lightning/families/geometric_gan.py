@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.parametrize import is_parametrized
 
+from gan_lightning.errors import UserError
 from gan_lightning.game import Terms
 from gan_lightning.gan import GAN
 from gan_lightning.losses import hinge_critic_loss, hinge_generator_loss
@@ -41,7 +42,7 @@ class GeometricGAN(GAN):
         **kwargs: Any,
     ) -> None:
         if not c > 0:
-            raise ValueError(f"c must be above 0, got {c}; the paper's is 1")
+            raise UserError(f"c must be above 0, got {c}; the paper's is 1")
         super().__init__(*args, critic_optimizer=critic_optimizer, generator_optimizer=generator_optimizer, **kwargs)
         self.c = c
 
@@ -68,7 +69,7 @@ class GeometricGAN(GAN):
         """Refuse a critic without a hyperplane, or with one whose normal cannot decay."""
         super().check()
         if is_parametrized(self.critic.last_layer(), "weight"):
-            raise ValueError(
+            raise UserError(
                 f"the last layer of {type(self.critic).__name__} is normalised, so its weight decay would do nothing; "
                 "take a critic without spectral norm (n_power_iterations 0), or SNGAN for the hinge alone"
             )

@@ -9,6 +9,7 @@ from typing import Any, final
 
 from torch import Tensor
 
+from gan_lightning.errors import UserError
 from gan_lightning.game import Terms
 from gan_lightning.gan import GAN
 from gan_lightning.losses import least_squares_critic_loss, least_squares_generator_loss
@@ -41,7 +42,7 @@ class LSGAN(GAN):
         **kwargs: Any,
     ) -> None:
         if fake_target == real_target:
-            raise ValueError(f"fake_target and real_target must differ, got {fake_target} for both; take 0 and 1")
+            raise UserError(f"fake_target and real_target must differ, got {fake_target} for both; take 0 and 1")
         super().__init__(*args, critic_optimizer=critic_optimizer, generator_optimizer=generator_optimizer, **kwargs)
         self.fake_target, self.real_target, self.generator_target = fake_target, real_target, generator_target
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import Parameter
 
+from gan_lightning.errors import UserError
 from gan_lightning.game import Terms
 from gan_lightning.gan import GAN
 from gan_lightning.losses import wasserstein_critic_loss, wasserstein_generator_loss
@@ -56,7 +57,7 @@ class MeanMatching(Matching):
     def __post_init__(self) -> None:
         """Refuse a ball that has no projection here."""
         if self.p not in (1, 2, math.inf):
-            raise ValueError(f"p of MeanMatching must be 1, 2 or .inf, got {self.p}")
+            raise UserError(f"p of MeanMatching must be 1, 2 or .inf, got {self.p}")
 
     def start(self, n_features: int) -> list[Tensor]:
         """Return v `(m,)`, of Euclidean norm 1 or on the ball, whichever is inside."""
@@ -100,7 +101,7 @@ class CovarianceMatching(Matching):
     def start(self, n_features: int) -> list[Tensor]:
         """Return U and V `(m, k)`."""
         if not 1 <= self.k <= n_features:
-            raise ValueError(f"k of CovarianceMatching must be from 1 to the {n_features} features, got {self.k}")
+            raise UserError(f"k of CovarianceMatching must be from 1 to the {n_features} features, got {self.k}")
         directions = [torch.randn(n_features, self.k) for _ in range(2)]
         self.project(directions)
         return directions
@@ -148,9 +149,9 @@ class McGAN(GAN):
     ) -> None:
         names = [matching.name for matching in matchings]
         if not names or len(set(names)) < len(names):
-            raise ValueError(f"matchings must be one of each kind at most, at least one in all, got {names}")
+            raise UserError(f"matchings must be one of each kind at most, at least one in all, got {names}")
         if not clip_value > 0:
-            raise ValueError(f"clip_value must be above 0, got {clip_value}; the paper's is 0.01")
+            raise UserError(f"clip_value must be above 0, got {clip_value}; the paper's is 0.01")
         super().__init__(
             *args,
             n_critic=n_critic,
@@ -201,4 +202,4 @@ class McGAN(GAN):
         super().check()
         refused = [type(penalty).__name__ for penalty in self.critic_penalties if penalty.of_logits]
         if refused:
-            raise ValueError(f"McGAN has no critic logits for {refused[0]} to penalise; leave it out")
+            raise UserError(f"McGAN has no critic logits for {refused[0]} to penalise; leave it out")

@@ -32,9 +32,7 @@ class MinimaxGAN(GAN):
         generator_optimizer: OptimizerSpec = SGD(lr=0.1, momentum=0.5),
         **kwargs: Any,
     ) -> None:
-        super().__init__(
-            *args, critic_optimizer=critic_optimizer, generator_optimizer=generator_optimizer, **kwargs
-        )
+        super().__init__(*args, critic_optimizer=critic_optimizer, generator_optimizer=generator_optimizer, **kwargs)
         self.real_target = check_real_target(real_target)
 
     def critic_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:

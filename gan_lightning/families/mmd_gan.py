@@ -11,6 +11,7 @@ from typing import Any, final
 from torch import Tensor
 from torch.nn import Parameter
 
+from gan_lightning.errors import UserError
 from gan_lightning.game import Terms
 from gan_lightning.gan import GAN
 from gan_lightning.kernels import MMDEstimator, VStatistic, rbf_mixture
@@ -59,11 +60,11 @@ class MMDGAN(GAN):
         **kwargs: Any,
     ) -> None:
         if not sigmas or not min(sigmas) > 0:
-            raise ValueError(f"sigmas must be at least one number above 0, got {list(sigmas)}; such as 1, 2, 4, 8, 16")
+            raise UserError(f"sigmas must be at least one number above 0, got {list(sigmas)}; such as 1, 2, 4, 8, 16")
         if not clip_value > 0:
-            raise ValueError(f"clip_value must be above 0, got {clip_value}; the authors' is 0.01")
+            raise UserError(f"clip_value must be above 0, got {clip_value}; the authors' is 0.01")
         if order_weight < 0:
-            raise ValueError(f"order_weight must not be negative, got {order_weight}; the authors' is 16")
+            raise UserError(f"order_weight must not be negative, got {order_weight}; the authors' is 16")
         super().__init__(
             *args,
             n_critic=n_critic,
@@ -108,4 +109,4 @@ class MMDGAN(GAN):
         super().check()
         refused = [type(penalty).__name__ for penalty in self.critic_penalties if penalty.of_logits]
         if refused:
-            raise ValueError(f"MMDGAN has no critic logits for {refused[0]} to penalise; leave it out")
+            raise UserError(f"MMDGAN has no critic logits for {refused[0]} to penalise; leave it out")

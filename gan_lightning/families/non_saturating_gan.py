@@ -33,9 +33,7 @@ class NonSaturatingGAN(GAN):
         generator_optimizer: OptimizerSpec = Adam(lr=2e-4, betas=(0.5, 0.999)),
         **kwargs: Any,
     ) -> None:
-        super().__init__(
-            *args, critic_optimizer=critic_optimizer, generator_optimizer=generator_optimizer, **kwargs
-        )
+        super().__init__(*args, critic_optimizer=critic_optimizer, generator_optimizer=generator_optimizer, **kwargs)
         self.real_target = check_real_target(real_target)
 
     def critic_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:

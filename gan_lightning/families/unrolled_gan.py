@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
+from gan_lightning.errors import UserError
 from gan_lightning.functional_optimizers import functional
 from gan_lightning.game import Terms
 from gan_lightning.gan import GAN
@@ -42,9 +43,9 @@ class UnrolledGAN(GAN):
         **kwargs: Any,
     ) -> None:
         if n_unrolled < 0:
-            raise ValueError(f"n_unrolled must be at least 0, got {n_unrolled}; 0 is the minimax game")
+            raise UserError(f"n_unrolled must be at least 0, got {n_unrolled}; 0 is the minimax game")
         if not isinstance(critic_optimizer, Adam | SGD):
-            raise ValueError(
+            raise UserError(
                 f"UnrolledGAN cannot unroll {type(critic_optimizer).__name__}; take Adam or SGD as critic_optimizer"
             )
         super().__init__(*args, critic_optimizer=critic_optimizer, generator_optimizer=generator_optimizer, **kwargs)
@@ -79,7 +80,7 @@ class UnrolledGAN(GAN):
         if self._clip_norms[0] is not None:
             ignored.append("critic_clip_norm")
         if ignored:
-            raise ValueError(
+            raise UserError(
                 f"UnrolledGAN unrolls the bare loss of the critic, without {ignored[0]}; leave it out, "
                 "or take another family, such as NonSaturatingGAN"
             )

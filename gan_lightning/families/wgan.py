@@ -7,6 +7,7 @@ from typing import Any, final
 from torch import Tensor
 
 from gan_lightning.constraints import WeightClipping
+from gan_lightning.errors import UserError
 from gan_lightning.game import Terms
 from gan_lightning.gan import GAN
 from gan_lightning.losses import wasserstein_critic_loss, wasserstein_generator_loss
@@ -43,7 +44,7 @@ class WGAN(GAN):
         **kwargs: Any,
     ) -> None:
         if kwargs.get("critic_constraint") is not None:
-            raise ValueError(f"WGAN's own constraint is its clip_value {clip_value}; leave critic_constraint out")
+            raise UserError(f"WGAN's own constraint is its clip_value {clip_value}; leave critic_constraint out")
         super().__init__(
             *args,
             n_critic=n_critic,

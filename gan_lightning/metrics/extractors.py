@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, max_pool2d, silu
 
+from gan_lightning.errors import UserError
+
 # torch.hub downloads without a timeout: behind a firewall that drops packets it hangs for minutes.
 SECONDS_TO_REACH = 15.0
 
@@ -63,7 +65,7 @@ class FeatureExtractor(ABC):
 
         Raises:
             ExtractorUnavailable: The weights are not here and cannot be downloaded.
-            ValueError: The weights file is not one of this network.
+            UserError: The weights file is not one of this network.
         """
         if device is not None:
             self.to(device)
@@ -89,7 +91,7 @@ class FeatureExtractor(ABC):
             samples: uint8 images `(N, C, H, W)` in 0..255, grey or RGB, on any device. `Raw` takes anything.
 
         Raises:
-            ValueError: The samples are not such images.
+            UserError: The samples are not such images.
         """
         module = self._loaded()
         # A mixed-precision trainer would otherwise hand its half precision on to the metric.
@@ -114,7 +116,7 @@ class Inception(FeatureExtractor):
             None: torch.hub's folder, or a download into it.
 
     Raises:
-        ValueError: There is no file at `weights_path`.
+        UserError: There is no file at `weights_path`.
     """
 
     name = "inception"
@@ -123,7 +125,7 @@ class Inception(FeatureExtractor):
     def __init__(self, weights_path: str | None = None) -> None:
         super().__init__()
         if weights_path is not None and not Path(weights_path).is_file():
-            raise ValueError(f"weights_path must be a file of Inception weights, there is none at {weights_path}")
+            raise UserError(f"weights_path must be a file of Inception weights, there is none at {weights_path}")
         self.weights_path = weights_path
 
     def _build(self) -> nn.Module:
@@ -136,7 +138,7 @@ class Inception(FeatureExtractor):
                 "inception-v3-compat", ["2048", "logits_unbiased"], feature_extractor_weights_path=str(path)
             )
         except Exception as error:  # a pickle, zip, key or shape error, depending on what the file is
-            raise ValueError(
+            raise UserError(
                 f"{path} is not a state dict of torch-fidelity's Inception-v3 ({_first_line(error)}); "
                 "provide weights-inception-2015-12-05-6726825d.pth"
             ) from error
@@ -216,7 +218,7 @@ class DigitsClassifier(nn.Module):
 
 def _check_images(samples: Tensor) -> None:
     if samples.dtype != torch.uint8 or samples.dim() != 4 or samples.shape[1] not in (1, 3):
-        raise ValueError(
+        raise UserError(
             "samples must be uint8 images (N, 1 or 3, H, W) in 0..255, "
             f"got {samples.dtype} of shape {tuple(samples.shape)}; for vectors use the extractor Raw"
         )

@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
+from gan_lightning.errors import UserError
+
 
 class Generator(nn.Module, ABC):
     """A network from latents to samples.
@@ -54,11 +56,11 @@ class Critic(nn.Module, ABC):
         """Return the linear map from features to the logit, which a critic keeps as its attribute `output`.
 
         Raises:
-            ValueError: It keeps none, or one that is not a map of `n_features` features to one logit.
+            UserError: It keeps none, or one that is not a map of `n_features` features to one logit.
         """
         layer = getattr(self, "output", None)
         if not isinstance(layer, nn.Linear) or (layer.in_features, layer.out_features) != (self.n_features, 1):
-            raise ValueError(
+            raise UserError(
                 f"{type(self).__name__} has no last linear layer from its {self.n_features} features to a logit: "
                 f"its attribute output is {layer}; take another critic, such as DCGANCritic or MLPCritic"
             )
@@ -68,7 +70,7 @@ class Critic(nn.Module, ABC):
         """Return the parameters behind `features`: all but the last layer's.
 
         Raises:
-            ValueError: There is no last linear layer to leave out.
+            UserError: There is no last linear layer to leave out.
         """
         left_out = {id(parameter) for parameter in self.last_layer().parameters()}
         return [parameter for parameter in self.parameters() if id(parameter) not in left_out]
@@ -85,7 +87,7 @@ def n_doublings(image_size: int, base_size: int) -> int:
     """Return n with `image_size == base_size * 2**n`.
 
     Raises:
-        ValueError: The size is not the base size doubled a whole number of times, at least once.
+        UserError: The size is not the base size doubled a whole number of times, at least once.
     """
     n = 0
     size = base_size
@@ -93,7 +95,7 @@ def n_doublings(image_size: int, base_size: int) -> int:
         size, n = size * 2, n + 1
     if n == 0 or size != image_size:
         near = base_size * 2 ** max(n, 1)
-        raise ValueError(
+        raise UserError(
             f"image_size must be {base_size} times a power of two for this network, got {image_size}; "
             f"let the data resize to {near}"
         )
@@ -104,10 +106,10 @@ def require_images(image_size: int) -> None:
     """Check that an image network was asked for images.
 
     Raises:
-        ValueError: The size is 0, which means vectors.
+        UserError: The size is 0, which means vectors.
     """
     if image_size < 1:
-        raise ValueError(
+        raise UserError(
             f"this network is for images, got image_size {image_size} (0: vectors); take MLPGenerator and MLPCritic"
         )
 
@@ -116,7 +118,7 @@ def base_size(image_size: int) -> int:
     """Return the resolution, from 4 to 7, of which `image_size` is a doubling: 4 for 32, 7 for 28, 6 for 48.
 
     Raises:
-        ValueError: The size is not 4, 5, 6 or 7 times a power of two from 2 on (0 means vectors).
+        UserError: The size is not 4, 5, 6 or 7 times a power of two from 2 on (0 means vectors).
     """
     require_images(image_size)
     base = image_size
@@ -124,7 +126,7 @@ def base_size(image_size: int) -> int:
         base //= 2
     if image_size < 8 or base >= 8:
         near = next(b * 2**n for n in range(1, 64) for b in (4, 5, 6, 7) if b * 2**n >= image_size)
-        raise ValueError(
+        raise UserError(
             f"image_size must be 4, 5, 6 or 7 times a power of two and at least 8 for this network, got {image_size}; "
             f"let the data resize to {near}"
         )
@@ -135,10 +137,10 @@ def require_labels(labels: Tensor | None) -> Tensor:
     """Return the labels that a conditional network was given.
 
     Raises:
-        ValueError: There are none.
+        UserError: There are none.
     """
     if labels is None:
-        raise ValueError(
+        raise UserError(
             "this network is conditioned on labels and got none; "
             "take data that give labels, or set the network's n_classes to 0"
         )

@@ -134,7 +134,7 @@ class BigGANGenerator(Generator):
         """Map latents `(N, D)` and labels `(N,)` to images `(N, C, H, W)` in [-1, 1].
 
         Raises:
-            ValueError: The network is conditional and there are no labels.
+            UserError: The network is conditional and there are no labels.
         """
         first, *chunks = latents.split(self.chunk_dim, dim=1)
         if self.n_classes > 0:
@@ -199,7 +199,7 @@ class BigGANCritic(Critic):
         """Return logits `(N,)` of features `(N, F)` and labels `(N,)`.
 
         Raises:
-            ValueError: The network is conditional and there are no labels.
+            UserError: The network is conditional and there are no labels.
         """
         logits = self.output(features).squeeze(1)
         if self.n_classes > 0:

@@ -6,6 +6,7 @@ from typing import final
 
 from torch import Tensor, nn
 
+from gan_lightning.errors import UserError
 from gan_lightning.networks.base import Critic, CriticFactory
 from gan_lightning.networks.initialisation import glorot_uniform
 
@@ -23,19 +24,19 @@ class ClassifyingCritic(Critic):
         n_classes: Number of classes that the second head tells apart.
 
     Raises:
-        ValueError: The critic is conditional itself.
+        UserError: The critic is conditional itself.
     """
 
     def __init__(self, image_size: int, channels: int, critic: CriticFactory, n_classes: int) -> None:
         super().__init__()
         self.critic = critic(image_size, channels)
         if self.critic.n_classes:
-            raise ValueError(
+            raise UserError(
                 f"{type(self.critic).__name__} has n_classes {self.critic.n_classes} of its own; set it to 0: a critic "
                 "that is told the class learns nothing by telling it"
             )
         if n_classes < 2:
-            raise ValueError(f"n_classes of ClassifyingCritic must be at least 2, got {n_classes}")
+            raise UserError(f"n_classes of ClassifyingCritic must be at least 2, got {n_classes}")
         self.n_classes, self.n_features = n_classes, self.critic.n_features
         self.classifier = nn.Linear(self.n_features, n_classes)
         glorot_uniform(self.classifier)

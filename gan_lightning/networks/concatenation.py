@@ -10,6 +10,7 @@ from typing import final
 from torch import Tensor, cat, nn
 from torch.nn.functional import one_hot
 
+from gan_lightning.errors import UserError
 from gan_lightning.networks.base import Critic, CriticFactory, Generator, GeneratorFactory, require_labels
 
 
@@ -25,7 +26,7 @@ class ConcatenatingGenerator(Generator):
         n_classes: Number of classes.
 
     Raises:
-        ValueError: The generator is conditional itself, or has no room for latents beside the code.
+        UserError: The generator is conditional itself, or has no room for latents beside the code.
     """
 
     def __init__(self, image_size: int, channels: int, generator: GeneratorFactory, n_classes: int) -> None:
@@ -35,7 +36,7 @@ class ConcatenatingGenerator(Generator):
         self.n_classes = n_classes
         self.latent_dim = self.generator.latent_dim - n_classes
         if self.latent_dim < 1:
-            raise ValueError(
+            raise UserError(
                 f"latent_dim of {type(self.generator).__name__} must be above n_classes {n_classes}, whose code it "
                 f"holds beside the latents, got {self.generator.latent_dim}"
             )
@@ -57,7 +58,7 @@ class ConcatenatingCritic(Critic):
         n_classes: Number of classes.
 
     Raises:
-        ValueError: The critic is conditional itself.
+        UserError: The critic is conditional itself.
     """
 
     def __init__(self, image_size: int, channels: int, critic: CriticFactory, n_classes: int) -> None:
@@ -85,6 +86,6 @@ def _require_plain(network: Generator | Critic, n_classes: int) -> None:
     """Check that a wrapped network has no classes and its wrapper has some."""
     name = type(network).__name__
     if network.n_classes:
-        raise ValueError(f"{name} has n_classes {network.n_classes} of its own; set it to 0, its wrapper conditions it")
+        raise UserError(f"{name} has n_classes {network.n_classes} of its own; set it to 0, its wrapper conditions it")
     if n_classes < 1:
-        raise ValueError(f"n_classes around {name} must be at least 1, got {n_classes}; without labels take it alone")
+        raise UserError(f"n_classes around {name} must be at least 1, got {n_classes}; without labels take it alone")

@@ -51,7 +51,7 @@ class ConditionalBatchNorm2d(nn.Module):
         """Normalise inputs `(N, C, H, W)` and scale them by their labels `(N,)`.
 
         Raises:
-            ValueError: There are no labels.
+            UserError: There are no labels.
         """
         labels = require_labels(labels)
         gain = self.gain(labels)[:, :, None, None]

@@ -12,6 +12,7 @@ from typing import final
 
 from torch import Tensor, nn
 
+from gan_lightning.errors import UserError
 from gan_lightning.networks.activations import Activation, LeakyReLU
 from gan_lightning.networks.base import base_size, n_doublings
 from gan_lightning.networks.conditional import Normalisation
@@ -47,7 +48,7 @@ class MLPEncoder(Encoder):
         activation: Builds the hidden activations.
 
     Raises:
-        ValueError: There is no hidden layer.
+        UserError: There is no hidden layer.
     """
 
     def __init__(
@@ -153,10 +154,10 @@ def hidden_layers(
     """Return `n_layers` of linear map (initialised after He), normalisation, activation and dropout.
 
     Raises:
-        ValueError: There is no layer.
+        UserError: There is no layer.
     """
     if n_layers < 1:
-        raise ValueError(f"n_layers must be at least 1, got {n_layers}")
+        raise UserError(f"n_layers must be at least 1, got {n_layers}")
     layers: list[nn.Module] = []
     for index in range(n_layers):
         layer = nn.Linear(width if index else n_in, width)

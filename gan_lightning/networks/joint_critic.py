@@ -44,7 +44,7 @@ class MLPJointCritic(JointCritic):
         dropout: Share of the hidden units that are left out in training; 0.2 in ALI's critics.
 
     Raises:
-        ValueError: There is no hidden layer.
+        UserError: There is no hidden layer.
     """
 
     def __init__(

@@ -62,7 +62,7 @@ class MinibatchDiscriminationCritic(WrappedCritic):
         """Refuse: the logit is the sum of two maps.
 
         Raises:
-            ValueError: Always.
+            UserError: Always.
         """
         return Critic.last_layer(self)
 

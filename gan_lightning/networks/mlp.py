@@ -9,6 +9,7 @@ from __future__ import annotations
 from torch import Tensor, cat, nn, tanh
 from torch.nn.functional import one_hot
 
+from gan_lightning.errors import UserError
 from gan_lightning.networks.activations import Activation
 from gan_lightning.networks.base import Critic, Generator, require_labels
 from gan_lightning.networks.initialisation import glorot_uniform
@@ -25,7 +26,7 @@ def _append_labels(inputs: Tensor, labels: Tensor | None, n_classes: int) -> Ten
 def _hidden_layers(n_in: int, width: int, n_layers: int, activation: Activation, batch_norm: bool) -> nn.Sequential:
     """Return `n_layers` of linear map, batch normalisation if asked, activation."""
     if n_layers < 1:
-        raise ValueError(f"n_layers must be at least 1, got {n_layers}")
+        raise UserError(f"n_layers must be at least 1, got {n_layers}")
     layers: list[nn.Module] = []
     for i in range(n_layers):
         layer = nn.Linear(n_in if i == 0 else width, width)
@@ -75,7 +76,7 @@ class MLPGenerator(Generator):
         """Map latents `(N, D)` to vectors `(N, C)`, unbounded, or images `(N, C, H, W)` in [-1, 1].
 
         Raises:
-            ValueError: The network is conditional and there are no labels.
+            UserError: The network is conditional and there are no labels.
         """
         samples = self.output(self.hidden(_append_labels(latents, labels, self.n_classes)))
         if len(self.shape) == 1:
@@ -121,7 +122,7 @@ class MLPCritic(Critic):
         """Return the last hidden layer, `(N, F)`, of vectors `(N, C)` or images `(N, C, H, W)`.
 
         Raises:
-            ValueError: The network is conditional and there are no labels.
+            UserError: The network is conditional and there are no labels.
         """
         return self.hidden(_append_labels(samples.flatten(1), labels, self.n_classes))
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu
 
+from gan_lightning.errors import UserError
 from gan_lightning.networks.base import Critic, Generator, base_size, n_doublings, require_labels
 
 _SLOPE = 0.2
@@ -52,14 +53,14 @@ class R3GANBlock(nn.Module):
         n_blocks: Residual blocks in the network L: fix-up scales the first two convolutions' weights by L^(-1/4).
 
     Raises:
-        ValueError: The group size does not divide twice the width.
+        UserError: The group size does not divide twice the width.
     """
 
     def __init__(self, n_channels: int, group_size: int, n_blocks: int) -> None:
         super().__init__()
         n_hidden = 2 * n_channels
         if n_hidden % group_size:
-            raise ValueError(f"group_size must divide {n_hidden}, twice the width of a resolution, got {group_size}")
+            raise UserError(f"group_size must divide {n_hidden}, twice the width of a resolution, got {group_size}")
         self.conv1 = nn.Conv2d(n_channels, n_hidden, 1, bias=False)
         self.activation1 = BiasedLeakyReLU(n_hidden)
         self.conv2 = nn.Conv2d(n_hidden, n_hidden, 3, padding=1, groups=n_hidden // group_size, bias=False)
@@ -140,7 +141,7 @@ class R3GANGenerator(Generator):
         """Map latents `(N, D)` and labels `(N,)` to images `(N, C, H, W)`, which training brings near [-1, 1].
 
         Raises:
-            ValueError: The network is conditional and there are no labels.
+            UserError: The network is conditional and there are no labels.
         """
         if self.n_classes > 0:
             latents = torch.cat([latents, self.embedding(require_labels(labels))], dim=1)
@@ -196,7 +197,7 @@ class R3GANCritic(Critic):
         """Return logits `(N,)` of features `(N, F)` and labels `(N,)`.
 
         Raises:
-            ValueError: The network is conditional and there are no labels.
+            UserError: The network is conditional and there are no labels.
         """
         if self.n_classes == 0:
             return self.output(features).squeeze(1)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 from torch.utils.checkpoint import checkpoint
 
+from gan_lightning.errors import UserError
 from gan_lightning.networks.base import Critic, CriticFactory, Generator, GeneratorFactory
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
@@ -32,7 +33,7 @@ class RecomputedGenerator(Generator):
         network: Builds the generator.
 
     Raises:
-        ValueError: As `recompute_blocks`.
+        UserError: As `recompute_blocks`.
     """
 
     def __new__(cls, image_size: int, channels: int, network: GeneratorFactory) -> Any:
@@ -55,7 +56,7 @@ class RecomputedCritic(Critic):
         network: Builds the critic.
 
     Raises:
-        ValueError: As `recompute_blocks`.
+        UserError: As `recompute_blocks`.
     """
 
     def __new__(cls, image_size: int, channels: int, network: CriticFactory) -> Any:
@@ -72,7 +73,7 @@ def recompute_blocks(network: ModuleT) -> ModuleT:
     The results are the same to the bit: dropout draws the same numbers again, running statistics are updated once.
 
     Raises:
-        ValueError: There are no blocks, or one has a parametrized weight: spectral normalisation moves its singular
+        UserError: There are no blocks, or one has a parametrized weight: spectral normalisation moves its singular
             vectors at every forward pass, so that the second pass would be of other weights.
     """
     parents = [module for module in network.modules() if isinstance(module, nn.ModuleList | nn.Sequential)]
@@ -80,9 +81,9 @@ def recompute_blocks(network: ModuleT) -> ModuleT:
     blocks = [block for block in blocks if not isinstance(block, nn.ModuleList | nn.Sequential)]
     name = type(network).__name__
     if not blocks:
-        raise ValueError(f"{name} has no blocks to recompute; build it without Recomputed...")
+        raise UserError(f"{name} has no blocks to recompute; build it without Recomputed...")
     if any(is_parametrized(layer) for block in blocks for layer in block.modules()):
-        raise ValueError(
+        raise UserError(
             f"the blocks of {name} are spectrally normalised, which changes their weights at every pass, so that they "
             "cannot be recomputed; build it without Recomputed..."
         )

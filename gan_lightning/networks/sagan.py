@@ -10,6 +10,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn, tanh
 
+from gan_lightning.errors import UserError
 from gan_lightning.networks.activations import Activation
 from gan_lightning.networks.attention import SelfAttention
 from gan_lightning.networks.base import Critic, Generator, base_size, n_doublings, require_labels
@@ -30,7 +31,7 @@ def _initialise(module: nn.Module) -> None:
 
 def _require_resolution(attention_size: int, resolutions: list[int], network: nn.Module) -> None:
     if attention_size not in resolutions:
-        raise ValueError(
+        raise UserError(
             f"attention_size of {type(network).__name__} must be a resolution behind one of its blocks "
             f"({', '.join(map(str, dict.fromkeys(resolutions)))}), got {attention_size}"
         )
@@ -49,7 +50,7 @@ class SAGANGenerator(Generator):
         activation: Builds the hidden activations.
 
     Raises:
-        ValueError: There is no such resolution.
+        UserError: There is no such resolution.
     """
 
     def __init__(
@@ -83,7 +84,7 @@ class SAGANGenerator(Generator):
         """Map latents `(N, D)` and labels `(N,)` to images `(N, C, H, W)` in [-1, 1].
 
         Raises:
-            ValueError: The network is conditional and there are no labels.
+            UserError: The network is conditional and there are no labels.
         """
         hidden = self.unflatten(self.input(latents))
         for i, block in enumerate(self.blocks):
@@ -105,7 +106,7 @@ class SAGANCritic(Critic):
         activation: Builds the hidden activations.
 
     Raises:
-        ValueError: There is no such resolution.
+        UserError: There is no such resolution.
     """
 
     def __init__(
@@ -146,7 +147,7 @@ class SAGANCritic(Critic):
         """Return logits `(N,)` of features `(N, F)` and labels `(N,)`.
 
         Raises:
-            ValueError: The network is conditional and there are no labels.
+            UserError: The network is conditional and there are no labels.
         """
         logits = self.output(features).squeeze(1)
         if self.n_classes > 0:

@@ -10,6 +10,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from gan_lightning.errors import UserError
 from gan_lightning.networks.activations import Activation, LeakyReLUTenth
 from gan_lightning.networks.base import Critic, Generator, base_size, n_doublings, require_images, require_labels
 from gan_lightning.networks.initialisation import glorot_uniform, initialise_glorot, initialise_normal
@@ -38,7 +39,7 @@ _CRITIC_LAYOUTS: dict[int, tuple[int, tuple[int, ...], int]] = {
 def _required_width(image_size: int, width: int | None) -> int:
     """Return the width that a size without a published network needs."""
     if width is None:
-        raise ValueError(
+        raise UserError(
             f"image_size {image_size} has no published width ({', '.join(map(str, _GENERATOR_LAYOUTS))} have one); "
             "set the network's width, such as 64"
         )
@@ -50,7 +51,7 @@ def _eighth(image_size: int) -> int:
     require_images(image_size)
     if image_size % 8:
         near = image_size + 8 - image_size % 8
-        raise ValueError(
+        raise UserError(
             f"image_size must be a multiple of 8 for this network, got {image_size}; let the data resize to {near}"
         )
     return image_size // 8
@@ -177,7 +178,7 @@ class SNGANResNetGenerator(Generator):
         """Map latents `(N, D)` and labels `(N,)` to images `(N, C, H, W)` in [-1, 1].
 
         Raises:
-            ValueError: The network is conditional and there are no labels.
+            UserError: The network is conditional and there are no labels.
         """
         return self.decoder(latents, labels)
 
@@ -241,7 +242,7 @@ class SNGANResNetCritic(Critic):
         """Return logits `(N,)` of features `(N, F)` and labels `(N,)`.
 
         Raises:
-            ValueError: The network is conditional and there are no labels.
+            UserError: The network is conditional and there are no labels.
         """
         logits = self.output(features).squeeze(1)
         if self.n_classes > 0:

@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 from torch.nn.utils.parametrize import is_parametrized
 
+from gan_lightning.errors import UserError
 from gan_lightning.networks.conditional import ConditionalBatchNorm2d
 
 _LAYERS = (
@@ -38,14 +39,14 @@ def spectrally_normalise(module: ModuleT, n_power_iterations: int = 1, eps: floa
         eps: Least norm that a vector is divided by.
 
     Raises:
-        ValueError: A weight is 0.
+        UserError: A weight is 0.
     """
     norms = [layer for layer in module.modules() if isinstance(layer, ConditionalBatchNorm2d)]
     left_alone = {id(part) for norm in norms for part in (norm.gain, norm.offset)}
     for name, layer in list(module.named_modules()):  # a list, because registering adds submodules
         if isinstance(layer, _LAYERS) and id(layer) not in left_alone and not is_parametrized(layer, "weight"):
             if not layer.weight.is_meta and not layer.weight.any():
-                raise ValueError(
+                raise UserError(
                     f"{type(module).__name__} starts with weights of 0 ({name}), which have no spectral norm to be "
                     "divided by; leave the spectral normalisation out, or take another network or initialisation"
                 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, cat, nn
 
+from gan_lightning.errors import UserError
 from gan_lightning.networks.base import GeneratorFactory
 from gan_lightning.networks.wrappers import WrappedGenerator
 
@@ -58,7 +59,7 @@ class VirtualBatchNormGenerator(WrappedGenerator):
         n_reference: B, the size of the reference batch.
 
     Raises:
-        ValueError: The network has no batch normalisation, or B is below 2.
+        UserError: The network has no batch normalisation, or B is below 2.
     """
 
     reference: Tensor
@@ -67,14 +68,14 @@ class VirtualBatchNormGenerator(WrappedGenerator):
     def __init__(self, image_size: int, channels: int, network: GeneratorFactory, n_reference: int = 64) -> None:
         super().__init__(network(image_size, channels))
         if n_reference < 2:
-            raise ValueError(f"n_reference must be at least 2, got {n_reference}; 64 is a usual batch")
+            raise UserError(f"n_reference must be at least 2, got {n_reference}; 64 is a usual batch")
         layers = {
             name: layer
             for name, layer in self.network.named_modules()
             if isinstance(layer, nn.modules.batchnorm._BatchNorm)
         }
         if not layers:
-            raise ValueError(
+            raise UserError(
                 f"VirtualBatchNormGenerator found no batch normalisation in {type(self.network).__name__} to replace; "
                 "take a generator that has it, such as DCGANGenerator"
             )

@@ -139,7 +139,7 @@ class WGANGPResNetGenerator(Generator):
         """Map latents `(N, D)` and labels `(N,)` to images `(N, C, H, W)` in [-1, 1].
 
         Raises:
-            ValueError: The network is conditional and there are no labels.
+            UserError: The network is conditional and there are no labels.
         """
         return self.decoder(latents, labels)
 
@@ -218,7 +218,7 @@ class WGANGPGoodGenerator(Generator):
         """Map latents `(N, D)` and labels `(N,)` to images `(N, C, H, W)` in [-1, 1].
 
         Raises:
-            ValueError: The network is conditional and there are no labels.
+            UserError: The network is conditional and there are no labels.
         """
         return self.decoder(latents, labels)
 

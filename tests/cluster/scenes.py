@@ -19,9 +19,9 @@ from lightning.pytorch import Callback, Trainer
 from gan_lightning.callbacks import Canary, Checkpoints, Preemption
 from gan_lightning.checkpoint_files import CheckpointFiles
 from gan_lightning.data import RandomImages
+from gan_lightning.errors import RunFailed
 from gan_lightning.families import DCGAN, WGANGP
 from gan_lightning.networks import DCGANCritic, DCGANGenerator, MLPCritic, MLPGenerator
-from gan_lightning.runs import RunFailed
 from gan_lightning.stop_signals import _note, listen
 from gan_lightning.strategies import close_process_group
 from tests.training import SaveAt, train
@@ -194,7 +194,9 @@ def minutes_are_over_on_one_rank(folder: Path, **options: Any) -> dict[str, Any]
     watches = [Watch("on_train_batch_start", put_forward), Watch("on_validation_end", note)]
     limits = {"limit_val_batches": 1, "val_check_interval": 1, "check_val_every_n_epoch": None}
     plugins = {"plugins": [CheckpointFiles()], "enable_checkpointing": True}
-    train(unnormalised(), IMAGES(), folder, 5, callbacks=[*watches, keeper, Preemption()], **plugins, **limits, **options)
+    train(
+        unnormalised(), IMAGES(), folder, 5, callbacks=[*watches, keeper, Preemption()], **plugins, **limits, **options
+    )
     return {"saved": saved}
 
 

@@ -27,7 +27,9 @@ def play(case: Case, folder: Path) -> list[dict[str, float]]:
     recorder = train(case.game(), case.data(), folder, UPDATES, precision="64-true")
     rows: list[dict[str, float]] = []
     for _, row in recorder.rows:
-        numbers = {key: float(value) for key, value in row.items() if key.startswith(("critic/", "generator/", "loss/"))}
+        numbers = {
+            key: float(value) for key, value in row.items() if key.startswith(("critic/", "generator/", "loss/"))
+        }
         if numbers:
             rows.append(numbers)
     return rows
