@@ -18,9 +18,9 @@ from gan_lightning.game import Terms
 from gan_lightning.generator_terms import GeneratorTerm, GeneratorTurn
 from gan_lightning.held_critic import HeldCritic, check_kinds
 from gan_lightning.networks.base import Critic, CriticFactory, Generator, GeneratorFactory
-from gan_lightning.noise import mix, truncate
 from gan_lightning.observation import Observation
 from gan_lightning.penalties import CriticPenalty
+from gan_lightning.randomness import mix, truncate
 
 SAMPLE_CHUNK = 64
 """Samples are drawn in chunks of this many, each from its own seed, so that any sharing of the chunks gives the same."""

@@ -19,8 +19,8 @@ from gan_lightning.held_critic import HeldCritic
 from gan_lightning.networks.base import Generator, GeneratorFactory
 from gan_lightning.networks.encoders import Encoder, EncoderFactory
 from gan_lightning.networks.joint_critic import JointCritic, JointCriticFactory
-from gan_lightning.noise import mix
 from gan_lightning.penalties import CriticPenalty
+from gan_lightning.randomness import mix
 
 
 class GeneratorAndEncoder(nn.Module):

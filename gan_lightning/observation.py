@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, final
 from torch import Tensor, nn
 
 from gan_lightning.errors import UserError
-from gan_lightning.noise import Noise
+from gan_lightning.randomness import Noise
 
 if TYPE_CHECKING:
     from gan_lightning.gan import GAN

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from gan_lightning.errors import UserError
 from gan_lightning.networks.base import Critic
-from gan_lightning.noise import Noise
+from gan_lightning.randomness import Noise
 
 if TYPE_CHECKING:
     from gan_lightning.held_critic import HeldCritic

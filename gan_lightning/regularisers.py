@@ -11,9 +11,9 @@ from torch.nn import Parameter
 
 from gan_lightning.errors import UserError
 from gan_lightning.networks.base import Critic
-from gan_lightning.noise import Noise
 from gan_lightning.observation import Observation
 from gan_lightning.penalties import CriticPenalty
+from gan_lightning.randomness import Noise
 
 if TYPE_CHECKING:
     from gan_lightning.gan import GAN

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from gan_lightning.augmentation import AdaptiveAugment, ColourJitter, Cutout, HorizontalFlip, Translation
-from gan_lightning.noise import Noise, Shard
 from gan_lightning.observation import Compose, InstanceNoise, Observation, Packing
+from gan_lightning.randomness import Noise, Shard
 
 AUGMENTATIONS = [ColourJitter(), HorizontalFlip(), Translation(), Cutout()]
 

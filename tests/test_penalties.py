@@ -17,7 +17,6 @@ from gan_lightning.networks import (
     WGANGPGoodCritic,
 )
 from gan_lightning.networks.base import Critic
-from gan_lightning.noise import Noise
 from gan_lightning.penalties import (
     R1,
     R2,
@@ -27,6 +26,7 @@ from gan_lightning.penalties import (
     input_gradients,
     interpolate,
 )
+from gan_lightning.randomness import Noise
 
 SHAPES = [(5,), (3, 4, 4)]
 N = 6

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from gan_lightning.augmentation import Translation
 from gan_lightning.constraints import WeightClipping
-from gan_lightning.noise import Noise
 from gan_lightning.observation import Observation, Packing
+from gan_lightning.randomness import Noise
 from gan_lightning.regularisers import ConsistencyRegularisation, HistoricalAveraging, LeCam, ParameterMean
 
 

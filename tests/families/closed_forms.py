@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_lightning.networks import Critic, Generator
-from gan_lightning.noise import Noise
+from gan_lightning.randomness import Noise
 
 
 class LinearCritic(Critic):

@@ -27,10 +27,10 @@ from gan_lightning.networks import (
     SNGANResNetCritic,
     SNGANResNetGenerator,
 )
-from gan_lightning.noise import truncate
 from gan_lightning.objectives import Wasserstein
 from gan_lightning.optimizers import Adam, CosineDecay, LinearDecay
 from gan_lightning.penalties import GradientPenalty
+from gan_lightning.randomness import truncate
 from tests.families.closed_forms import LinearCritic, QuadraticCritic, vector_game
 from tests.training import trainer
 

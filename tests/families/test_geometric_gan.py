@@ -9,7 +9,7 @@ from torch.testing import assert_close
 from gan_lightning.data import Ring
 from gan_lightning.families import GeometricGAN
 from gan_lightning.networks import MLPCritic, MLPGenerator, SNGANResNetCritic, SNGANResNetGenerator
-from gan_lightning.noise import Noise, Shard
+from gan_lightning.randomness import Noise, Shard
 from tests.families.closed_forms import LinearCritic, QuadraticCritic, vector_game
 from tests.training import train
 

@@ -11,7 +11,7 @@ from torch.testing import assert_close
 
 from gan_lightning.families import ALI, BiGAN
 from gan_lightning.networks import JointCritic, MLPEncoder, MLPGenerator
-from gan_lightning.noise import Noise
+from gan_lightning.randomness import Noise
 from tests.cases import joint_mlp
 
 REAL, FAKE = torch.tensor([1.3, 2.9, 8.4, 6.3]), torch.tensor([4.8, 1.2, -3.5, 5.9])

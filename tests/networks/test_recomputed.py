@@ -16,8 +16,8 @@ from gan_lightning.networks import (
     SNGANResNetGenerator,
     WGANGPResNetCritic,
 )
-from gan_lightning.noise import Noise
 from gan_lightning.penalties import GradientPenalty
+from gan_lightning.randomness import Noise
 
 GENERATOR = partial(SNGANResNetGenerator, width=8, latent_dim=4, n_classes=3)
 CRITIC = partial(WGANGPResNetCritic, width=8)
