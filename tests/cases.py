@@ -15,7 +15,6 @@ import torch
 
 from gan_lightning.augmentation import AdaptiveAugment, ColourJitter, Cutout, Translation
 from gan_lightning.data import RandomImages, RealData, Ring
-from gan_lightning.divergences import Jeffrey, TotalVariation
 from gan_lightning.families import (
     ACGAN,
     ALI,
@@ -41,13 +40,15 @@ from gan_lightning.families import (
     WGANDiv,
 )
 from gan_lightning.families.f_gan import VariationalBound
-from gan_lightning.families.mcgan import CovarianceMatching, MeanMatching
 from gan_lightning.game import Game
 from gan_lightning.gan import GAN
 from gan_lightning.generator_terms import HistoricalAveraging as GeneratorHistory
 from gan_lightning.generator_terms import LatentReconstruction
 from gan_lightning.joint_inference import JointGAN
-from gan_lightning.kernels import UStatistic
+from gan_lightning.losses.divergences import Jeffrey, TotalVariation
+from gan_lightning.losses.kernels import UStatistic
+from gan_lightning.losses.matching import CovarianceMatching, MeanMatching
+from gan_lightning.losses.objectives import NonSaturating, Wasserstein
 from gan_lightning.networks import (
     BigGANCritic,
     BigGANGenerator,
@@ -73,7 +74,6 @@ from gan_lightning.networks import (
     WGANGPCNNCritic,
     WGANGPCNNGenerator,
 )
-from gan_lightning.objectives import NonSaturating, Wasserstein
 from gan_lightning.observation import Compose, InstanceNoise, Packing
 from gan_lightning.optimizers import CosineDecay, LinearDecay
 from gan_lightning.penalties import R1, R2, couples_batch

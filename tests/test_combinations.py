@@ -23,8 +23,9 @@ from gan_lightning.families import (
     NonSaturatingGAN,
     UnrolledGAN,
 )
-from gan_lightning.families.mcgan import MeanMatching
 from gan_lightning.generator_terms import EntropyRegularisation, FeatureMatching
+from gan_lightning.losses.matching import MeanMatching
+from gan_lightning.losses.objectives import NonSaturating, Wasserstein
 from gan_lightning.networks import (
     ClassifyingCritic,
     DCGANCritic,
@@ -39,7 +40,6 @@ from gan_lightning.networks import (
     SpectrallyNormalisedCritic,
     VirtualBatchNormGenerator,
 )
-from gan_lightning.objectives import NonSaturating, Wasserstein
 from gan_lightning.observation import Compose, Packing
 from gan_lightning.optimizers import Adam, RMSprop
 from gan_lightning.penalties import R1, R2, DivergencePenalty, GradientPenalty, PerturbationPenalty

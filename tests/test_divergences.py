@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from gan_lightning.divergences import (
+from gan_lightning.losses.divergences import (
     KL,
     GANDivergence,
     Jeffrey,

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from gan_lightning.kernels import UStatistic, VStatistic, rbf_mixture
+from gan_lightning.losses.kernels import UStatistic, VStatistic, rbf_mixture
 
 SIGMAS = (1.0, 2.0, 4.0, 8.0, 16.0)
 

@@ -10,7 +10,7 @@ from torch.nn.functional import binary_cross_entropy
 from torch.testing import assert_close
 
 from gan_lightning import losses
-from gan_lightning.objectives import Hinge, NonSaturating, Wasserstein
+from gan_lightning.losses.objectives import Hinge, NonSaturating, Wasserstein
 
 LOG_2 = math.log(2)
 

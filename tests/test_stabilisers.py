@@ -11,7 +11,6 @@ import torch
 
 from gan_lightning.augmentation import AdaptiveAugment, ColourJitter, Cutout, HorizontalFlip, Translation
 from gan_lightning.constraints import WeightClipping
-from gan_lightning.divergences import KL, Neyman
 from gan_lightning.families import (
     DCGAN,
     DRAGAN,
@@ -37,6 +36,7 @@ from gan_lightning.generator_terms import (
     ModeSeeking,
 )
 from gan_lightning.generator_terms import HistoricalAveraging as GeneratorHistory
+from gan_lightning.losses.divergences import KL, Neyman
 from gan_lightning.networks import (
     ClassifyingCritic,
     InitialisedCritic,

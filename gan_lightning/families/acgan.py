@@ -13,9 +13,9 @@ from torch.nn.functional import cross_entropy
 from gan_lightning.errors import UserError
 from gan_lightning.game import Terms
 from gan_lightning.gan import GAN
+from gan_lightning.losses.objectives import NonSaturating, Objective
 from gan_lightning.networks.base import require_labels
 from gan_lightning.networks.classifying import ClassifyingCritic
-from gan_lightning.objectives import NonSaturating, Objective
 from gan_lightning.optimizers import Adam, OptimizerSpec
 
 

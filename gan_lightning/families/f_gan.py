@@ -11,9 +11,9 @@ from typing import Any, ClassVar, final
 
 from torch import Tensor
 
-from gan_lightning.divergences import Divergence
 from gan_lightning.game import Terms
 from gan_lightning.gan import GAN
+from gan_lightning.losses.divergences import Divergence
 from gan_lightning.optimizers import Adam, OptimizerSpec
 
 

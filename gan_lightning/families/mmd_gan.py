@@ -14,7 +14,7 @@ from torch.nn import Parameter
 from gan_lightning.errors import UserError
 from gan_lightning.game import Terms
 from gan_lightning.gan import GAN
-from gan_lightning.kernels import MMDEstimator, VStatistic, rbf_mixture
+from gan_lightning.losses.kernels import MMDEstimator, VStatistic, rbf_mixture
 from gan_lightning.optimizers import OptimizerSpec, RMSprop
 
 

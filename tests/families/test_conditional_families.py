@@ -16,7 +16,8 @@ from gan_lightning.data.stream import Batch
 from gan_lightning.families import ACGAN, R3GAN, SAGAN, BigGAN, ConditionalGAN, ProjectionGAN
 from gan_lightning.game import Game
 from gan_lightning.generator_terms import GeneratorTurn, OrthogonalRegularisation
-from gan_lightning.losses import relativistic_pairing_critic_loss, relativistic_pairing_generator_loss
+from gan_lightning.losses.logits import relativistic_pairing_critic_loss, relativistic_pairing_generator_loss
+from gan_lightning.losses.objectives import Wasserstein
 from gan_lightning.networks import (
     BigGANCritic,
     BigGANGenerator,
@@ -27,7 +28,6 @@ from gan_lightning.networks import (
     SNGANResNetCritic,
     SNGANResNetGenerator,
 )
-from gan_lightning.objectives import Wasserstein
 from gan_lightning.optimizers import Adam, CosineDecay, LinearDecay
 from gan_lightning.penalties import GradientPenalty
 from gan_lightning.randomness import truncate

@@ -6,14 +6,10 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from gan_lightning.divergences import KL, GANDivergence, Jeffrey, JensenShannon, Pearson, TotalVariation
 from gan_lightning.families import FGAN
 from gan_lightning.families.f_gan import RaisedOutput, VariationalBound
-from gan_lightning.losses import (
-    logistic_critic_loss,
-    non_saturating_generator_loss,
-    saturating_generator_loss,
-)
+from gan_lightning.losses.divergences import KL, GANDivergence, Jeffrey, JensenShannon, Pearson, TotalVariation
+from gan_lightning.losses.logits import logistic_critic_loss, non_saturating_generator_loss, saturating_generator_loss
 from tests.families.closed_forms import vector_game
 
 

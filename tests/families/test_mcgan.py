@@ -9,7 +9,7 @@ from torch.testing import assert_close
 
 from gan_lightning.data import Ring
 from gan_lightning.families import McGAN
-from gan_lightning.families.mcgan import CovarianceMatching, MeanMatching
+from gan_lightning.losses.matching import CovarianceMatching, MeanMatching
 from gan_lightning.networks import MLPCritic, MLPGenerator
 from gan_lightning.penalties import R1
 from tests.families.closed_forms import QuadraticCritic, vector_game

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from gan_lightning import losses
+from gan_lightning.losses import logits
 
 
 class Objective(ABC):
@@ -43,11 +43,11 @@ class Hinge(Objective):
 
     def critic_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         """Return E max(0, 1 - f(x)) + E max(0, 1 + f(G(z)))."""
-        return losses.hinge_critic_loss(real_logits, fake_logits)
+        return logits.hinge_critic_loss(real_logits, fake_logits)
 
     def generator_loss(self, fake_logits: Tensor) -> Tensor:
         """Return -E f(G(z))."""
-        return losses.hinge_generator_loss(fake_logits)
+        return logits.hinge_generator_loss(fake_logits)
 
 
 @dataclass(frozen=True)
@@ -65,15 +65,15 @@ class NonSaturating(Objective):
 
     def __post_init__(self) -> None:
         """Refuse a target that is no label smoothing."""
-        losses.check_real_target(self.real_target)
+        logits.check_real_target(self.real_target)
 
     def critic_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         """Return -E log D(x) - E log(1 - D(G(z))), the labels of the real smoothed if asked for."""
-        return losses.logistic_critic_loss(real_logits, fake_logits, self.real_target)
+        return logits.logistic_critic_loss(real_logits, fake_logits, self.real_target)
 
     def generator_loss(self, fake_logits: Tensor) -> Tensor:
         """Return -E log D(G(z))."""
-        return losses.non_saturating_generator_loss(fake_logits)
+        return logits.non_saturating_generator_loss(fake_logits)
 
 
 @dataclass(frozen=True)
@@ -85,8 +85,8 @@ class Wasserstein(Objective):
 
     def critic_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         """Return E f(G(z)) - E f(x)."""
-        return losses.wasserstein_critic_loss(real_logits, fake_logits)
+        return logits.wasserstein_critic_loss(real_logits, fake_logits)
 
     def generator_loss(self, fake_logits: Tensor) -> Tensor:
         """Return -E f(G(z))."""
-        return losses.wasserstein_generator_loss(fake_logits)
+        return logits.wasserstein_generator_loss(fake_logits)
