@@ -75,7 +75,7 @@ from gan_lightning.networks import (
     WGANGPCNNGenerator,
 )
 from gan_lightning.observation import Compose, InstanceNoise, Packing
-from gan_lightning.optimizers import CosineDecay, LinearDecay
+from gan_lightning.optimizers.schedules import CosineDecay, LinearDecay
 from gan_lightning.penalties import R1, R2, couples_batch
 from gan_lightning.regularisers import ConsistencyRegularisation, HistoricalAveraging, LeCam
 

@@ -41,7 +41,7 @@ from gan_lightning.networks import (
     VirtualBatchNormGenerator,
 )
 from gan_lightning.observation import Compose, Packing
-from gan_lightning.optimizers import Adam, RMSprop
+from gan_lightning.optimizers.specs import Adam, RMSprop
 from gan_lightning.penalties import R1, R2, DivergencePenalty, GradientPenalty, PerturbationPenalty
 from gan_lightning.regularisers import ConsistencyRegularisation, LeCam
 from tests.cases import GREY, LABELLED, N_CLASSES, VECTORS

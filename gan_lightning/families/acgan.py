@@ -16,7 +16,7 @@ from gan_lightning.gan import GAN
 from gan_lightning.losses.objectives import NonSaturating, Objective
 from gan_lightning.networks.base import require_labels
 from gan_lightning.networks.classifying import ClassifyingCritic
-from gan_lightning.optimizers import Adam, OptimizerSpec
+from gan_lightning.optimizers.specs import Adam, OptimizerSpec
 
 
 @final

@@ -13,7 +13,7 @@ from gan_lightning.errors import UserError
 from gan_lightning.game import Terms
 from gan_lightning.gan import GAN
 from gan_lightning.losses.logits import least_squares_critic_loss, least_squares_generator_loss
-from gan_lightning.optimizers import Adam, OptimizerSpec
+from gan_lightning.optimizers.specs import Adam, OptimizerSpec
 
 
 @final

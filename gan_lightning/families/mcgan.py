@@ -13,7 +13,7 @@ from gan_lightning.game import Terms
 from gan_lightning.gan import GAN
 from gan_lightning.losses.logits import wasserstein_critic_loss, wasserstein_generator_loss
 from gan_lightning.losses.matching import Matching
-from gan_lightning.optimizers import OptimizerSpec, RMSprop
+from gan_lightning.optimizers.specs import OptimizerSpec, RMSprop
 
 
 @final

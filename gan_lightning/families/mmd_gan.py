@@ -15,7 +15,7 @@ from gan_lightning.errors import UserError
 from gan_lightning.game import Terms
 from gan_lightning.gan import GAN
 from gan_lightning.losses.kernels import MMDEstimator, VStatistic, rbf_mixture
-from gan_lightning.optimizers import OptimizerSpec, RMSprop
+from gan_lightning.optimizers.specs import OptimizerSpec, RMSprop
 
 
 @final

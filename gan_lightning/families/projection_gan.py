@@ -9,7 +9,7 @@ from torch import Tensor
 from gan_lightning.game import Terms
 from gan_lightning.gan import GAN
 from gan_lightning.losses.objectives import Hinge, Objective
-from gan_lightning.optimizers import Adam, OptimizerSpec
+from gan_lightning.optimizers.specs import Adam, OptimizerSpec
 
 
 @final

@@ -12,7 +12,8 @@ from torch import Tensor
 from gan_lightning.game import Terms
 from gan_lightning.gan import GAN
 from gan_lightning.losses.logits import relativistic_pairing_critic_loss, relativistic_pairing_generator_loss
-from gan_lightning.optimizers import Adam, OptimizerSpec, Schedule
+from gan_lightning.optimizers.schedules import Schedule
+from gan_lightning.optimizers.specs import Adam, OptimizerSpec
 from gan_lightning.penalties import R1, R2
 
 

@@ -9,11 +9,11 @@ from torch import Tensor
 from torch.func import functional_call
 
 from gan_lightning.errors import UserError
-from gan_lightning.functional_optimizers import functional
 from gan_lightning.game import Terms
 from gan_lightning.gan import GAN
 from gan_lightning.losses.logits import check_real_target, logistic_critic_loss
-from gan_lightning.optimizers import SGD, Adam, OptimizerSpec
+from gan_lightning.optimizers.functional import functional
+from gan_lightning.optimizers.specs import SGD, Adam, OptimizerSpec
 
 
 @final

@@ -28,7 +28,8 @@ from gan_lightning.networks import (
     SNGANResNetCritic,
     SNGANResNetGenerator,
 )
-from gan_lightning.optimizers import Adam, CosineDecay, LinearDecay
+from gan_lightning.optimizers.schedules import CosineDecay, LinearDecay
+from gan_lightning.optimizers.specs import Adam
 from gan_lightning.penalties import GradientPenalty
 from gan_lightning.randomness import truncate
 from tests.families.closed_forms import LinearCritic, QuadraticCritic, vector_game

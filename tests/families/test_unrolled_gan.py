@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from gan_lightning.families import UnrolledGAN
-from gan_lightning.functional_optimizers import functional
 from gan_lightning.networks import Critic, Generator
-from gan_lightning.optimizers import SGD, RMSprop
+from gan_lightning.optimizers.functional import functional
+from gan_lightning.optimizers.specs import SGD, RMSprop
 
 X, THETA, PHI, RATE = 1.5, 0.7, -0.4, 0.3
 

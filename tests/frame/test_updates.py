@@ -9,7 +9,8 @@ from torch.testing import assert_close
 
 from gan_lightning.families import WGAN, WGANGP, MinimaxGAN, NonSaturatingGAN
 from gan_lightning.networks import MLPGenerator
-from gan_lightning.optimizers import SGD, Adam, LinearDecay, RMSprop
+from gan_lightning.optimizers.schedules import LinearDecay
+from gan_lightning.optimizers.specs import SGD, Adam, RMSprop
 from tests.cases import GREY, LABELLED, VECTORS, Case, mlp
 from tests.training import train, trainer
 

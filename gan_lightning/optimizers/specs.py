@@ -1,4 +1,4 @@
-"""Optimizers and schedules as values: written in YAML by class name, compared and stored as plain fields.
+"""Optimizers as values: written in YAML by class name, compared and stored as plain fields.
 
 The values are not meant to be subclassed; they lack `@final` because jsonargparse cannot write a default instance of a
 final class with its class path.
@@ -6,7 +6,6 @@ final class with its class path.
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -96,63 +95,3 @@ class SGD(OptimizerSpec):
     def __call__(self, parameters: Iterable[Parameter]) -> torch.optim.Optimizer:
         """Return torch's SGD."""
         return torch.optim.SGD(parameters, lr=self.lr, momentum=self.momentum, weight_decay=self.weight_decay)
-
-
-class Schedule(ABC):
-    """The learning rate's factor as a function of the generator updates done."""
-
-    @abstractmethod
-    def __call__(self, update: int) -> float:
-        """Return the factor in [0, 1] for the round that follows `update` generator updates."""
-
-
-@dataclass(frozen=True)
-class LinearDecay(Schedule):
-    """Factor 1 until `start`, then a straight line to `final` at `end`, constant afterwards.
-
-    Args:
-        start: Generator updates after which the decay begins.
-        end: Generator updates at which it ends.
-        final: The factor at the end, in [0, 1].
-    """
-
-    end: int
-    start: int = 0
-    final: float = 0.0
-
-    def __post_init__(self) -> None:
-        """Refuse an empty or reversed interval."""
-        if not 0 <= self.start < self.end:
-            raise UserError(f"LinearDecay needs 0 <= start < end, got start {self.start} and end {self.end}")
-        if not 0 <= self.final <= 1:
-            raise UserError(f"LinearDecay needs final in [0, 1], got {self.final}")
-
-    def __call__(self, update: int) -> float:
-        """Return the factor after `update` generator updates."""
-        done = min(max(update - self.start, 0) / (self.end - self.start), 1.0)
-        return 1.0 + (self.final - 1.0) * done
-
-
-@dataclass(frozen=True)
-class CosineDecay(Schedule):
-    """Factor from 1 to `final` along half a cosine until `end`, constant afterwards, as R3GAN's (arXiv:2501.05441).
-
-    Args:
-        end: Generator updates at which it ends.
-        final: The factor at the end, in [0, 1].
-    """
-
-    end: int
-    final: float = 0.0
-
-    def __post_init__(self) -> None:
-        """Refuse an empty interval."""
-        if self.end < 1:
-            raise UserError(f"CosineDecay needs end of at least 1, got {self.end}")
-        if not 0 <= self.final <= 1:
-            raise UserError(f"CosineDecay needs final in [0, 1], got {self.final}")
-
-    def __call__(self, update: int) -> float:
-        """Return the factor after `update` generator updates."""
-        done = min(max(update, 0) / self.end, 1.0)
-        return self.final + (1 - self.final) * (1 + math.cos(math.pi * done)) / 2
