@@ -12,7 +12,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from gan_lightning.loggers import RunWandbLogger, code_version
+from gan_lightning.loggers.wandb import RunWandbLogger, code_version
 
 wandb = pytest.importorskip("wandb")
 
