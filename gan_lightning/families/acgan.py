@@ -15,7 +15,7 @@ from gan_lightning.game import Terms
 from gan_lightning.gan import GAN
 from gan_lightning.losses.objectives import NonSaturating, Objective
 from gan_lightning.networks.base import require_labels
-from gan_lightning.networks.classifying import ClassifyingCritic
+from gan_lightning.networks.wrappers.classifying import ClassifyingCritic
 from gan_lightning.optimizers.specs import Adam, OptimizerSpec
 
 

@@ -1,12 +1,7 @@
 """Generators and critics, one file per architecture, and the layers they are made of."""
 
-from gan_lightning.networks.activations import Activation, LeakyReLU, LeakyReLUTenth, ShiftedSoftplus
-from gan_lightning.networks.attention import SelfAttention
 from gan_lightning.networks.base import Critic, CriticFactory, Generator, GeneratorFactory
 from gan_lightning.networks.biggan import BigGANCritic, BigGANGenerator
-from gan_lightning.networks.classifying import ClassifyingCritic
-from gan_lightning.networks.concatenation import ConcatenatingCritic, ConcatenatingGenerator
-from gan_lightning.networks.conditional import ChannelLayerNorm, ConditionalBatchNorm2d, Normalisation
 from gan_lightning.networks.dcgan import DCGANCritic, DCGANGenerator
 from gan_lightning.networks.encoders import (
     ConvEncoder,
@@ -15,7 +10,6 @@ from gan_lightning.networks.encoders import (
     MLPEncoder,
     SpectrallyNormalisedEncoder,
 )
-from gan_lightning.networks.initialisation import He, Initialisation, Normal, Orthogonal, Xavier
 from gan_lightning.networks.joint_critic import (
     ConvJointCritic,
     JointCritic,
@@ -23,14 +17,15 @@ from gan_lightning.networks.joint_critic import (
     MLPJointCritic,
     SpectrallyNormalisedJointCritic,
 )
-from gan_lightning.networks.minibatch_discrimination import MinibatchDiscrimination, MinibatchDiscriminationCritic
+from gan_lightning.networks.layers.activations import Activation, LeakyReLU, LeakyReLUTenth, ShiftedSoftplus
+from gan_lightning.networks.layers.attention import SelfAttention
+from gan_lightning.networks.layers.conditional import ChannelLayerNorm, ConditionalBatchNorm2d, Normalisation
+from gan_lightning.networks.layers.initialisation import He, Initialisation, Normal, Orthogonal, Xavier
+from gan_lightning.networks.layers.spectral_norm import spectrally_normalise
 from gan_lightning.networks.mlp import MLPCritic, MLPGenerator
 from gan_lightning.networks.r3gan import R3GANCritic, R3GANGenerator
-from gan_lightning.networks.recomputed import RecomputedCritic, RecomputedGenerator
 from gan_lightning.networks.sagan import SAGANCritic, SAGANGenerator
 from gan_lightning.networks.sngan import SNGANCNNCritic, SNGANCNNGenerator, SNGANResNetCritic, SNGANResNetGenerator
-from gan_lightning.networks.spectral_norm import spectrally_normalise
-from gan_lightning.networks.virtual_batch_norm import VirtualBatchNorm, VirtualBatchNormGenerator
 from gan_lightning.networks.wgan_gp import (
     WGANGPCNNCritic,
     WGANGPCNNGenerator,
@@ -39,12 +34,20 @@ from gan_lightning.networks.wgan_gp import (
     WGANGPResNetCritic,
     WGANGPResNetGenerator,
 )
-from gan_lightning.networks.wrappers import (
+from gan_lightning.networks.wrappers.altered import (
     InitialisedCritic,
     InitialisedGenerator,
     SpectrallyNormalisedCritic,
     SpectrallyNormalisedGenerator,
 )
+from gan_lightning.networks.wrappers.classifying import ClassifyingCritic
+from gan_lightning.networks.wrappers.concatenation import ConcatenatingCritic, ConcatenatingGenerator
+from gan_lightning.networks.wrappers.minibatch_discrimination import (
+    MinibatchDiscrimination,
+    MinibatchDiscriminationCritic,
+)
+from gan_lightning.networks.wrappers.recomputed import RecomputedCritic, RecomputedGenerator
+from gan_lightning.networks.wrappers.virtual_batch_norm import VirtualBatchNorm, VirtualBatchNormGenerator
 
 __all__ = [
     "Activation",

@@ -11,11 +11,11 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn, tanh
 
-from gan_lightning.networks.activations import Activation
-from gan_lightning.networks.attention import SelfAttention
 from gan_lightning.networks.base import Critic, Generator, base_size, n_doublings, require_labels
-from gan_lightning.networks.resnet import CriticBlock, FirstCriticBlock, upsample
-from gan_lightning.networks.spectral_norm import spectrally_normalise
+from gan_lightning.networks.layers.activations import Activation
+from gan_lightning.networks.layers.attention import SelfAttention
+from gan_lightning.networks.layers.resnet import CriticBlock, FirstCriticBlock, upsample
+from gan_lightning.networks.layers.spectral_norm import spectrally_normalise
 
 _EPS = 1e-6  # of the spectral normalisation
 # Size: multiples of the width that the linear map and the blocks of the generator have.

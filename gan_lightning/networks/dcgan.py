@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from gan_lightning.networks.activations import Activation, LeakyReLU
 from gan_lightning.networks.base import Critic, Generator, base_size, n_doublings
-from gan_lightning.networks.conditional import Normalisation
-from gan_lightning.networks.initialisation import initialise_normal
+from gan_lightning.networks.layers.activations import Activation, LeakyReLU
+from gan_lightning.networks.layers.conditional import Normalisation
+from gan_lightning.networks.layers.initialisation import initialise_normal
 
 
 class DCGANGenerator(Generator):

@@ -8,11 +8,11 @@ from typing import final
 
 from torch import Tensor, cat, nn
 
-from gan_lightning.networks.activations import Activation, LeakyReLU
-from gan_lightning.networks.conditional import Normalisation
 from gan_lightning.networks.encoders import convolutions, hidden_layers
-from gan_lightning.networks.initialisation import glorot_uniform, initialise_normal
-from gan_lightning.networks.spectral_norm import spectrally_normalise
+from gan_lightning.networks.layers.activations import Activation, LeakyReLU
+from gan_lightning.networks.layers.conditional import Normalisation
+from gan_lightning.networks.layers.initialisation import glorot_uniform, initialise_normal
+from gan_lightning.networks.layers.spectral_norm import spectrally_normalise
 
 
 class JointCritic(nn.Module, ABC):

@@ -10,10 +10,10 @@ from torch import Tensor, cat, nn, tanh
 from torch.nn.functional import one_hot
 
 from gan_lightning.errors import UserError
-from gan_lightning.networks.activations import Activation
 from gan_lightning.networks.base import Critic, Generator, require_labels
-from gan_lightning.networks.initialisation import glorot_uniform
-from gan_lightning.networks.spectral_norm import spectrally_normalise
+from gan_lightning.networks.layers.activations import Activation
+from gan_lightning.networks.layers.initialisation import glorot_uniform
+from gan_lightning.networks.layers.spectral_norm import spectrally_normalise
 
 
 def _append_labels(inputs: Tensor, labels: Tensor | None, n_classes: int) -> Tensor:

@@ -11,12 +11,12 @@ from itertools import pairwise
 from torch import Tensor, nn, tanh
 
 from gan_lightning.errors import UserError
-from gan_lightning.networks.activations import Activation
-from gan_lightning.networks.attention import SelfAttention
 from gan_lightning.networks.base import Critic, Generator, base_size, n_doublings, require_labels
-from gan_lightning.networks.initialisation import glorot_uniform
-from gan_lightning.networks.resnet import CriticBlock, FirstCriticBlock, GeneratorBlock
-from gan_lightning.networks.spectral_norm import spectrally_normalise
+from gan_lightning.networks.layers.activations import Activation
+from gan_lightning.networks.layers.attention import SelfAttention
+from gan_lightning.networks.layers.initialisation import glorot_uniform
+from gan_lightning.networks.layers.resnet import CriticBlock, FirstCriticBlock, GeneratorBlock
+from gan_lightning.networks.layers.spectral_norm import spectrally_normalise
 
 
 def _initialise(module: nn.Module) -> None:

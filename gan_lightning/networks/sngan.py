@@ -11,11 +11,11 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from gan_lightning.errors import UserError
-from gan_lightning.networks.activations import Activation, LeakyReLUTenth
 from gan_lightning.networks.base import Critic, Generator, base_size, n_doublings, require_images, require_labels
-from gan_lightning.networks.initialisation import glorot_uniform, initialise_glorot, initialise_normal
-from gan_lightning.networks.resnet import CriticBlock, FirstCriticBlock, ResNetDecoder
-from gan_lightning.networks.spectral_norm import spectrally_normalise
+from gan_lightning.networks.layers.activations import Activation, LeakyReLUTenth
+from gan_lightning.networks.layers.initialisation import glorot_uniform, initialise_glorot, initialise_normal
+from gan_lightning.networks.layers.resnet import CriticBlock, FirstCriticBlock, ResNetDecoder
+from gan_lightning.networks.layers.spectral_norm import spectrally_normalise
 
 # Size: (default width, multiples of it that the linear map and the blocks have).
 _GENERATOR_LAYOUTS: dict[int, tuple[int, tuple[int, ...]]] = {

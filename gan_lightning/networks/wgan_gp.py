@@ -10,11 +10,11 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from gan_lightning.networks.activations import Activation, LeakyReLU
 from gan_lightning.networks.base import Critic, Generator, base_size, n_doublings
-from gan_lightning.networks.conditional import ChannelLayerNorm, Normalisation
-from gan_lightning.networks.initialisation import glorot_uniform, initialise_glorot
-from gan_lightning.networks.resnet import CriticBlock, FirstCriticBlock, ResNetDecoder
+from gan_lightning.networks.layers.activations import Activation, LeakyReLU
+from gan_lightning.networks.layers.conditional import ChannelLayerNorm, Normalisation
+from gan_lightning.networks.layers.initialisation import glorot_uniform, initialise_glorot
+from gan_lightning.networks.layers.resnet import CriticBlock, FirstCriticBlock, ResNetDecoder
 
 
 class WGANGPCNNGenerator(Generator):

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from gan_lightning.networks import ChannelLayerNorm, ConditionalBatchNorm2d
-from gan_lightning.networks.conditional import batch_norm, normalise
+from gan_lightning.networks.layers.conditional import batch_norm, normalise
 
 
 def test_it_is_the_formula_sample_by_sample() -> None:

@@ -7,8 +7,8 @@ from itertools import pairwise
 from torch import Tensor, nn, tanh
 from torch.nn.functional import avg_pool2d, interpolate
 
-from gan_lightning.networks.activations import Activation
-from gan_lightning.networks.conditional import Normalisation, batch_norm, normalise
+from gan_lightning.networks.layers.activations import Activation
+from gan_lightning.networks.layers.conditional import Normalisation, batch_norm, normalise
 
 
 def upsample(images: Tensor) -> Tensor:

@@ -15,8 +15,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from gan_lightning.networks.base import Critic, CriticFactory, Generator, GeneratorFactory
-from gan_lightning.networks.initialisation import Initialisation
-from gan_lightning.networks.spectral_norm import spectrally_normalise
+from gan_lightning.networks.layers.initialisation import Initialisation
+from gan_lightning.networks.layers.spectral_norm import spectrally_normalise
 
 
 class WrappedCritic(Critic):

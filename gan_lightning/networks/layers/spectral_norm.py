@@ -9,7 +9,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from torch.nn.utils.parametrize import is_parametrized
 
 from gan_lightning.errors import UserError
-from gan_lightning.networks.conditional import ConditionalBatchNorm2d
+from gan_lightning.networks.layers.conditional import ConditionalBatchNorm2d
 
 _LAYERS = (
     nn.Linear,

@@ -1,0 +1,1 @@
+"""Networks around whatever network they are given."""
