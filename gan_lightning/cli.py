@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from gan_lightning import __version__
 from gan_lightning.errors import fail, nearest
-from gan_lightning.stop_signals import listen
+from gan_lightning.runs.signals import listen
 
 VERBS = {
     "fit": "train a GAN",

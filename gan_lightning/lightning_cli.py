@@ -33,25 +33,16 @@ from gan_lightning.callbacks import (
     Throughput,
     UpdateBar,
 )
-from gan_lightning.checkpoint_files import DISK_IS_FULL, CheckpointFiles
 from gan_lightning.data.stream import check_shares
 from gan_lightning.errors import RunFailed, UserError, nearest, say
 from gan_lightning.from_checkpoint import read_checkpoint, user_errors
 from gan_lightning.game import Game, check_precision
 from gan_lightning.parser import Parser
-from gan_lightning.runs import (
-    Place,
-    agree,
-    die_with_launcher,
-    is_launched_by_lightning,
-    lock,
-    new_run_folder,
-    rank,
-    resume_from,
-    unlock_all,
-    without_home,
-)
-from gan_lightning.stop_signals import STOPPED
+from gan_lightning.runs.checkpoint_files import DISK_IS_FULL, CheckpointFiles
+from gan_lightning.runs.folders import Place, new_run_folder, resume_from, without_home
+from gan_lightning.runs.launch import agree, die_with_launcher, is_launched_by_lightning, rank
+from gan_lightning.runs.locks import lock, unlock_all
+from gan_lightning.runs.signals import STOPPED
 from gan_lightning.strategies import check_strategy, close_process_group
 
 _PORTABLE_KEYS = ("seed_everything", "name", "model", "data", "samples", "fidelity", "coverage")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from gan_lightning.runs import RUN_FOLDER_VARIABLE
+from gan_lightning.runs.launch import RUN_FOLDER_VARIABLE
 from tests.training import fit, networks
 
 

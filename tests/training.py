@@ -17,7 +17,7 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.loggers.logger import DummyLogger
 
 from gan_lightning.cli import main
-from gan_lightning.runs import RUN_FOLDER_VARIABLE
+from gan_lightning.runs.launch import RUN_FOLDER_VARIABLE
 
 
 class Recorder(DummyLogger):

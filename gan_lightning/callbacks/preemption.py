@@ -10,7 +10,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
 from gan_lightning.callbacks.checkpoints import Checkpoints
-from gan_lightning.stop_signals import forget, heard, listen
+from gan_lightning.runs.signals import forget, heard, listen
 
 _SAVE, _STOP = 1, 2  # what a rank wishes; the largest wish of all ranks is done
 

@@ -17,12 +17,12 @@ import torch.distributed as dist
 from lightning.pytorch import Callback, Trainer
 
 from gan_lightning.callbacks import Canary, Checkpoints, Preemption
-from gan_lightning.checkpoint_files import CheckpointFiles
 from gan_lightning.data import RandomImages
 from gan_lightning.errors import RunFailed
 from gan_lightning.families import DCGAN, WGANGP
 from gan_lightning.networks import DCGANCritic, DCGANGenerator, MLPCritic, MLPGenerator
-from gan_lightning.stop_signals import _note, listen
+from gan_lightning.runs.checkpoint_files import CheckpointFiles
+from gan_lightning.runs.signals import _note, listen
 from gan_lightning.strategies import close_process_group
 from tests.training import SaveAt, train
 

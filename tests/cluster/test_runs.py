@@ -12,7 +12,9 @@ import pytest
 from torch.distributed import TCPStore
 
 from gan_lightning import runs
-from gan_lightning.runs import RUN_FOLDER_VARIABLE, Place, agree, lock, unlock
+from gan_lightning.runs.folders import Place
+from gan_lightning.runs.launch import RUN_FOLDER_VARIABLE, agree
+from gan_lightning.runs.locks import lock, unlock
 
 
 @pytest.fixture(autouse=True)

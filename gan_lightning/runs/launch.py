@@ -1,101 +1,25 @@
-"""Run folders: `runs/<name>/`, one per run, never overwritten; which one a launch uses, and where it goes on from."""
+"""What the processes of one launch agree on: rank 0 decides, the others learn of it."""
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from gan_lightning.errors import UserError, say
+from gan_lightning.errors import UserError
+from gan_lightning.runs.folders import Place
 
 RUN_FOLDER_VARIABLE = "GAN_LIGHTNING_RUN_FOLDER"
 """Tells the processes that Lightning's launcher starts what rank 0 has decided."""
 
+
 _PATIENCE = 300.0
 """Seconds that a process waits for rank 0's decision."""
-
-
-class Place(NamedTuple):
-    """Where a run writes and where it goes on from.
-
-    Attributes:
-        folder: The run folder.
-        checkpoint: The checkpoint to go on from, None for a start from scratch.
-    """
-
-    folder: Path
-    checkpoint: Path | None
-
-
-def new_run_folder(runs_dir: str | Path, name: str) -> Path:
-    """Make and return `runs_dir/name`, or `name-2`, `name-3`, ... if it exists.
-
-    Raises:
-        UserError: The name is not a plain file name.
-    """
-    check_name(name)
-    folder = Path(runs_dir) / name
-    for number in range(2, 1_000_000):
-        try:
-            folder.mkdir(parents=True)
-            return folder
-        except FileExistsError:
-            folder = Path(runs_dir) / f"{name}-{number}"
-    raise UserError(f"no free run folder {name}-N under {runs_dir}; choose another --name")
-
-
-def check_name(name: str) -> None:
-    """Raise a UserError unless the name is a plain file name."""
-    if not re.fullmatch(r"[\w][\w.+=-]*", name):
-        raise UserError(f"name must be letters, digits and . _ - + =, got {name!r}; the run folder is named after it")
-
-
-def newest_checkpoint(folder: Path) -> Path | None:
-    """Return the newest whole checkpoint of a run folder, None if there is none; torn ones are named and left out."""
-    from gan_lightning.checkpoint_files import is_whole  # which reads checkpoints, and those know of runs
-
-    for part in sorted((folder / "checkpoints").glob("*.part")):
-        say(f"{part} was still being written when its run died; it is not used")
-    found = [path for path in (folder / "checkpoints").glob("*.ckpt") if path.is_file()]
-    for path in sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name == "last.ckpt"), reverse=True):
-        if is_whole(path):
-            return path
-        say(f"{path} is torn; it is not used")
-    return None
-
-
-def resume_from(where: str, runs_dir: str | Path, name: str) -> Place:
-    """Return what `--resume` means.
-
-    Args:
-        where: auto (the folder `runs_dir/name`), a run folder, or a checkpoint.
-        runs_dir: Where run folders are.
-        name: Name of the run.
-
-    Raises:
-        UserError: A path was given that has no checkpoint.
-    """
-    if where == "auto":
-        check_name(name)
-        folder = Path(runs_dir) / name
-        folder.mkdir(parents=True, exist_ok=True)
-        return Place(folder, newest_checkpoint(folder))
-    path = Path(where)
-    if path.is_dir():
-        checkpoint = newest_checkpoint(path)
-        if checkpoint is None:
-            raise UserError(f"no checkpoint in {path / 'checkpoints'}; --resume takes auto, a run folder or a file")
-        return Place(path, checkpoint)
-    if not path.is_file():
-        raise UserError(f"nothing to resume at {where}; --resume takes auto, a run folder or a checkpoint")
-    folder = path.resolve().parent.parent if path.parent.name == "checkpoints" else new_run_folder(runs_dir, name)
-    return Place(Path(os.path.relpath(folder)), path)
 
 
 def agree(decide: Callable[[], Place], runs_dir: str | Path, resumes: bool) -> Place:
@@ -212,60 +136,3 @@ def rank() -> int:
     if _is_slurm_step():
         return int(os.environ["SLURM_PROCID"])
     return max(int(os.environ.get(name, "0")) for name in ("LOCAL_RANK", "NODE_RANK"))
-
-
-_locks: dict[Path, Any] = {}
-
-
-def lock(folder: Path) -> None:
-    """Keep other processes out of a run folder until `unlock` or the end of this process.
-
-    Raises:
-        UserError: Another process is training there.
-    """
-    import fcntl
-
-    if folder in _locks:
-        _locks.pop(folder).close()
-    file = (folder / ".lock").open("a+")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.seek(0)
-        owner = file.read().strip() or "another process"
-        file.close()
-        raise UserError(f"{folder} is in use by {owner}; wait for it to end or give another --name") from None
-    except OSError:  # a file system without locks
-        pass
-    _locks[folder] = file
-    file.truncate(0)
-    file.write(f"process {os.getpid()} on {os.uname().nodename}")
-    file.flush()
-
-
-def unlock(folder: Path) -> None:
-    """Let others into a run folder, if this process kept them out; a folder in which nothing was written goes."""
-    file = _locks.pop(folder, None)
-    if file is not None:
-        if [path.name for path in folder.iterdir()] == [".lock"]:
-            (folder / ".lock").unlink()
-            folder.rmdir()
-        file.close()
-
-
-def unlock_all() -> None:
-    """Let others into every run folder of this process."""
-    for folder in list(_locks):
-        unlock(folder)
-
-
-def without_home(value: Any) -> Any:
-    """Return nested plain values with the user's home folder written as `~` at the start of paths."""
-    if isinstance(value, dict):
-        return {key: without_home(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [without_home(inner) for inner in value]
-    home = str(Path.home())
-    if isinstance(value, str) and (value == home or value.startswith(home + os.sep)) and home != os.sep:
-        return "~" + value[len(home) :]
-    return value
