@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from gan_lightning.errors import UserError
+from gan_lightning.execution.ranks import sum_over_ranks
 from gan_lightning.observation import Observation
 from gan_lightning.randomness import Noise
-from gan_lightning.regularisers import sum_over_ranks
 
 if TYPE_CHECKING:
     from gan_lightning.gan import GAN

@@ -16,10 +16,10 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from gan_lightning.description import describe_module
 from gan_lightning.errors import UserError
+from gan_lightning.execution.gan_ddp import check_strategy, share_buffers
 from gan_lightning.optimizers.schedules import Schedule
 from gan_lightning.optimizers.specs import OptimizerSpec
 from gan_lightning.randomness import Noise, Shard, mix
-from gan_lightning.strategies import check_strategy, share_buffers
 
 Terms = dict[str, Tensor]
 """Named, weighted terms of a loss; their sum is minimised."""

@@ -35,6 +35,8 @@ from gan_lightning.callbacks import (
 )
 from gan_lightning.data.stream import check_shares
 from gan_lightning.errors import RunFailed, UserError, nearest, say
+from gan_lightning.execution.gan_ddp import check_strategy
+from gan_lightning.execution.ranks import close_process_group
 from gan_lightning.from_checkpoint import read_checkpoint, user_errors
 from gan_lightning.game import Game, check_precision
 from gan_lightning.parser import Parser
@@ -43,7 +45,6 @@ from gan_lightning.runs.folders import Place, new_run_folder, resume_from, witho
 from gan_lightning.runs.launch import agree, die_with_launcher, is_launched_by_lightning, rank
 from gan_lightning.runs.locks import lock, unlock_all
 from gan_lightning.runs.signals import STOPPED
-from gan_lightning.strategies import check_strategy, close_process_group
 
 _PORTABLE_KEYS = ("seed_everything", "name", "model", "data", "samples", "fidelity", "coverage")
 

@@ -18,14 +18,7 @@ from gan_lightning.randomness import Noise
 if TYPE_CHECKING:
     from gan_lightning.gan import GAN
     from gan_lightning.held_critic import HeldCritic
-
-
-def sum_over_ranks(values: Tensor) -> Tensor:
-    """Return the sum of all ranks' `values`, without gradients; the values themselves on one rank."""
-    values = values.detach().clone()
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        torch.distributed.all_reduce(values)
-    return values
+from gan_lightning.execution.ranks import sum_over_ranks
 
 
 @final

@@ -117,7 +117,7 @@ def count_as_rank(strategy: str, folder: str, n_critic: int, width: int) -> None
     import torch.distributed as dist
     from lightning.pytorch import Callback, Trainer
 
-    import gan_lightning.strategies  # noqa: F401  registers gan_ddp
+    import gan_lightning.execution.gan_ddp  # noqa: F401  registers gan_ddp
     from gan_lightning.callbacks import Preemption
     from gan_lightning.data import RandomImages
     from gan_lightning.families import WGANGP

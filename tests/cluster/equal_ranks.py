@@ -9,10 +9,10 @@ from pathlib import Path
 
 import torch
 
-import gan_lightning.strategies  # noqa: F401  registers gan_ddp
+import gan_lightning.execution.gan_ddp  # noqa: F401  registers gan_ddp
+from gan_lightning.execution.ranks import close_process_group
 from gan_lightning.families import ACGAN, ALI, SNGAN, WGANGP
 from gan_lightning.networks import MLPGenerator, SNGANResNetCritic, WGANGPCNNCritic
-from gan_lightning.strategies import close_process_group
 from tests.cases import COLOUR, LABELLED, N_CLASSES, Case, classifying
 from tests.training import train
 

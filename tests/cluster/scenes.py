@@ -19,11 +19,11 @@ from lightning.pytorch import Callback, Trainer
 from gan_lightning.callbacks import Canary, Checkpoints, Preemption
 from gan_lightning.data import RandomImages
 from gan_lightning.errors import RunFailed
+from gan_lightning.execution.ranks import close_process_group
 from gan_lightning.families import DCGAN, WGANGP
 from gan_lightning.networks import DCGANCritic, DCGANGenerator, MLPCritic, MLPGenerator
 from gan_lightning.runs.checkpoint_files import CheckpointFiles
 from gan_lightning.runs.signals import _note, listen
-from gan_lightning.strategies import close_process_group
 from tests.training import SaveAt, train
 
 IMAGES = partial(RandomImages, image_size=8, channels=1, n=48, batch_size=8)

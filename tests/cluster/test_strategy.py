@@ -9,7 +9,7 @@ from lightning.pytorch.strategies import DDPStrategy, FSDPStrategy
 from torch import nn
 
 from gan_lightning.callbacks.canary import checksum
-from gan_lightning.strategies import GANDDPStrategy, _buckets, check_strategy
+from gan_lightning.execution.gan_ddp import GANDDPStrategy, _buckets, check_strategy
 
 
 def trainer(strategy, **options):

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-import gan_lightning.strategies  # noqa: F401  registers gan_ddp
+import gan_lightning.execution.gan_ddp  # noqa: F401  registers gan_ddp
 from gan_lightning.families import DCGAN, SNGAN, WGANGP
 from gan_lightning.networks import DCGANCritic, DCGANGenerator, MLPCritic, MLPGenerator
 from tests.cases import CASES, LABELLED, VECTORS, Case, cnn, resnet

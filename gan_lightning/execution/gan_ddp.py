@@ -223,14 +223,4 @@ def _buckets(parameters: list[Parameter], bucket_bytes: int) -> Iterator[list[Pa
         yield group
 
 
-def close_process_group() -> None:
-    """Wait for the other ranks and leave the process group.
-
-    Lightning leaves gloo's open, and a rank was seen to abort at the interpreter's exit for it.
-    """
-    if dist.is_available() and dist.is_initialized():
-        cast(Any, dist).barrier()
-        dist.destroy_process_group()
-
-
 StrategyRegistry.register("gan_ddp", GANDDPStrategy, description=GANDDPStrategy.__doc__ or "")
