@@ -18,7 +18,7 @@ from gan_lightning.game import Terms
 from gan_lightning.generator_terms import GeneratorTerm, GeneratorTurn
 from gan_lightning.held_critic import HeldCritic, check_kinds
 from gan_lightning.networks.base import Critic, CriticFactory, Generator, GeneratorFactory
-from gan_lightning.observation import Observation
+from gan_lightning.observations.base import Observation
 from gan_lightning.penalties import CriticPenalty
 from gan_lightning.randomness import mix, truncate
 

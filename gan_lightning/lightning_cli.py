@@ -18,7 +18,6 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveCon
 from lightning.pytorch.strategies import StrategyRegistry
 from lightning.pytorch.utilities import rank_zero_only
 
-import gan_lightning.augmentation
 import gan_lightning.data
 import gan_lightning.families
 import gan_lightning.loggers

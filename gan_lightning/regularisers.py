@@ -11,7 +11,7 @@ from torch.nn import Parameter
 
 from gan_lightning.errors import UserError
 from gan_lightning.networks.base import Critic
-from gan_lightning.observation import Observation
+from gan_lightning.observations.base import Observation
 from gan_lightning.penalties import CriticPenalty
 from gan_lightning.randomness import Noise
 

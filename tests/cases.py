@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 
-from gan_lightning.augmentation import AdaptiveAugment, ColourJitter, Cutout, Translation
 from gan_lightning.data import RandomImages, RealData, Ring
 from gan_lightning.families import (
     ACGAN,
@@ -74,7 +73,11 @@ from gan_lightning.networks import (
     WGANGPCNNCritic,
     WGANGPCNNGenerator,
 )
-from gan_lightning.observation import Compose, InstanceNoise, Packing
+from gan_lightning.observations.adaptive import AdaptiveAugment
+from gan_lightning.observations.augmentations import ColourJitter, Cutout, Translation
+from gan_lightning.observations.base import Compose
+from gan_lightning.observations.instance_noise import InstanceNoise
+from gan_lightning.observations.packing import Packing
 from gan_lightning.optimizers.schedules import CosineDecay, LinearDecay
 from gan_lightning.penalties import R1, R2, couples_batch
 from gan_lightning.regularisers import ConsistencyRegularisation, HistoricalAveraging, LeCam

@@ -10,7 +10,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gan_lightning.augmentation import AdaptiveAugment, ColourJitter, Cutout, Translation
 from gan_lightning.constraints import WeightClipping
 from gan_lightning.families import (
     ALI,
@@ -40,7 +39,10 @@ from gan_lightning.networks import (
     SpectrallyNormalisedCritic,
     VirtualBatchNormGenerator,
 )
-from gan_lightning.observation import Compose, Packing
+from gan_lightning.observations.adaptive import AdaptiveAugment
+from gan_lightning.observations.augmentations import ColourJitter, Cutout, Translation
+from gan_lightning.observations.base import Compose
+from gan_lightning.observations.packing import Packing
 from gan_lightning.optimizers.specs import Adam, RMSprop
 from gan_lightning.penalties import R1, R2, DivergencePenalty, GradientPenalty, PerturbationPenalty
 from gan_lightning.regularisers import ConsistencyRegularisation, LeCam

@@ -17,7 +17,7 @@ from gan_lightning.families import DCGAN, SNGAN, WGAN, MinimaxGAN, NonSaturating
 from gan_lightning.game import Terms
 from gan_lightning.generator_terms import FeatureMatching
 from gan_lightning.networks import MLPCritic, MLPGenerator
-from gan_lightning.observation import InstanceNoise
+from gan_lightning.observations.instance_noise import InstanceNoise
 from gan_lightning.penalties import R1
 from gan_lightning.randomness import Noise
 

@@ -9,8 +9,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gan_lightning.augmentation import AdaptiveAugment, ColourJitter, Cutout, HorizontalFlip, Translation
-from gan_lightning.observation import Compose, InstanceNoise, Observation, Packing
+from gan_lightning.observations.adaptive import AdaptiveAugment
+from gan_lightning.observations.augmentations import ColourJitter, Cutout, HorizontalFlip, Translation
+from gan_lightning.observations.base import Compose, Observation
+from gan_lightning.observations.instance_noise import InstanceNoise
+from gan_lightning.observations.packing import Packing
 from gan_lightning.randomness import Noise, Shard
 
 AUGMENTATIONS = [ColourJitter(), HorizontalFlip(), Translation(), Cutout()]

@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gan_lightning.augmentation import Translation
 from gan_lightning.constraints import WeightClipping
-from gan_lightning.observation import Observation, Packing
+from gan_lightning.observations.augmentations import Translation
+from gan_lightning.observations.base import Observation
+from gan_lightning.observations.packing import Packing
 from gan_lightning.randomness import Noise
 from gan_lightning.regularisers import ConsistencyRegularisation, HistoricalAveraging, LeCam, ParameterMean
 

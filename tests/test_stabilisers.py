@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import torch
 
-from gan_lightning.augmentation import AdaptiveAugment, ColourJitter, Cutout, HorizontalFlip, Translation
 from gan_lightning.constraints import WeightClipping
 from gan_lightning.families import (
     DCGAN,
@@ -50,7 +49,11 @@ from gan_lightning.networks import (
     SpectrallyNormalisedGenerator,
     SpectrallyNormalisedJointCritic,
 )
-from gan_lightning.observation import Compose, InstanceNoise, Packing
+from gan_lightning.observations.adaptive import AdaptiveAugment
+from gan_lightning.observations.augmentations import ColourJitter, Cutout, HorizontalFlip, Translation
+from gan_lightning.observations.base import Compose
+from gan_lightning.observations.instance_noise import InstanceNoise
+from gan_lightning.observations.packing import Packing
 from gan_lightning.penalties import (
     R1,
     R2,
