@@ -12,15 +12,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import Parameter
 
-from gan_lightning.constraints import CriticConstraint
 from gan_lightning.errors import UserError
 from gan_lightning.game import Terms
-from gan_lightning.generator_terms import GeneratorTerm, GeneratorTurn
 from gan_lightning.held_critic import HeldCritic, check_kinds
 from gan_lightning.networks.base import Critic, CriticFactory, Generator, GeneratorFactory
 from gan_lightning.observations.base import Observation
-from gan_lightning.penalties import CriticPenalty
 from gan_lightning.randomness import mix, truncate
+from gan_lightning.stabilisers.base import CriticConstraint, CriticPenalty, GeneratorTerm, GeneratorTurn
 
 SAMPLE_CHUNK = 64
 """Samples are drawn in chunks of this many, each from its own seed, so that any sharing of the chunks gives the same."""

@@ -6,10 +6,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from gan_lightning.constraints import CriticConstraint
 from gan_lightning.errors import UserError
 from gan_lightning.game import Game, Terms
-from gan_lightning.penalties import CriticPenalty
+from gan_lightning.stabilisers.base import CriticConstraint, CriticPenalty
 
 
 class HeldCritic(Game):

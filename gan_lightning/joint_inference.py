@@ -11,7 +11,6 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from gan_lightning.constraints import CriticConstraint
 from gan_lightning.errors import UserError
 from gan_lightning.game import Terms
 from gan_lightning.gan import SAMPLE_CHUNK
@@ -19,8 +18,8 @@ from gan_lightning.held_critic import HeldCritic
 from gan_lightning.networks.base import Generator, GeneratorFactory
 from gan_lightning.networks.encoders import Encoder, EncoderFactory
 from gan_lightning.networks.joint_critic import JointCritic, JointCriticFactory
-from gan_lightning.penalties import CriticPenalty
 from gan_lightning.randomness import mix
+from gan_lightning.stabilisers.base import CriticConstraint, CriticPenalty
 
 
 class GeneratorAndEncoder(nn.Module):

@@ -41,8 +41,6 @@ from gan_lightning.families import (
 from gan_lightning.families.f_gan import VariationalBound
 from gan_lightning.game import Game
 from gan_lightning.gan import GAN
-from gan_lightning.generator_terms import HistoricalAveraging as GeneratorHistory
-from gan_lightning.generator_terms import LatentReconstruction
 from gan_lightning.joint_inference import JointGAN
 from gan_lightning.losses.divergences import Jeffrey, TotalVariation
 from gan_lightning.losses.kernels import UStatistic
@@ -79,8 +77,13 @@ from gan_lightning.observations.base import Compose
 from gan_lightning.observations.instance_noise import InstanceNoise
 from gan_lightning.observations.packing import Packing
 from gan_lightning.optimizers.schedules import CosineDecay, LinearDecay
-from gan_lightning.penalties import R1, R2, couples_batch
-from gan_lightning.regularisers import ConsistencyRegularisation, HistoricalAveraging, LeCam
+from gan_lightning.stabilisers.consistency import ConsistencyRegularisation
+from gan_lightning.stabilisers.generator_terms import HistoricalAveraging as GeneratorHistory
+from gan_lightning.stabilisers.generator_terms import LatentReconstruction
+from gan_lightning.stabilisers.gradient_penalties import R1, R2
+from gan_lightning.stabilisers.historical_averaging import HistoricalAveraging
+from gan_lightning.stabilisers.lecam import LeCam
+from gan_lightning.stabilisers.slopes import couples_batch
 
 N_CLASSES = 3
 

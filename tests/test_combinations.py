@@ -10,7 +10,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gan_lightning.constraints import WeightClipping
 from gan_lightning.families import (
     ALI,
     DCGAN,
@@ -22,7 +21,6 @@ from gan_lightning.families import (
     NonSaturatingGAN,
     UnrolledGAN,
 )
-from gan_lightning.generator_terms import EntropyRegularisation, FeatureMatching
 from gan_lightning.losses.matching import MeanMatching
 from gan_lightning.losses.objectives import NonSaturating, Wasserstein
 from gan_lightning.networks import (
@@ -44,8 +42,11 @@ from gan_lightning.observations.augmentations import ColourJitter, Cutout, Trans
 from gan_lightning.observations.base import Compose
 from gan_lightning.observations.packing import Packing
 from gan_lightning.optimizers.specs import Adam, RMSprop
-from gan_lightning.penalties import R1, R2, DivergencePenalty, GradientPenalty, PerturbationPenalty
-from gan_lightning.regularisers import ConsistencyRegularisation, LeCam
+from gan_lightning.stabilisers.consistency import ConsistencyRegularisation
+from gan_lightning.stabilisers.generator_terms import EntropyRegularisation, FeatureMatching
+from gan_lightning.stabilisers.gradient_penalties import R1, R2, DivergencePenalty, GradientPenalty, PerturbationPenalty
+from gan_lightning.stabilisers.lecam import LeCam
+from gan_lightning.stabilisers.weight_clipping import WeightClipping
 from tests.cases import GREY, LABELLED, N_CLASSES, VECTORS
 from tests.training import trainer
 

@@ -15,11 +15,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from gan_lightning.data.stream import Batch
 from gan_lightning.families import DCGAN, SNGAN, WGAN, MinimaxGAN, NonSaturatingGAN
 from gan_lightning.game import Terms
-from gan_lightning.generator_terms import FeatureMatching
 from gan_lightning.networks import MLPCritic, MLPGenerator
 from gan_lightning.observations.instance_noise import InstanceNoise
-from gan_lightning.penalties import R1
 from gan_lightning.randomness import Noise
+from gan_lightning.stabilisers.generator_terms import FeatureMatching
+from gan_lightning.stabilisers.gradient_penalties import R1
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 

@@ -10,16 +10,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gan_lightning.generator_terms import (
+from gan_lightning.networks import MLPCritic
+from gan_lightning.stabilisers.base import GeneratorTurn
+from gan_lightning.stabilisers.generator_terms import (
     EntropyRegularisation,
     FeatureMatching,
-    GeneratorTurn,
     HistoricalAveraging,
     LatentReconstruction,
     ModeSeeking,
     nearest_neighbour_entropy,
 )
-from gan_lightning.networks import MLPCritic
 
 
 class Doubling(nn.Module):

@@ -17,16 +17,9 @@ from gan_lightning.networks import (
     WGANGPGoodCritic,
 )
 from gan_lightning.networks.base import Critic
-from gan_lightning.penalties import (
-    R1,
-    R2,
-    GradientPenalty,
-    couples_batch,
-    gradient_norms,
-    input_gradients,
-    interpolate,
-)
 from gan_lightning.randomness import Noise
+from gan_lightning.stabilisers.gradient_penalties import R1, R2, GradientPenalty
+from gan_lightning.stabilisers.slopes import couples_batch, gradient_norms, input_gradients, interpolate
 
 SHAPES = [(5,), (3, 4, 4)]
 N = 6

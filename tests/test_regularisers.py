@@ -9,12 +9,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gan_lightning.constraints import WeightClipping
 from gan_lightning.observations.augmentations import Translation
 from gan_lightning.observations.base import Observation
 from gan_lightning.observations.packing import Packing
 from gan_lightning.randomness import Noise
-from gan_lightning.regularisers import ConsistencyRegularisation, HistoricalAveraging, LeCam, ParameterMean
+from gan_lightning.stabilisers.consistency import ConsistencyRegularisation
+from gan_lightning.stabilisers.historical_averaging import HistoricalAveraging, ParameterMean
+from gan_lightning.stabilisers.lecam import LeCam
+from gan_lightning.stabilisers.weight_clipping import WeightClipping
 
 
 class Shift(Observation):

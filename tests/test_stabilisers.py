@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import torch
 
-from gan_lightning.constraints import WeightClipping
 from gan_lightning.families import (
     DCGAN,
     DRAGAN,
@@ -28,13 +27,6 @@ from gan_lightning.families import (
     WGANDiv,
 )
 from gan_lightning.gan import GAN
-from gan_lightning.generator_terms import (
-    EntropyRegularisation,
-    FeatureMatching,
-    LatentReconstruction,
-    ModeSeeking,
-)
-from gan_lightning.generator_terms import HistoricalAveraging as GeneratorHistory
 from gan_lightning.losses.divergences import KL, Neyman
 from gan_lightning.networks import (
     ClassifyingCritic,
@@ -54,15 +46,19 @@ from gan_lightning.observations.augmentations import ColourJitter, Cutout, Horiz
 from gan_lightning.observations.base import Compose
 from gan_lightning.observations.instance_noise import InstanceNoise
 from gan_lightning.observations.packing import Packing
-from gan_lightning.penalties import (
-    R1,
-    R2,
-    DivergencePenalty,
-    GradientPenalty,
-    PerturbationPenalty,
-    couples_batch,
+from gan_lightning.stabilisers.consistency import ConsistencyRegularisation
+from gan_lightning.stabilisers.generator_terms import (
+    EntropyRegularisation,
+    FeatureMatching,
+    LatentReconstruction,
+    ModeSeeking,
 )
-from gan_lightning.regularisers import ConsistencyRegularisation, HistoricalAveraging, LeCam
+from gan_lightning.stabilisers.generator_terms import HistoricalAveraging as GeneratorHistory
+from gan_lightning.stabilisers.gradient_penalties import R1, R2, DivergencePenalty, GradientPenalty, PerturbationPenalty
+from gan_lightning.stabilisers.historical_averaging import HistoricalAveraging
+from gan_lightning.stabilisers.lecam import LeCam
+from gan_lightning.stabilisers.slopes import couples_batch
+from gan_lightning.stabilisers.weight_clipping import WeightClipping
 from tests.cases import CASES, Case, mlp
 from tests.training import train
 

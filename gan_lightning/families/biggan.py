@@ -11,9 +11,9 @@ from torch import Tensor
 
 from gan_lightning.game import Terms
 from gan_lightning.gan import GAN
-from gan_lightning.generator_terms import OrthogonalRegularisation
 from gan_lightning.losses.logits import hinge_critic_loss, hinge_generator_loss
 from gan_lightning.optimizers.specs import Adam, OptimizerSpec
+from gan_lightning.stabilisers.generator_terms import OrthogonalRegularisation
 
 
 @final

@@ -10,7 +10,7 @@ from gan_lightning.game import Terms
 from gan_lightning.gan import GAN
 from gan_lightning.losses.logits import check_real_target, logistic_critic_loss, non_saturating_generator_loss
 from gan_lightning.optimizers.specs import Adam, OptimizerSpec
-from gan_lightning.penalties import PerturbationPenalty
+from gan_lightning.stabilisers.gradient_penalties import PerturbationPenalty
 
 
 @final

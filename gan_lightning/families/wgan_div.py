@@ -10,7 +10,7 @@ from gan_lightning.game import Terms
 from gan_lightning.gan import GAN
 from gan_lightning.losses.logits import wasserstein_critic_loss, wasserstein_generator_loss
 from gan_lightning.optimizers.specs import Adam, OptimizerSpec
-from gan_lightning.penalties import DivergencePenalty
+from gan_lightning.stabilisers.gradient_penalties import DivergencePenalty
 
 
 @final

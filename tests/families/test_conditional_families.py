@@ -15,7 +15,6 @@ from torch.testing import assert_close
 from gan_lightning.data.stream import Batch
 from gan_lightning.families import ACGAN, R3GAN, SAGAN, BigGAN, ConditionalGAN, ProjectionGAN
 from gan_lightning.game import Game
-from gan_lightning.generator_terms import GeneratorTurn, OrthogonalRegularisation
 from gan_lightning.losses.logits import relativistic_pairing_critic_loss, relativistic_pairing_generator_loss
 from gan_lightning.losses.objectives import Wasserstein
 from gan_lightning.networks import (
@@ -30,8 +29,10 @@ from gan_lightning.networks import (
 )
 from gan_lightning.optimizers.schedules import CosineDecay, LinearDecay
 from gan_lightning.optimizers.specs import Adam
-from gan_lightning.penalties import GradientPenalty
 from gan_lightning.randomness import truncate
+from gan_lightning.stabilisers.base import GeneratorTurn
+from gan_lightning.stabilisers.generator_terms import OrthogonalRegularisation
+from gan_lightning.stabilisers.gradient_penalties import GradientPenalty
 from tests.families.closed_forms import LinearCritic, QuadraticCritic, vector_game
 from tests.training import trainer
 

@@ -11,7 +11,7 @@ from gan_lightning.data import Ring
 from gan_lightning.families import McGAN
 from gan_lightning.losses.matching import CovarianceMatching, MeanMatching
 from gan_lightning.networks import MLPCritic, MLPGenerator
-from gan_lightning.penalties import R1
+from gan_lightning.stabilisers.gradient_penalties import R1
 from tests.families.closed_forms import QuadraticCritic, vector_game
 from tests.training import train
 

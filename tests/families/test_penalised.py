@@ -8,7 +8,7 @@ from torch.testing import assert_close
 
 from gan_lightning.families import DRAGAN, WGANDiv
 from gan_lightning.networks import DCGANCritic, DCGANGenerator
-from gan_lightning.penalties import DivergencePenalty, PerturbationPenalty, global_std
+from gan_lightning.stabilisers.gradient_penalties import DivergencePenalty, PerturbationPenalty, global_std
 from tests.families.closed_forms import LinearCritic, QuadraticCritic, noise, vector_game
 
 SHAPES = pytest.mark.parametrize(("shape", "size"), [((5,), (0, 5)), ((3, 2, 2), (2, 3))], ids=["vectors", "images"])

@@ -34,7 +34,7 @@ from gan_lightning.networks import (
     VirtualBatchNormGenerator,
     Xavier,
 )
-from gan_lightning.penalties import couples_batch
+from gan_lightning.stabilisers.slopes import couples_batch
 
 
 class Pair:

@@ -1,12 +1,7 @@
-"""Constraints on the critic: what its weights are held to after each of its updates, whatever the family.
-
-The values are not meant to be subclassed; they lack `@final` because jsonargparse cannot write a default instance of a
-final class with its class path.
-"""
+"""Weight clipping: the critic's weights are held in a box after each of its updates."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,17 +12,7 @@ from gan_lightning.errors import UserError
 
 if TYPE_CHECKING:
     from gan_lightning.held_critic import HeldCritic
-
-
-class CriticConstraint(ABC):
-    """Maps the critic's weights onto an allowed set, in place, after its optimizer's step."""
-
-    @abstractmethod
-    def __call__(self, critic: nn.Module) -> None:
-        """Change the weights; called without gradients, on every rank alike."""
-
-    def check(self, gan: HeldCritic) -> None:  # noqa: B027  most have nothing to refuse
-        """Raise a UserError that names both sides and the mend if the constraint does not hold in this game."""
+from gan_lightning.stabilisers.base import CriticConstraint
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from math import lgamma, log, pi
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, final
+from typing import TYPE_CHECKING, Any, final
 
 import torch
 from torch import Tensor, nn
@@ -12,59 +11,11 @@ from torch.nn.utils.parametrize import is_parametrized
 
 from gan_lightning.errors import UserError
 from gan_lightning.networks.base import Critic, CriticFactory
-from gan_lightning.regularisers import ParameterMean
+from gan_lightning.stabilisers.historical_averaging import ParameterMean
 
 if TYPE_CHECKING:
     from gan_lightning.gan import GAN
-
-
-class GeneratorTurn(NamedTuple):
-    """What a generator's turn has at hand.
-
-    Attributes:
-        real: Real samples as the critic is shown them.
-        fake: Generated samples as the critic is shown them.
-        labels: Their labels, as the critic is shown them.
-        latents: The latents `(N, latent_dim)` that the samples were generated from.
-        generated: The generated samples `(N, ...)` before any observation.
-        generated_labels: The labels `(N,)` that they were generated for.
-    """
-
-    real: Tensor
-    fake: Tensor
-    labels: Tensor | None
-    latents: Tensor
-    generated: Tensor
-    generated_labels: Tensor | None
-
-
-class GeneratorTerm(nn.Module, ABC):
-    """One term of the generator's loss that any family can take.
-
-    Attributes:
-        name: The term's name: logged as `generator/<name>`.
-    """
-
-    name: ClassVar[str]
-
-    def __init__(self, weight: float) -> None:
-        super().__init__()
-        if weight < 0:
-            raise UserError(f"weight of {type(self).__name__} must not be negative, got {weight}")
-        self.weight = weight
-
-    @abstractmethod
-    def forward(self, gan: GAN, turn: GeneratorTurn) -> Tensor:
-        """Return the weighted term, a scalar."""
-
-    def attach(self, gan: GAN) -> None:
-        """Make what depends on the game's networks, once, when it is built: parameters train with the generator."""
-
-    def after_update(self, gan: GAN) -> None:
-        """Take note of a generator update; called without gradients after each one, on every rank."""
-
-    def check(self, gan: GAN) -> None:
-        """Raise a UserError that names both sides and the mend if the term does not hold in this game."""
+from gan_lightning.stabilisers.base import GeneratorTerm, GeneratorTurn
 
 
 @final

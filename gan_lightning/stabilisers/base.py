@@ -1,0 +1,139 @@
+"""What joins a player's loss or holds the critic, whatever the family: the contracts of the parts."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ClassVar
+
+from torch import Tensor, nn
+
+from gan_lightning.errors import UserError
+from gan_lightning.networks.base import Critic
+from gan_lightning.randomness import Noise
+
+if TYPE_CHECKING:
+    from gan_lightning.held_critic import HeldCritic
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gan_lightning.stabilisers.slopes import couples_batch
+
+if TYPE_CHECKING:
+    from gan_lightning.held_critic import HeldCritic
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from gan_lightning.gan import GAN
+
+
+class CriticPenalty(nn.Module, ABC):
+    """One term of the critic's loss that any family can take.
+
+    Attributes:
+        name: The term's name: logged as `critic/<name>`.
+        per_sample: Whether its formula holds only where samples do not influence each other's logits.
+        of_logits: Whether it looks at the critic's logits.
+    """
+
+    name: ClassVar[str]
+    per_sample: ClassVar[bool] = True
+    of_logits: ClassVar[bool] = True
+
+    def __init__(self, weight: float, interval: int = 1) -> None:
+        super().__init__()
+        if interval < 1:
+            raise UserError(f"interval of {type(self).__name__} must be at least 1, got {interval}")
+        if weight < 0:
+            raise UserError(f"weight of {type(self).__name__} must not be negative, got {weight}")
+        self.weight, self.interval = weight, interval
+
+    def forward(self, critic: Critic, real: Tensor, fake: Tensor, labels: Tensor | None, noise: Noise) -> Tensor:
+        """Return the weighted penalty, a scalar, on samples `real` and `fake` `(N, ...)` as the critic is shown them."""
+        return self.weight * self.interval * self.penalty(critic, real, fake, labels, noise)
+
+    @abstractmethod
+    def penalty(self, critic: Critic, real: Tensor, fake: Tensor, labels: Tensor | None, noise: Noise) -> Tensor:
+        """Return the penalty before its weight, a scalar."""
+
+    def attach(self, gan: HeldCritic) -> None:
+        """Make the buffers that depend on the game's networks, once, when the game is built."""
+
+    def after_update(self, gan: HeldCritic) -> None:
+        """Take note of a critic update; called without gradients after each one, on every rank."""
+
+    def check(self, gan: HeldCritic) -> None:
+        """Raise a UserError that names both sides and the mend if the penalty does not hold in this game."""
+        coupled = couples_batch(gan.critic) if self.per_sample else []
+        if coupled:
+            raise UserError(
+                f"{type(self).__name__} needs per-sample gradients, but {type(gan.critic).__name__} couples the "
+                f"samples of a batch ({coupled[0]}); build the critic with norm none or layer, without minibatch "
+                "discrimination"
+            )
+
+
+PenaltyFunction = Callable[[Critic, Tensor, Tensor, "Tensor | None", Noise], Tensor]
+
+
+class CriticConstraint(ABC):
+    """Maps the critic's weights onto an allowed set, in place, after its optimizer's step."""
+
+    @abstractmethod
+    def __call__(self, critic: nn.Module) -> None:
+        """Change the weights; called without gradients, on every rank alike."""
+
+    def check(self, gan: HeldCritic) -> None:  # noqa: B027  most have nothing to refuse
+        """Raise a UserError that names both sides and the mend if the constraint does not hold in this game."""
+
+
+class GeneratorTurn(NamedTuple):
+    """What a generator's turn has at hand.
+
+    Attributes:
+        real: Real samples as the critic is shown them.
+        fake: Generated samples as the critic is shown them.
+        labels: Their labels, as the critic is shown them.
+        latents: The latents `(N, latent_dim)` that the samples were generated from.
+        generated: The generated samples `(N, ...)` before any observation.
+        generated_labels: The labels `(N,)` that they were generated for.
+    """
+
+    real: Tensor
+    fake: Tensor
+    labels: Tensor | None
+    latents: Tensor
+    generated: Tensor
+    generated_labels: Tensor | None
+
+
+class GeneratorTerm(nn.Module, ABC):
+    """One term of the generator's loss that any family can take.
+
+    Attributes:
+        name: The term's name: logged as `generator/<name>`.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(self, weight: float) -> None:
+        super().__init__()
+        if weight < 0:
+            raise UserError(f"weight of {type(self).__name__} must not be negative, got {weight}")
+        self.weight = weight
+
+    @abstractmethod
+    def forward(self, gan: GAN, turn: GeneratorTurn) -> Tensor:
+        """Return the weighted term, a scalar."""
+
+    def attach(self, gan: GAN) -> None:
+        """Make what depends on the game's networks, once, when it is built: parameters train with the generator."""
+
+    def after_update(self, gan: GAN) -> None:
+        """Take note of a generator update; called without gradients after each one, on every rank."""
+
+    def check(self, gan: GAN) -> None:
+        """Raise a UserError that names both sides and the mend if the term does not hold in this game."""

@@ -1,0 +1,64 @@
+"""The critic's slope: gradients of each sample's logit at that sample, and where they are taken."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from gan_lightning.networks.base import Critic
+from gan_lightning.randomness import Noise
+
+if TYPE_CHECKING:
+    pass
+
+
+def couples_batch(network: nn.Module) -> list[str]:
+    """Return the names of the layers through which samples of a batch influence each other (batch statistics)."""
+    return [
+        name or type(module).__name__
+        for name, module in network.named_modules()
+        if isinstance(module, nn.modules.batchnorm._BatchNorm) or getattr(module, "couples_batch", False)
+    ]
+
+
+def per_row(values: Tensor, like: Tensor) -> Tensor:
+    """Return `values` `(N,)` as `(N, 1, ..., 1)` with as many axes as `like`."""
+    return values.reshape(-1, *[1] * (like.dim() - 1))
+
+
+def input_gradients(critic: Critic, points: Tensor, labels: Tensor | None = None) -> Tensor:
+    """Return the gradient of each sample's own logit at that sample, shaped as `points`, differentiable in the critic.
+
+    Computed in full precision whatever the autocast. `torch.func` is used where it can be (it compiles); a critic with
+    batch statistics changes buffers in its forward pass, which only `torch.autograd` allows; so does a recomputed one.
+    """
+
+    def total(samples: Tensor) -> Tensor:
+        return critic(samples, labels).sum()
+
+    # under bf16-mixed a generator gives bfloat16, which a critic outside autocast cannot take
+    points = points.detach().to(next((p.dtype for p in critic.parameters()), points.dtype))
+    with torch.autocast(points.device.type, enabled=False):
+        if couples_batch(critic) or any(getattr(module, "recomputes", False) for module in critic.modules()):
+            points.requires_grad_(True)
+            (gradients,) = torch.autograd.grad(total(points), points, create_graph=True)
+            return gradients
+        return torch.func.grad(total)(points)
+
+
+def squared_gradient_norms(critic: Critic, points: Tensor, labels: Tensor | None = None) -> Tensor:
+    """Return the squared Euclidean norm over all non-batch axes of each sample's gradient, `(N,)`."""
+    return input_gradients(critic, points, labels).flatten(1).square().sum(1)
+
+
+def gradient_norms(critic: Critic, points: Tensor, labels: Tensor | None = None) -> Tensor:
+    """Return the Euclidean norm of each sample's gradient, `(N,)`, with a finite derivative where it is 0."""
+    return (squared_gradient_norms(critic, points, labels) + 1e-12).sqrt()
+
+
+def interpolate(real: Tensor, fake: Tensor, noise: Noise) -> Tensor:
+    """Return points on the lines from real to fake, one uniform coefficient per sample (arXiv:1704.00028, section 4)."""
+    share = per_row(noise.uniform(len(real)), real).to(real.dtype)
+    return share * real + (1 - share) * fake
