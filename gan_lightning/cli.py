@@ -132,7 +132,8 @@ def sample(args: list[str]) -> None:
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ...; a GPU if there is one")
     options = _parse(parser, args)
 
-    from gan_lightning.from_checkpoint import user_errors, write_samples
+    from gan_lightning.cli.mistakes import user_errors
+    from gan_lightning.cli.sample import write_samples
 
     with user_errors():
         write_samples(
@@ -158,7 +159,7 @@ def reconstruct(args: list[str]) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of what ALI's encoder draws")
     options = _parse(parser, args)
 
-    from gan_lightning.from_checkpoint import user_errors
+    from gan_lightning.cli.mistakes import user_errors
     from gan_lightning.reconstruction import write_reconstructions
 
     with user_errors():
@@ -172,7 +173,8 @@ def export(args: list[str]) -> None:
     parser.add_argument("--out", required=True, help="file to write, such as generator.pt2")
     options = _parse(parser, args)
 
-    from gan_lightning.from_checkpoint import user_errors, write_program
+    from gan_lightning.cli.export import write_program
+    from gan_lightning.cli.mistakes import user_errors
 
     with user_errors():
         write_program(options.ckpt_path, options.out)

@@ -127,7 +127,7 @@ def measure(folder: Path, updates: int) -> dict[str, Any]:
     import torch
 
     from gan_lightning.data import Digits as DigitImages
-    from gan_lightning.from_checkpoint import load_game
+    from gan_lightning.games.restore import load_game
     from gan_lightning.metrics import Digits as Classifier
     from gan_lightning.metrics.coverage import class_coverage
     from gan_lightning.pictures import to_uint8
@@ -177,7 +177,7 @@ def seconds_per_update(runs_dir: Path, methods: list[str], seed: int) -> dict[st
     from lightning.pytorch import Callback, Trainer
 
     from gan_lightning.data import Digits as DigitImages
-    from gan_lightning.from_checkpoint import load_game
+    from gan_lightning.games.restore import load_game
 
     class Clock(Callback):
         def __init__(self) -> None:

@@ -39,9 +39,9 @@ from gan_lightning.families import (
     WGANDiv,
 )
 from gan_lightning.families.f_gan import VariationalBound
-from gan_lightning.game import Game
-from gan_lightning.gan import GAN
-from gan_lightning.joint_inference import JointGAN
+from gan_lightning.games.game import Game
+from gan_lightning.games.gan import GAN
+from gan_lightning.games.joint import JointGAN
 from gan_lightning.losses.divergences import Jeffrey, TotalVariation
 from gan_lightning.losses.kernels import UStatistic
 from gan_lightning.losses.matching import CovarianceMatching, MeanMatching

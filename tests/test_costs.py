@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from gan_lightning.data.stream import Batch
 from gan_lightning.families import DCGAN, SNGAN, WGAN, MinimaxGAN, NonSaturatingGAN
-from gan_lightning.game import Terms
+from gan_lightning.games.game import Terms
 from gan_lightning.networks import MLPCritic, MLPGenerator
 from gan_lightning.observations.instance_noise import InstanceNoise
 from gan_lightning.randomness import Noise

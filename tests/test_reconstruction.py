@@ -9,7 +9,7 @@ from torch.testing import assert_close
 
 from gan_lightning.cli import main
 from gan_lightning.families import BiGAN
-from gan_lightning.from_checkpoint import load_game
+from gan_lightning.games.restore import load_game
 from gan_lightning.reconstruction import reconstruction_errors
 from tests.cases import Case
 

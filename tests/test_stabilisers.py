@@ -26,7 +26,7 @@ from gan_lightning.families import (
     UnrolledGAN,
     WGANDiv,
 )
-from gan_lightning.gan import GAN
+from gan_lightning.games.gan import GAN
 from gan_lightning.losses.divergences import KL, Neyman
 from gan_lightning.networks import (
     ClassifyingCritic,

@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from gan_lightning.errors import UserError
-from gan_lightning.game import Terms
-from gan_lightning.gan import GAN
+from gan_lightning.games.game import Terms
+from gan_lightning.games.gan import GAN
 from gan_lightning.losses.objectives import NonSaturating, Objective
 from gan_lightning.networks.base import require_labels
 from gan_lightning.networks.wrappers.classifying import ClassifyingCritic

@@ -7,8 +7,8 @@ from typing import Any, final
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from gan_lightning.game import Terms
-from gan_lightning.joint_inference import JointGAN
+from gan_lightning.games.game import Terms
+from gan_lightning.games.joint import JointGAN
 from gan_lightning.losses.logits import check_real_target, logistic_critic_loss, non_saturating_generator_loss
 from gan_lightning.optimizers.specs import Adam, OptimizerSpec
 

@@ -11,8 +11,8 @@ from typing import Any, ClassVar, final
 
 from torch import Tensor
 
-from gan_lightning.game import Terms
-from gan_lightning.gan import GAN
+from gan_lightning.games.game import Terms
+from gan_lightning.games.gan import GAN
 from gan_lightning.losses.divergences import Divergence
 from gan_lightning.optimizers.specs import Adam, OptimizerSpec
 

@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn.utils.parametrize import is_parametrized
 
 from gan_lightning.errors import UserError
-from gan_lightning.game import Terms
-from gan_lightning.gan import GAN
+from gan_lightning.games.game import Terms
+from gan_lightning.games.gan import GAN
 from gan_lightning.losses.logits import hinge_critic_loss, hinge_generator_loss
 from gan_lightning.optimizers.specs import OptimizerSpec, RMSprop
 

@@ -10,8 +10,8 @@ from typing import Any, final
 from torch import Tensor
 
 from gan_lightning.errors import UserError
-from gan_lightning.game import Terms
-from gan_lightning.gan import GAN
+from gan_lightning.games.game import Terms
+from gan_lightning.games.gan import GAN
 from gan_lightning.losses.logits import least_squares_critic_loss, least_squares_generator_loss
 from gan_lightning.optimizers.specs import Adam, OptimizerSpec
 

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import Parameter
 
 from gan_lightning.errors import UserError
-from gan_lightning.game import Terms
-from gan_lightning.gan import GAN
+from gan_lightning.games.game import Terms
+from gan_lightning.games.gan import GAN
 from gan_lightning.losses.logits import wasserstein_critic_loss, wasserstein_generator_loss
 from gan_lightning.losses.matching import Matching
 from gan_lightning.optimizers.specs import OptimizerSpec, RMSprop

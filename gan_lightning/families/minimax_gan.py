@@ -6,8 +6,8 @@ from typing import Any, final
 
 from torch import Tensor
 
-from gan_lightning.game import Terms
-from gan_lightning.gan import GAN
+from gan_lightning.games.game import Terms
+from gan_lightning.games.gan import GAN
 from gan_lightning.losses.logits import check_real_target, logistic_critic_loss, saturating_generator_loss
 from gan_lightning.optimizers.specs import SGD, OptimizerSpec
 

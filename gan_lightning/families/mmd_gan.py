@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from gan_lightning.errors import UserError
-from gan_lightning.game import Terms
-from gan_lightning.gan import GAN
+from gan_lightning.games.game import Terms
+from gan_lightning.games.gan import GAN
 from gan_lightning.losses.kernels import MMDEstimator, VStatistic, rbf_mixture
 from gan_lightning.optimizers.specs import OptimizerSpec, RMSprop
 

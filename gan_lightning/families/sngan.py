@@ -9,8 +9,8 @@ from typing import Any, final
 
 from torch import Tensor
 
-from gan_lightning.game import Terms
-from gan_lightning.gan import GAN
+from gan_lightning.games.game import Terms
+from gan_lightning.games.gan import GAN
 from gan_lightning.losses.objectives import Hinge, Objective
 from gan_lightning.optimizers.specs import Adam, OptimizerSpec
 

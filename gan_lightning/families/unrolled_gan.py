@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.func import functional_call
 
 from gan_lightning.errors import UserError
-from gan_lightning.game import Terms
-from gan_lightning.gan import GAN
+from gan_lightning.games.game import Terms
+from gan_lightning.games.gan import GAN
 from gan_lightning.losses.logits import check_real_target, logistic_critic_loss
 from gan_lightning.optimizers.functional import functional
 from gan_lightning.optimizers.specs import SGD, Adam, OptimizerSpec

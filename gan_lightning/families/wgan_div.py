@@ -6,8 +6,8 @@ from typing import Any, final
 
 from torch import Tensor
 
-from gan_lightning.game import Terms
-from gan_lightning.gan import GAN
+from gan_lightning.games.game import Terms
+from gan_lightning.games.gan import GAN
 from gan_lightning.losses.logits import wasserstein_critic_loss, wasserstein_generator_loss
 from gan_lightning.optimizers.specs import Adam, OptimizerSpec
 from gan_lightning.stabilisers.gradient_penalties import DivergencePenalty

@@ -14,7 +14,7 @@ from gan_lightning.observations.base import Observation
 from gan_lightning.randomness import Noise
 
 if TYPE_CHECKING:
-    from gan_lightning.gan import GAN
+    from gan_lightning.games.gan import GAN
 from gan_lightning.observations.augmentations import Augmentation
 
 

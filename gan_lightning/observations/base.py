@@ -11,7 +11,7 @@ from gan_lightning.errors import UserError
 from gan_lightning.randomness import Noise
 
 if TYPE_CHECKING:
-    from gan_lightning.gan import GAN
+    from gan_lightning.games.gan import GAN
 
 
 class Observation(nn.Module, ABC):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import pickle
 import zipfile
 from contextlib import suppress
 from pathlib import Path
@@ -12,8 +13,8 @@ from typing import Any
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 
-from gan_lightning.errors import RunFailed
-from gan_lightning.from_checkpoint import read_checkpoint
+from gan_lightning.errors import RunFailed, UserError
+from gan_lightning.runs.checkpoint_files import read_checkpoint
 
 DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -81,3 +82,25 @@ def _flush_folder(folder: Path) -> None:
     with suppress(OSError):  # some network file systems cannot; the rename itself is atomic there as well
         os.fsync(descriptor)
     os.close(descriptor)
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Return the contents of a checkpoint, on the CPU, loaded without running any code in it.
+
+    Raises:
+        UserError: There is no such file, it is torn, holds code, or is not a checkpoint of this framework.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"no checkpoint at {path}; runs/<name>/checkpoints/ holds those of a run")
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(f"{path} is refused: it holds more than tensors and plain values ({reason[:150]})") from error
+    except Exception as error:  # bytes that are no pickle raise anything
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:150]
+        raise UserError(f"{path} is torn or not a checkpoint ({reason})") from error
+    if not isinstance(checkpoint, dict) or "clock" not in checkpoint or "hyper_parameters" not in checkpoint:
+        raise UserError(f"{path} is not a checkpoint of gan-lightning: it has no clock")
+    return checkpoint

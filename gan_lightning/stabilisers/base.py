@@ -13,7 +13,7 @@ from gan_lightning.networks.base import Critic
 from gan_lightning.randomness import Noise
 
 if TYPE_CHECKING:
-    from gan_lightning.held_critic import HeldCritic
+    from gan_lightning.games.penalised import HeldCritic
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
@@ -21,13 +21,13 @@ from typing import TYPE_CHECKING
 from gan_lightning.stabilisers.slopes import couples_batch
 
 if TYPE_CHECKING:
-    from gan_lightning.held_critic import HeldCritic
+    from gan_lightning.games.penalised import HeldCritic
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from gan_lightning.gan import GAN
+    from gan_lightning.games.gan import GAN
 
 
 class CriticPenalty(nn.Module, ABC):

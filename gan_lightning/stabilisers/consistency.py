@@ -14,8 +14,8 @@ from gan_lightning.randomness import Noise
 from gan_lightning.stabilisers.base import CriticPenalty
 
 if TYPE_CHECKING:
-    from gan_lightning.gan import GAN
-    from gan_lightning.held_critic import HeldCritic
+    from gan_lightning.games.gan import GAN
+    from gan_lightning.games.penalised import HeldCritic
 
 
 @final

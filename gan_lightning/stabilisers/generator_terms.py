@@ -14,7 +14,7 @@ from gan_lightning.networks.base import Critic, CriticFactory
 from gan_lightning.stabilisers.historical_averaging import ParameterMean
 
 if TYPE_CHECKING:
-    from gan_lightning.gan import GAN
+    from gan_lightning.games.gan import GAN
 from gan_lightning.stabilisers.base import GeneratorTerm, GeneratorTurn
 
 

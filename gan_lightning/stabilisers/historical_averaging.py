@@ -14,7 +14,7 @@ from gan_lightning.randomness import Noise
 from gan_lightning.stabilisers.base import CriticPenalty
 
 if TYPE_CHECKING:
-    from gan_lightning.held_critic import HeldCritic
+    from gan_lightning.games.penalised import HeldCritic
 
 
 class ParameterMean(nn.Module):

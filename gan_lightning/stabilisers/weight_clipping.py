@@ -11,7 +11,7 @@ from torch.nn.utils.parametrize import is_parametrized
 from gan_lightning.errors import UserError
 
 if TYPE_CHECKING:
-    from gan_lightning.held_critic import HeldCritic
+    from gan_lightning.games.penalised import HeldCritic
 from gan_lightning.stabilisers.base import CriticConstraint
 
 

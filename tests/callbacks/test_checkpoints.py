@@ -8,7 +8,7 @@ import time
 import pytest
 
 from gan_lightning.callbacks import Checkpoints
-from gan_lightning.from_checkpoint import read_checkpoint
+from gan_lightning.runs.checkpoint_files import read_checkpoint
 from tests.cases import GREY, Case
 from tests.training import assert_same, fit, networks, train
 

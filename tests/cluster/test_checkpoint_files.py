@@ -10,8 +10,7 @@ import pytest
 import torch
 
 from gan_lightning.errors import RunFailed, newest_checkpoint, resume_from, without_home
-from gan_lightning.from_checkpoint import read_checkpoint
-from gan_lightning.runs.checkpoint_files import CheckpointFiles, is_whole
+from gan_lightning.runs.checkpoint_files import CheckpointFiles, is_whole, read_checkpoint
 
 CHECKPOINT = {"clock": {"updates_done": 3}, "hyper_parameters": {}, "weights": torch.arange(30_000.0)}
 

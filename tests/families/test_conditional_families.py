@@ -14,7 +14,7 @@ from torch.testing import assert_close
 
 from gan_lightning.data.stream import Batch
 from gan_lightning.families import ACGAN, R3GAN, SAGAN, BigGAN, ConditionalGAN, ProjectionGAN
-from gan_lightning.game import Game
+from gan_lightning.games.game import Game
 from gan_lightning.losses.logits import relativistic_pairing_critic_loss, relativistic_pairing_generator_loss
 from gan_lightning.losses.objectives import Wasserstein
 from gan_lightning.networks import (

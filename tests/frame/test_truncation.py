@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from gan_lightning.from_checkpoint import load_game
+from gan_lightning.games.restore import load_game
 from gan_lightning.pictures import to_uint8
 from tests.training import command
 

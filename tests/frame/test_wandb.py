@@ -49,7 +49,7 @@ def history(found):
 
 
 def test_histograms_of_every_layer_stand_beside_the_grids(run):
-    from gan_lightning.from_checkpoint import load_game
+    from gan_lightning.games.restore import load_game
 
     folder, _, found = run
     rows = [row for row in history(found) if any(key.startswith("weights/") for key in row)]

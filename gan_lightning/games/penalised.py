@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from gan_lightning.errors import UserError
-from gan_lightning.game import Game, Terms
+from gan_lightning.games.game import Game, Terms
 from gan_lightning.stabilisers.base import CriticConstraint, CriticPenalty
 
 

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from gan_lightning.errors import UserError
-from gan_lightning.game import Terms
-from gan_lightning.gan import SAMPLE_CHUNK
-from gan_lightning.held_critic import HeldCritic
+from gan_lightning.games.game import Terms
+from gan_lightning.games.gan import SAMPLE_CHUNK
+from gan_lightning.games.penalised import HeldCritic
 from gan_lightning.networks.base import Generator, GeneratorFactory
 from gan_lightning.networks.encoders import Encoder, EncoderFactory
 from gan_lightning.networks.joint_critic import JointCritic, JointCriticFactory

@@ -1,0 +1,40 @@
+"""The user's mistakes become one line and exit code 2; a bug keeps its traceback."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+from gan_lightning.errors import UserError, fail
+
+
+@contextmanager
+def user_errors() -> Iterator[None]:
+    """Turn the user's mistakes into one line and exit code 2; everything else passes with its traceback.
+
+    A mistake is a `UserError`, also one that jsonargparse has wrapped, or a configuration that Lightning refuses.
+    """
+    try:
+        yield
+    except MisconfigurationException as error:
+        fail(str(error))
+    except (ValueError, TypeError) as error:
+        mistake = _mistake(error)
+        if mistake is None:
+            raise
+        fail(str(mistake))
+
+
+def _mistake(error: BaseException) -> UserError | None:
+    """Return the user's mistake that an exception is, or that jsonargparse has wrapped into it."""
+    while not isinstance(error, UserError):
+        frames = traceback.extract_tb(error.__traceback__)
+        wrapped = error.__cause__ or error.__context__
+        if wrapped is None or not frames or "jsonargparse" not in Path(frames[-1].filename).parts:
+            return None
+        error = wrapped
+    return error

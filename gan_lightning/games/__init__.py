@@ -1,0 +1,1 @@
+"""The games: two players alternate, and what a family fills in."""
