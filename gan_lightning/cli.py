@@ -160,7 +160,7 @@ def reconstruct(args: list[str]) -> None:
     options = _parse(parser, args)
 
     from gan_lightning.cli.mistakes import user_errors
-    from gan_lightning.reconstruction import write_reconstructions
+    from gan_lightning.evaluation.reconstruction import write_reconstructions
 
     with user_errors():
         write_reconstructions(options.ckpt_path, options.out, options.n, options.seed)

@@ -127,10 +127,10 @@ def measure(folder: Path, updates: int) -> dict[str, Any]:
     import torch
 
     from gan_lightning.data import Digits as DigitImages
+    from gan_lightning.evaluation.pictures import to_uint8
     from gan_lightning.games.restore import load_game
     from gan_lightning.metrics import Digits as Classifier
     from gan_lightning.metrics.coverage import class_coverage
-    from gan_lightning.pictures import to_uint8
     from gan_lightning.randomness import Noise
     from gan_lightning.stabilisers.slopes import gradient_norms, interpolate
 

@@ -147,9 +147,9 @@ def same_class(checkpoint: Path) -> float:
     """Return the share of held-out digits whose reconstruction the shipped classifier reads as their label."""
     from gan_lightning.data import Digits as DigitsData
     from gan_lightning.data.base import scale
+    from gan_lightning.evaluation.pictures import to_uint8
     from gan_lightning.games.restore import load_game
     from gan_lightning.metrics import Digits
-    from gan_lightning.pictures import to_uint8
 
     game = load_game(checkpoint)
     held_out = DigitsData(image_size=game.image_size).reference("eval")

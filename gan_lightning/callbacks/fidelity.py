@@ -16,6 +16,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from gan_lightning.errors import UserError, say
+from gan_lightning.evaluation.pictures import to_uint8
 from gan_lightning.metrics.extractors import ExtractorUnavailable, FeatureExtractor, Inception
 from gan_lightning.metrics.fidelity import (
     Moments,
@@ -27,7 +28,6 @@ from gan_lightning.metrics.fidelity import (
     precision_recall,
     shard,
 )
-from gan_lightning.pictures import to_uint8
 
 _CACHE_FORMAT = 1
 

@@ -8,7 +8,7 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from gan_lightning.errors import UserError
-from gan_lightning.pictures import grid, log_picture, log_weights, scatter, to_uint8
+from gan_lightning.evaluation.pictures import grid, log_picture, log_weights, scatter, to_uint8
 
 
 class SampleGrid(Callback):

@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 
 from gan_lightning.errors import UserError
+from gan_lightning.evaluation.pictures import grid, picture, scatter, to_uint8
 from gan_lightning.games.restore import load_game
-from gan_lightning.pictures import grid, picture, scatter, to_uint8
 
 
 def write_samples(

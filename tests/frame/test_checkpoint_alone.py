@@ -12,8 +12,8 @@ import torch
 from PIL import Image
 from torch.testing import assert_close
 
+from gan_lightning.evaluation.pictures import to_uint8
 from gan_lightning.games.restore import load_game
-from gan_lightning.pictures import to_uint8
 from gan_lightning.runs.checkpoint_files import read_checkpoint
 from tests.cases import CASES
 from tests.training import SaveAt, command, train

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
+from gan_lightning.evaluation.pictures import to_uint8
 from gan_lightning.games.restore import load_game
-from gan_lightning.pictures import to_uint8
 from tests.training import command
 
 

@@ -13,9 +13,9 @@ from torch import Tensor
 from gan_lightning.data.base import RealData, scale
 from gan_lightning.description import rebuild
 from gan_lightning.errors import UserError
+from gan_lightning.evaluation.pictures import grid, scatter, to_uint8
 from gan_lightning.games.joint import JointGAN
 from gan_lightning.games.restore import load_game
-from gan_lightning.pictures import grid, scatter, to_uint8
 from gan_lightning.runs.checkpoint_files import read_checkpoint
 
 _CHUNK, _AT_MOST = 64, 10_000
