@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 from torch.testing import assert_close
 
-from gan_lightning.cli import main
+from gan_lightning.cli.main import main
 from gan_lightning.evaluation.reconstruction import reconstruction_errors
 from gan_lightning.families import BiGAN
 from gan_lightning.games.restore import load_game

@@ -16,7 +16,7 @@ import yaml
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.loggers.logger import DummyLogger
 
-from gan_lightning.cli import main
+from gan_lightning.cli.main import main
 from gan_lightning.runs.launch import RUN_FOLDER_VARIABLE
 
 

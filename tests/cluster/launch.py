@@ -107,7 +107,7 @@ def fit(config: Path, *options: str, timeout: float = 900, **more: str) -> subpr
 
 def fit_here(config: Path, *options: str) -> None:
     """Run to the end in this process, which spares the imports."""
-    from gan_lightning.lightning_cli import run
+    from gan_lightning.cli.training import run
 
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1)}
     try:

@@ -15,7 +15,7 @@ import yaml
 from jsonargparse import ArgumentParser, Namespace
 from lightning.pytorch import Trainer
 
-from gan_lightning import lightning_cli
+from gan_lightning.cli import training as lightning_cli
 from gan_lightning.data import RealData
 from tests.training import assert_same, command
 

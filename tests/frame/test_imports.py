@@ -150,7 +150,7 @@ def test_there_are_no_cycles():
 def test_help_answers_before_torch_is_imported(words):
     code = f"""
 import sys
-from gan_lightning.cli import main
+from gan_lightning.cli.main import main
 try:
     main({words!r})
 except SystemExit as stop:

@@ -245,7 +245,7 @@ def test_no_run_folder_is_left_by_a_mistake(tmp_path):
 
 def test_programming_errors_keep_their_traceback(tmp_path, monkeypatch):
     """A ValueError from another library is no mistake of the user's: it is not cut to one line."""
-    import gan_lightning.lightning_cli as lightning_cli
+    import gan_lightning.cli.training as lightning_cli
 
     def broken(args):
         raise ValueError("not ours")

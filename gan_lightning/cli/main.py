@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     else:
         if verb == "fit":
             listen()  # before the slow imports: a signal in the meantime would kill the run without a word
-        from gan_lightning.lightning_cli import run
+        from gan_lightning.cli.training import run
 
         run([verb, *("--help" if arg == "--help_all" else arg for arg in rest)])
 

@@ -33,12 +33,12 @@ from gan_lightning.callbacks import (
     UpdateBar,
 )
 from gan_lightning.cli.mistakes import user_errors
+from gan_lightning.cli.parser import Parser
 from gan_lightning.data.stream import check_shares
 from gan_lightning.errors import RunFailed, UserError, nearest, say
 from gan_lightning.execution.gan_ddp import check_strategy
 from gan_lightning.execution.ranks import close_process_group
 from gan_lightning.games.game import Game, check_precision
-from gan_lightning.parser import Parser
 from gan_lightning.runs.checkpoint_files import DISK_IS_FULL, CheckpointFiles, read_checkpoint
 from gan_lightning.runs.folders import Place, new_run_folder, resume_from, without_home
 from gan_lightning.runs.launch import agree, die_with_launcher, is_launched_by_lightning, rank
