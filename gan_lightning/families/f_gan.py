@@ -60,7 +60,7 @@ class FGAN(GAN):
     Both are minimised. V is the critic's raw output and -L_D a lower bound of D_f(data, generated).
 
     Args:
-        divergence: f, with its conjugate f* and activation g_f, from `gan_lightning.divergences`.
+        divergence: f, with its conjugate f* and activation g_f, from `gan_lightning.losses`.
         generator_objective: The bound's own part (`VariationalBound`) or section 3.2's alternative (`RaisedOutput`).
         critic_optimizer: Optimizer of the critic (section 4's).
         generator_optimizer: Optimizer of the generator (section 4's).

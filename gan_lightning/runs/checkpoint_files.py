@@ -14,7 +14,6 @@ import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 
 from gan_lightning.errors import RunFailed, UserError
-from gan_lightning.runs.checkpoint_files import read_checkpoint
 
 DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 

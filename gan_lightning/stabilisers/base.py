@@ -4,30 +4,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from torch import Tensor, nn
 
 from gan_lightning.errors import UserError
 from gan_lightning.networks.base import Critic
 from gan_lightning.randomness import Noise
-
-if TYPE_CHECKING:
-    from gan_lightning.games.penalised import HeldCritic
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from gan_lightning.stabilisers.slopes import couples_batch
 
 if TYPE_CHECKING:
-    from gan_lightning.games.penalised import HeldCritic
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
     from gan_lightning.games.gan import GAN
+    from gan_lightning.games.penalised import HeldCritic
 
 
 class CriticPenalty(nn.Module, ABC):

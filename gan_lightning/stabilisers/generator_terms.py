@@ -54,7 +54,7 @@ class HistoricalAveraging(GeneratorTerm):
     """|theta - 1/t sum_i theta_i|^2 over the generator's parameters (Salimans 2016, arXiv:1606.03498, section 3.3).
 
     The mean is over the values after each update so far and the initial ones; it is in the checkpoint. The critic's
-    term is `gan_lightning.regularisers.HistoricalAveraging`.
+    term is `gan_lightning.stabilisers.HistoricalAveraging`.
 
     Args:
         weight: Weight of the term; the paper names none.

@@ -49,7 +49,7 @@ class HistoricalAveraging(CriticPenalty):
     """|theta - 1/t sum_i theta_i|^2 over the critic's parameters (Salimans 2016, arXiv:1606.03498, section 3.3).
 
     The mean is over the values after each update so far and the initial ones; it is in the checkpoint. The paper gives
-    both players such a term: `gan_lightning.generator_terms.HistoricalAveraging` is the generator's.
+    both players such a term: `gan_lightning.stabilisers.generator_terms.HistoricalAveraging` is the generator's.
 
     Args:
         weight: Weight of the term; the paper names none.

@@ -61,7 +61,7 @@ def folder(tmp_path_factory):
         trainer={
             "max_steps": 40,
             "strategy": {
-                "class_path": "gan_lightning.strategies.GANDDPStrategy",
+                "class_path": "gan_lightning.execution.GANDDPStrategy",
                 "init_args": {"timeout_minutes": 0.6},
             },
             "callbacks": [{"class_path": "tests.cluster.telling.Tell"}],

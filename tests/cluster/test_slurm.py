@@ -155,7 +155,7 @@ def submit(folder: Path, *options: str, nodes: int, tasks: int, name: str) -> tu
 def folder(tmp_path_factory):
     """A config, and a run of it on two processes without Slurm."""
     folder = tmp_path_factory.mktemp("jobs")
-    strategy = {"class_path": "gan_lightning.strategies.GANDDPStrategy"}
+    strategy = {"class_path": "gan_lightning.execution.GANDDPStrategy"}
     tell = [{"class_path": "tests.cluster.telling.Tell", "init_args": {"pause": 0.2}}]
     config = write_config(folder, trainer={"max_steps": UPDATES, "strategy": strategy, "callbacks": tell})
     done = fit(config, "--name", "straight", "--trainer.devices", "2")
