@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
+import sys
 from typing import Any
 
 from torch import nn
@@ -75,4 +76,10 @@ def rebuild(base: type, hyper_parameters: dict[str, Any]) -> Any:
 
 
 def _path(cls: type) -> str:
+    """Return where a class is found: the face of its room (`gan_lightning.losses.Hinge`) if that shows it."""
+    parts = cls.__module__.split(".")
+    for n in range(1, len(parts)):
+        face = sys.modules.get(".".join(parts[:n]))
+        if face is not None and vars(face).get(cls.__qualname__) is cls:
+            return f"{face.__name__}.{cls.__qualname__}"
     return f"{cls.__module__}.{cls.__qualname__}"

@@ -39,6 +39,7 @@ from gan_lightning.errors import RunFailed, UserError, nearest, say
 from gan_lightning.execution.gan_ddp import check_strategy
 from gan_lightning.execution.ranks import close_process_group
 from gan_lightning.games.game import Game, check_precision
+from gan_lightning.moved import with_new_names
 from gan_lightning.runs.checkpoint_files import DISK_IS_FULL, CheckpointFiles, read_checkpoint
 from gan_lightning.runs.folders import Place, new_run_folder, resume_from, without_home
 from gan_lightning.runs.launch import agree, die_with_launcher, is_launched_by_lightning, rank
@@ -86,7 +87,8 @@ class SaveConfig(SaveConfigCallback):
     def _plain(self) -> dict[str, Any]:
         """The config as plain values; where a run went on from is no part of it, nor is the user's home."""
         config = yaml.safe_load(self.parser.dump(self.config, skip_none=False))
-        return without_home({key: value for key, value in config.items() if key not in ("ckpt_path", "resume")})
+        config = {key: value for key, value in config.items() if key not in ("ckpt_path", "resume")}
+        return with_new_names(without_home(config))
 
 
 def _changes(then: Any, now: Any, name: str) -> list[str]:

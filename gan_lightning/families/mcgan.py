@@ -12,7 +12,7 @@ from gan_lightning.errors import UserError
 from gan_lightning.games.game import Terms
 from gan_lightning.games.gan import GAN
 from gan_lightning.losses.logits import wasserstein_critic_loss, wasserstein_generator_loss
-from gan_lightning.losses.matching import Matching
+from gan_lightning.losses.matching import CovarianceMatching, Matching, MeanMatching  # noqa: F401  both were here in 0.1.0
 from gan_lightning.optimizers.specs import OptimizerSpec, RMSprop
 
 

@@ -9,8 +9,9 @@ import resource
 import pytest
 import torch
 
-from gan_lightning.errors import RunFailed, newest_checkpoint, resume_from, without_home
+from gan_lightning.errors import RunFailed
 from gan_lightning.runs.checkpoint_files import CheckpointFiles, is_whole, read_checkpoint
+from gan_lightning.runs.folders import newest_checkpoint, resume_from, without_home
 
 CHECKPOINT = {"clock": {"updates_done": 3}, "hyper_parameters": {}, "weights": torch.arange(30_000.0)}
 

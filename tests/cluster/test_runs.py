@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from torch.distributed import TCPStore
 
-from gan_lightning import runs
+from gan_lightning.runs import launch
 from gan_lightning.runs.folders import Place
 from gan_lightning.runs.launch import RUN_FOLDER_VARIABLE, agree
 from gan_lightning.runs.locks import lock, unlock
@@ -60,7 +60,7 @@ def test_slurm_ranks_read_what_rank_0_wrote(tmp_path, monkeypatch):
     assert agree(lambda: PLACE, tmp_path, False) == PLACE
     as_rank(monkeypatch, 1, **slurm)
     assert agree(forbidden, tmp_path, False) == PLACE
-    monkeypatch.setattr(runs, "_PATIENCE", 0.2)
+    monkeypatch.setattr(launch, "_PATIENCE", 0.2)
     as_rank(monkeypatch, 1, **{**slurm, "SLURM_RESTART_COUNT": 2})  # what an earlier start left is not taken
     with pytest.raises(ValueError, match="runs_dir must be a folder that all nodes share"):
         agree(forbidden, tmp_path, False)

@@ -1,0 +1,92 @@
+"""What modules of release 0.1.0 are called now, so that its configs, checkpoints and own families still resolve.
+
+Standard library only: it is imported with the package, and imports a module only when an old name is asked for.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+MOVED = {
+    "augmentation": "observations",
+    "checkpoint_files": "runs.checkpoint_files",
+    "constraints": "stabilisers",
+    "divergences": "losses",
+    "from_checkpoint": "games.restore",
+    "functional_optimizers": "optimizers.functional",
+    "game": "games.game",
+    "gan": "games.gan",
+    "generator_terms": "stabilisers.generator_terms",
+    "held_critic": "games.penalised",
+    "joint_inference": "games.joint",
+    "kernels": "losses",
+    "networks.activations": "networks.layers.activations",
+    "networks.attention": "networks.layers.attention",
+    "networks.classifying": "networks.wrappers.classifying",
+    "networks.concatenation": "networks.wrappers.concatenation",
+    "networks.conditional": "networks.layers.conditional",
+    "networks.initialisation": "networks.layers.initialisation",
+    "networks.minibatch_discrimination": "networks.wrappers.minibatch_discrimination",
+    "networks.recomputed": "networks.wrappers.recomputed",
+    "networks.resnet": "networks.layers.resnet",
+    "networks.spectral_norm": "networks.layers.spectral_norm",
+    "networks.virtual_batch_norm": "networks.wrappers.virtual_batch_norm",
+    "noise": "randomness",
+    "objectives": "losses",
+    "observation": "observations",
+    "penalties": "stabilisers",
+    "pictures": "evaluation.pictures",
+    "reconstruction": "evaluation.reconstruction",
+    "regularisers": "stabilisers",
+    "stop_signals": "runs.signals",
+    "strategies": "execution.gan_ddp",
+}
+"""Old module of the package: the module, or the face of the room, that has its classes now."""
+
+
+class _Finder(MetaPathFinder, Loader):
+    """Resolves an old module's name to the module that has its contents."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Return a spec for the names in the table, None for all others."""
+        package, _, old = fullname.partition(".")
+        return ModuleSpec(fullname, self) if package == "gan_lightning" and old in MOVED else None
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        """Return the module that has the contents."""
+        module = import_module(f"gan_lightning.{MOVED[spec.name.partition('.')[2]]}")
+        spec.loader_state = module.__spec__
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Give the module its own spec back: the import system has put the old name's in its place."""
+        spec = module.__spec__
+        assert spec is not None
+        module.__spec__ = spec.loader_state
+
+
+def know_old_names() -> None:
+    """Let the import system resolve the old names, in this process from now on."""
+    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        sys.meta_path.append(_Finder())
+
+
+def with_new_names(value: Any) -> Any:
+    """Return nested plain values with the class paths of old modules written as they are now."""
+    if isinstance(value, dict):
+        return {key: with_new_names(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [with_new_names(inner) for inner in value]
+    if isinstance(value, str) and value.startswith("gan_lightning."):
+        module, _, name = value.partition(".")[2].rpartition(".")
+        if module in MOVED:
+            return f"gan_lightning.{MOVED[module]}.{name}"
+    return value

@@ -1,0 +1,99 @@
+"""What one room may ask of another without importing it: contracts between a game, its parts, its watchers and its data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from gan_lightning.randomness import Noise
+
+PlayerName = Literal["critic", "generator"]
+
+
+class Host(Protocol):
+    """What a part (a penalty, a term, an observation, a constraint) may ask of the game that it is part of.
+
+    Attributes:
+        critic: The critic's network, a `networks.base.Critic`, or one of pairs where `judges_pairs`.
+        generator: The generator player's network; where `judges_pairs`, generator and encoder.
+        image_size: Height and width of images in pixels; 0 for vectors.
+        channels: Channels of images, dimension of vectors.
+        critic_updates_done: Critic updates so far.
+        judges_pairs: Whether the critic judges pairs of a sample and its latents, not samples.
+        shift_invariant: Whether the losses stay the same if one constant is added to all logits.
+    """
+
+    critic: Any
+    generator: Any
+    image_size: int
+    channels: int
+    critic_updates_done: int
+    judges_pairs: bool
+    shift_invariant: bool
+
+    @property
+    def pack(self) -> int:
+        """How many samples the critic is shown as one."""
+
+    def latents(self, n: int) -> Tensor:
+        """Return this turn's latents `(n, latent_dim)` for this process's n rows."""
+
+    def verdicts(self, logits: Tensor) -> Tensor:
+        """Return 1 where the critic's logits `(N,)` take a sample for real, -1 where for generated."""
+
+    def record(self, values: Mapping[str, Tensor]) -> None:
+        """Log these numbers with those of this round."""
+
+    def rows_in_a_turn(self, player: PlayerName) -> int | None:
+        """Return how many samples of the batch a process sees at a time in a player's turn, None if it is not known."""
+
+
+@runtime_checkable
+class Sampler(Protocol):
+    """What a watcher may ask of a game that draws samples from latents.
+
+    Attributes:
+        image_size: Height and width of images in pixels; 0 for vectors.
+        n_classes: Number of classes, 0 for an unconditional generator.
+        updates_done: Generator updates so far.
+        samples_seen: Real samples shown to the critic so far.
+        ema_decay: Decay of the running average that samples are taken from.
+    """
+
+    image_size: int
+    n_classes: int
+    updates_done: int
+    samples_seen: int
+    ema_decay: float
+
+    def sample(self, n: int, labels: Sequence[int] | Tensor | None = None, seed: int = 0) -> Tensor:
+        """Return `n` samples of the averaged generator."""
+
+    def sample_chunks(
+        self, chunks: Iterable[int], labels: Sequence[int] | Tensor | None = None, seed: int = 0
+    ) -> Iterator[Tensor]:
+        """Yield the chunks of samples with these indices; a chunk is the same wherever it is drawn."""
+
+    def sample_latents(self, n: int, generator: torch.Generator) -> Tensor:
+        """Return latents `(n, latent_dim)` on the CPU, drawn from `generator`."""
+
+
+class Clocked(Protocol):
+    """What data ask of the game that is trained on them.
+
+    Attributes:
+        seed: Every random number of the training is a function of it.
+        n_critic: Critic updates in a usual round.
+    """
+
+    seed: int
+    n_critic: int
+
+    def clock(self) -> tuple[int, int]:
+        """Return generator updates done and critic batches consumed so far."""
+
+    def critic_updates_in_round(self, update: int) -> int:
+        """Return the number of batches that generator update `update` consumes."""
