@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
-from gan_lightning.randomness import Noise
-
 PlayerName = Literal["critic", "generator"]
+PLAYERS: tuple[PlayerName, PlayerName] = ("critic", "generator")
+
+
+class Share(NamedTuple):
+    """How the global batch is cut for a player's turn.
+
+    Attributes:
+        batch_size: Samples in the global batch.
+        n_shares: Into how many equal parts it is cut: processes times micro-batches.
+    """
+
+    batch_size: int
+    n_shares: int
+
+    @property
+    def rows(self) -> int:
+        """Samples that a process sees at a time."""
+        return self.batch_size // self.n_shares
 
 
 class Host(Protocol):
@@ -47,8 +63,8 @@ class Host(Protocol):
     def record(self, values: Mapping[str, Tensor]) -> None:
         """Log these numbers with those of this round."""
 
-    def rows_in_a_turn(self, player: PlayerName) -> int | None:
-        """Return how many samples of the batch a process sees at a time in a player's turn, None if it is not known."""
+    def share(self, player: PlayerName) -> Share | None:
+        """Return how the batch is cut in a player's turn, None if the batch size is not known."""
 
 
 @runtime_checkable

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Literal, cast
 
 import torch
 from lightning.pytorch import LightningDataModule
@@ -12,22 +12,10 @@ from torch.utils.data import DataLoader
 
 from gan_lightning.data.stream import Batch, RealSamples, Rounds
 from gan_lightning.errors import UserError
+from gan_lightning.protocols import Clocked
 
 Split = Literal["train", "eval"]
 SPLITS: tuple[Split, ...] = ("train", "eval")
-
-
-class Player(Protocol):
-    """What the data asks of the module that is trained."""
-
-    seed: int
-    n_critic: int
-
-    def clock(self) -> tuple[int, int]:
-        """Return generator updates done and critic batches consumed so far."""
-
-    def critic_updates_in_round(self, update: int) -> int:
-        """Return the number of batches that generator update `update` consumes."""
 
 
 class RealData(LightningDataModule, ABC):
@@ -112,7 +100,7 @@ class RealData(LightningDataModule, ABC):
             raise UserError(
                 "train_dataloader needs a trainer: pass the data module to Trainer.fit(module, datamodule=...)"
             )
-        player = cast(Player, self.trainer.lightning_module)
+        player = cast(Clocked, self.trainer.lightning_module)
         source = self.reference("train")
         return Rounds(
             source,

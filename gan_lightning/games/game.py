@@ -19,6 +19,7 @@ from gan_lightning.errors import UserError
 from gan_lightning.execution.gan_ddp import check_strategy, share_buffers
 from gan_lightning.optimizers.schedules import Schedule
 from gan_lightning.optimizers.specs import OptimizerSpec
+from gan_lightning.protocols import PLAYERS, PlayerName, Share
 from gan_lightning.randomness import Noise, Shard, mix
 
 Terms = dict[str, Tensor]
@@ -50,6 +51,12 @@ class Game(LightningModule, ABC):
             young the decay is at most (1 + t) / (10 + t) after t updates. 0 makes the average follow at once.
         seed: Every random number of the training is a function of it.
     """
+
+    judges_pairs: bool = False
+    """Whether the critic judges pairs of a sample and its latents."""
+    shift_invariant: bool = False
+    pack: int = 1
+    """How many samples the critic is shown as one."""
 
     def __init__(
         self,
@@ -118,6 +125,14 @@ class Game(LightningModule, ABC):
     def record(self, values: Mapping[str, Tensor]) -> None:
         """Log these numbers, without a graph, with those of this round."""
         self._logged.update({name: value.detach() for name, value in values.items()})
+
+    def share(self, player: PlayerName) -> Share | None:
+        """Return how the batch is cut in a player's turn, None if the data do not say their batch size."""
+        data = self.trainer.datamodule  # type: ignore[attr-defined]
+        batch_size = getattr(data, "batch_size", None)  # data of somebody else's making need not have one
+        if batch_size is None:
+            return None
+        return Share(batch_size, self._world_size * self._accumulations[PLAYERS.index(player)])
 
     def critic_parameters(self) -> Iterable[Parameter]:
         """Return the parameters that the critic's optimizer moves."""

@@ -47,7 +47,6 @@ class GAN(HeldCritic):
         classifies: Whether the family trains a critic to tell the class.
     """
 
-    shift_invariant: bool = False
     conditional: bool = False
     classifies: bool = False
 
@@ -88,6 +87,7 @@ class GAN(HeldCritic):
         self.image_size, self.channels = image_size, channels
         self.generator_terms = nn.ModuleList(generator_terms or [])  # type: ignore[assignment]
         self.observation = observation
+        self.pack = pack
         self.adversarial_weight = adversarial_weight
         self.n_classes = self.generator.n_classes
         for term in self.generator_terms:
@@ -100,10 +100,6 @@ class GAN(HeldCritic):
     @abstractmethod
     def generator_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
         """Return the terms of the generator's loss on samples `(N, ...)`, as the critic is shown them."""
-
-    def verdicts(self, logits: Tensor) -> Tensor:
-        """Return 1 where the critic's logits `(N,)` take a sample for real, -1 where for generated; the sign of most losses."""
-        return logits.sign()
 
     def latents(self, n: int) -> Tensor:
         """Return this turn's N(0, 1) latents `(n, latent_dim)` for this process's n rows."""

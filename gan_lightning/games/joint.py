@@ -74,6 +74,7 @@ class JointGAN(HeldCritic):
         codes_per_latent: How many numbers the family asks of the encoder for each latent coordinate.
     """
 
+    judges_pairs = True
     codes_per_latent: ClassVar[int]
     generator: GeneratorAndEncoder
     critic: JointCritic

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any
 
 from torch import Tensor, nn
@@ -19,6 +20,8 @@ class HeldCritic(Game):
         critic_constraint: What the critic's weights are held to after each of its updates.
     """
 
+    image_size: int
+    channels: int
     critic_penalties: list[CriticPenalty]  # a ModuleList, so that their state is in the checkpoint
 
     def __init__(
@@ -33,6 +36,14 @@ class HeldCritic(Game):
         self.critic_constraint = critic_constraint
         for penalty in self.critic_penalties:
             penalty.attach(self)
+
+    @abstractmethod
+    def latents(self, n: int) -> Tensor:
+        """Return this turn's latents `(n, latent_dim)` for this process's n rows."""
+
+    def verdicts(self, logits: Tensor) -> Tensor:
+        """Return 1 where the critic's logits `(N,)` take a sample for real, -1 where for generated; the sign of most losses."""
+        return logits.sign()
 
     def own_penalties(self, *penalties: CriticPenalty) -> list[CriticPenalty]:
         """Put the penalties of the family itself first and return them; one of the same kind in the config replaces its."""

@@ -34,11 +34,11 @@ class Critic(nn.Module, ABC):
 
     Attributes:
         n_classes: Number of classes it is conditioned on, 0 if it is unconditional.
-        n_features: Width F of its last hidden layer.
+        n_features: Width F of its last hidden layer, 0 if it has none to show.
     """
 
     n_classes: int = 0
-    n_features: int
+    n_features: int = 0
 
     @abstractmethod
     def features(self, samples: Tensor, labels: Tensor | None = None) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, final
+from typing import final
 
 import torch
 from torch import Tensor, nn
@@ -10,12 +10,10 @@ from torch.func import functional_call
 
 from gan_lightning.errors import UserError
 from gan_lightning.execution.ranks import sum_over_ranks
-from gan_lightning.observations.base import Observation
-from gan_lightning.randomness import Noise
-
-if TYPE_CHECKING:
-    from gan_lightning.games.gan import GAN
 from gan_lightning.observations.augmentations import Augmentation
+from gan_lightning.observations.base import Observation
+from gan_lightning.protocols import Host
+from gan_lightning.randomness import Noise
 
 
 @final
@@ -64,32 +62,32 @@ class AdaptiveAugment(Observation):
         return samples, labels
 
     @torch.no_grad()
-    def watch(self, gan: GAN, real: Tensor, labels: Tensor | None) -> None:
+    def watch(self, game: Host, real: Tensor, labels: Tensor | None) -> None:
         """Count the signs of the real samples' logits in every `interval`-th critic update."""
-        if self._is_due(gan):
-            buffers = {name: buffer.clone() for name, buffer in gan.critic.named_buffers()}
-            logits = functional_call(gan.critic, buffers, (real, labels))
-            self.signs += torch.stack([gan.verdicts(logits).sum(), self.signs.new_tensor(logits.numel())])
+        if self._is_due(game):
+            buffers = {name: buffer.clone() for name, buffer in game.critic.named_buffers()}
+            logits = functional_call(game.critic, buffers, (real, labels))
+            self.signs += torch.stack([game.verdicts(logits).sum(), self.signs.new_tensor(logits.numel())])
 
-    def after_critic_update(self, gan: GAN) -> None:
+    def after_critic_update(self, game: Host) -> None:
         """Move p by one step."""
-        if self._is_due(gan):
+        if self._is_due(game):
             total, n = sum_over_ranks(self.signs)
-            n_images = n * (gan.observation.pack if gan.observation is not None else 1)
+            n_images = n * game.pack
             step = n_images * self.interval / (1000 * self.kimg)
             self.p.add_(step * (total / n - self.target).sign()).clamp_(0, 1)
             self.signs.zero_()
-        gan.record({"augmentation/probability": self.p.clone()})
+        game.record({"augmentation/probability": self.p.clone()})
 
-    def check(self, gan: GAN) -> None:
+    def check(self, game: Host) -> None:
         """Refuse losses for which the sign of a logit means nothing, and what the augmentations refuse."""
-        if gan.shift_invariant:
+        if game.shift_invariant:
             raise UserError(
-                f"AdaptiveAugment follows the sign of the critic's logits, but {type(gan).__name__}'s loss does not "
+                f"AdaptiveAugment follows the sign of the critic's logits, but {type(game).__name__}'s loss does not "
                 "fix their level (a constant added to all changes nothing); take the augmentations alone in Compose"
             )
         for augmentation in self.augmentations:
-            augmentation.check(gan)
+            augmentation.check(game)
 
-    def _is_due(self, gan: GAN) -> bool:
-        return gan.critic_updates_done % self.interval == self.interval - 1
+    def _is_due(self, game: Host) -> bool:
+        return game.critic_updates_done % self.interval == self.interval - 1

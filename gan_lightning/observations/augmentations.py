@@ -9,17 +9,15 @@ leave [-1, 1].
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, final
+from typing import final
 
 import torch
 from torch import Tensor
 
 from gan_lightning.errors import UserError
 from gan_lightning.observations.base import Observation
+from gan_lightning.protocols import Host
 from gan_lightning.randomness import Noise
-
-if TYPE_CHECKING:
-    from gan_lightning.games.gan import GAN
 
 
 class Augmentation(Observation):
@@ -33,11 +31,11 @@ class Augmentation(Observation):
         """Return the transformed images with their labels."""
         return self.transform(samples, noise), labels
 
-    def check(self, gan: GAN) -> None:
+    def check(self, game: Host) -> None:
         """Refuse vectors."""
-        if gan.image_size == 0:
+        if game.image_size == 0:
             raise UserError(
-                f"{type(self).__name__} transforms images, but {type(gan.generator).__name__} makes vectors "
+                f"{type(self).__name__} transforms images, but {type(game.generator).__name__} makes vectors "
                 "(image_size 0); take InstanceNoise for vectors"
             )
 

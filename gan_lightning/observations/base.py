@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, final
+from typing import final
 
 from torch import Tensor, nn
 
 from gan_lightning.errors import UserError
+from gan_lightning.protocols import Host
 from gan_lightning.randomness import Noise
-
-if TYPE_CHECKING:
-    from gan_lightning.games.gan import GAN
 
 
 class Observation(nn.Module, ABC):
@@ -27,13 +25,13 @@ class Observation(nn.Module, ABC):
     def forward(self, samples: Tensor, labels: Tensor | None, noise: Noise) -> tuple[Tensor, Tensor | None]:
         """Return what the critic sees of samples `(N, ...)` and labels `(N,)`: `(N / pack, ...)` and `(N / pack,)`."""
 
-    def watch(self, gan: GAN, real: Tensor, labels: Tensor | None) -> None:
+    def watch(self, game: Host, real: Tensor, labels: Tensor | None) -> None:
         """Take note of the real samples that the critic was just shown, in each of its turns."""
 
-    def after_critic_update(self, gan: GAN) -> None:
+    def after_critic_update(self, game: Host) -> None:
         """Take note of a critic update; called without gradients after each one, on every rank."""
 
-    def check(self, gan: GAN) -> None:
+    def check(self, game: Host) -> None:
         """Raise a UserError that names both sides and the mend if the observation cannot be made in this game."""
 
 
@@ -64,17 +62,17 @@ class Compose(Observation):
             samples, labels = observation(samples, labels, noise)
         return samples, labels
 
-    def watch(self, gan: GAN, real: Tensor, labels: Tensor | None) -> None:
+    def watch(self, game: Host, real: Tensor, labels: Tensor | None) -> None:
         """Let each part take note."""
         for observation in self.observations:
-            observation.watch(gan, real, labels)
+            observation.watch(game, real, labels)
 
-    def after_critic_update(self, gan: GAN) -> None:
+    def after_critic_update(self, game: Host) -> None:
         """Let each part take note."""
         for observation in self.observations:
-            observation.after_critic_update(gan)
+            observation.after_critic_update(game)
 
-    def check(self, gan: GAN) -> None:
+    def check(self, game: Host) -> None:
         """Refuse what a part refuses."""
         for observation in self.observations:
-            observation.check(gan)
+            observation.check(game)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, final
+from typing import final
 
 from torch import Tensor
 
 from gan_lightning.errors import UserError
-from gan_lightning.randomness import Noise
-
-if TYPE_CHECKING:
-    from gan_lightning.games.gan import GAN
 from gan_lightning.observations.base import Observation
+from gan_lightning.protocols import PLAYERS, Host
+from gan_lightning.randomness import Noise
 
 
 @final
@@ -35,21 +33,17 @@ class Packing(Observation):
         """Return packs `(N / m, m C, H, W)` of images `(N, C, H, W)`, `(N / m, m D)` of vectors, and no labels."""
         return samples.reshape(len(samples) // self.pack, -1, *samples.shape[2:]), None
 
-    def check(self, gan: GAN) -> None:
+    def check(self, game: Host) -> None:
         """Refuse labels, and batches that do not divide into packs."""
-        if gan.critic.n_classes:
+        if game.critic.n_classes:
             raise UserError(
-                f"Packing shows packs that mix classes, but {type(gan.critic).__name__} judges a sample by its label "
-                f"(n_classes {gan.critic.n_classes}); set n_classes to 0 on both networks, or leave Packing out"
+                f"Packing shows packs that mix classes, but {type(game.critic).__name__} judges a sample by its label "
+                f"(n_classes {game.critic.n_classes}); set n_classes to 0 on both networks, or leave Packing out"
             )
-        trainer = gan.trainer
-        batch_size = getattr(getattr(trainer, "datamodule", None), "batch_size", None)
-        if batch_size is None:
-            return
-        for n_parts in gan._accumulations:
-            rows = batch_size // (trainer.world_size * n_parts)
-            if rows % self.pack:
+        for player in PLAYERS:
+            share = game.share(player)
+            if share is not None and share.rows % self.pack:
                 raise UserError(
-                    f"Packing makes packs of {self.pack}, but a process's share of the batch of {batch_size} is {rows} "
-                    f"samples; set data.batch_size to a multiple of {self.pack * trainer.world_size * n_parts}"
+                    f"Packing makes packs of {self.pack}, but a process's share of the batch of {share.batch_size} is "
+                    f"{share.rows} samples; set data.batch_size to a multiple of {self.pack * share.n_shares}"
                 )

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 from torch import Tensor, nn
 
 from gan_lightning.errors import UserError
 from gan_lightning.networks.base import Critic
+from gan_lightning.protocols import Host
 from gan_lightning.randomness import Noise
 from gan_lightning.stabilisers.slopes import couples_batch
-
-if TYPE_CHECKING:
-    from gan_lightning.games.gan import GAN
-    from gan_lightning.games.penalised import HeldCritic
 
 
 class CriticPenalty(nn.Module, ABC):
@@ -47,18 +44,18 @@ class CriticPenalty(nn.Module, ABC):
     def penalty(self, critic: Critic, real: Tensor, fake: Tensor, labels: Tensor | None, noise: Noise) -> Tensor:
         """Return the penalty before its weight, a scalar."""
 
-    def attach(self, gan: HeldCritic) -> None:
+    def attach(self, game: Host) -> None:
         """Make the buffers that depend on the game's networks, once, when the game is built."""
 
-    def after_update(self, gan: HeldCritic) -> None:
+    def after_update(self, game: Host) -> None:
         """Take note of a critic update; called without gradients after each one, on every rank."""
 
-    def check(self, gan: HeldCritic) -> None:
+    def check(self, game: Host) -> None:
         """Raise a UserError that names both sides and the mend if the penalty does not hold in this game."""
-        coupled = couples_batch(gan.critic) if self.per_sample else []
+        coupled = couples_batch(game.critic) if self.per_sample else []
         if coupled:
             raise UserError(
-                f"{type(self).__name__} needs per-sample gradients, but {type(gan.critic).__name__} couples the "
+                f"{type(self).__name__} needs per-sample gradients, but {type(game.critic).__name__} couples the "
                 f"samples of a batch ({coupled[0]}); build the critic with norm none or layer, without minibatch "
                 "discrimination"
             )
@@ -74,7 +71,7 @@ class CriticConstraint(ABC):
     def __call__(self, critic: nn.Module) -> None:
         """Change the weights; called without gradients, on every rank alike."""
 
-    def check(self, gan: HeldCritic) -> None:  # noqa: B027  most have nothing to refuse
+    def check(self, game: Host) -> None:  # noqa: B027  most have nothing to refuse
         """Raise a UserError that names both sides and the mend if the constraint does not hold in this game."""
 
 
@@ -114,14 +111,14 @@ class GeneratorTerm(nn.Module, ABC):
         self.weight = weight
 
     @abstractmethod
-    def forward(self, gan: GAN, turn: GeneratorTurn) -> Tensor:
+    def forward(self, game: Host, turn: GeneratorTurn) -> Tensor:
         """Return the weighted term, a scalar."""
 
-    def attach(self, gan: GAN) -> None:
+    def attach(self, game: Host) -> None:
         """Make what depends on the game's networks, once, when it is built: parameters train with the generator."""
 
-    def after_update(self, gan: GAN) -> None:
+    def after_update(self, game: Host) -> None:
         """Take note of a generator update; called without gradients after each one, on every rank."""
 
-    def check(self, gan: GAN) -> None:
+    def check(self, game: Host) -> None:
         """Raise a UserError that names both sides and the mend if the term does not hold in this game."""

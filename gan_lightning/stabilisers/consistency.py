@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast, final
+from typing import final
 
 import torch
 from torch import Tensor
@@ -10,12 +10,9 @@ from torch import Tensor
 from gan_lightning.errors import UserError
 from gan_lightning.networks.base import Critic
 from gan_lightning.observations.base import Observation
+from gan_lightning.protocols import Host
 from gan_lightning.randomness import Noise
 from gan_lightning.stabilisers.base import CriticPenalty
-
-if TYPE_CHECKING:
-    from gan_lightning.games.gan import GAN
-    from gan_lightning.games.penalised import HeldCritic
 
 
 @final
@@ -52,18 +49,17 @@ class ConsistencyRegularisation(CriticPenalty):
         gaps = [critic(x, labels) - critic(self.transformation(x, labels, noise)[0], labels) for x in points]
         return torch.stack([gap.square().mean() for gap in gaps]).sum()
 
-    def check(self, gan: HeldCritic) -> None:
+    def check(self, game: Host) -> None:
         """Refuse critics of more than a sample, and what the transformation refuses."""
-        super().check(gan)
-        if not hasattr(gan, "observation"):
+        super().check(game)
+        if game.judges_pairs:
             raise UserError(
-                f"ConsistencyRegularisation transforms samples, but the critic of {type(gan).__name__} judges pairs of a "
+                f"ConsistencyRegularisation transforms samples, but the critic of {type(game).__name__} judges pairs of a "
                 "sample and its latents; leave it out, or take another penalty, such as R1"
             )
-        game = cast("GAN", gan)
-        if game.observation is not None and game.observation.pack > 1:
+        if game.pack > 1:
             raise UserError(
-                f"ConsistencyRegularisation transforms single samples, but {type(game.observation).__name__} shows the "
-                "critic packs of them; take one of the two"
+                f"ConsistencyRegularisation transforms single samples, but Packing shows the critic packs of {game.pack}; "
+                "take one of the two"
             )
         self.transformation.check(game)

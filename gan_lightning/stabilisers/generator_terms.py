@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import lgamma, log, pi
-from typing import TYPE_CHECKING, Any, final
+from typing import Any, final
 
 import torch
 from torch import Tensor, nn
@@ -11,11 +11,9 @@ from torch.nn.utils.parametrize import is_parametrized
 
 from gan_lightning.errors import UserError
 from gan_lightning.networks.base import Critic, CriticFactory
-from gan_lightning.stabilisers.historical_averaging import ParameterMean
-
-if TYPE_CHECKING:
-    from gan_lightning.games.gan import GAN
+from gan_lightning.protocols import Host
 from gan_lightning.stabilisers.base import GeneratorTerm, GeneratorTurn
+from gan_lightning.stabilisers.historical_averaging import ParameterMean
 
 
 @final
@@ -34,17 +32,17 @@ class FeatureMatching(GeneratorTerm):
     def __init__(self, weight: float = 1.0) -> None:
         super().__init__(weight)
 
-    def forward(self, gan: GAN, turn: GeneratorTurn) -> Tensor:
+    def forward(self, game: Host, turn: GeneratorTurn) -> Tensor:
         """Return the weighted squared Euclidean distance of the mean features."""
         with torch.no_grad():
-            target = gan.critic.features(turn.real, turn.labels).mean(0)
-        return self.weight * (gan.critic.features(turn.fake, turn.labels).mean(0) - target).square().sum()
+            target = game.critic.features(turn.real, turn.labels).mean(0)
+        return self.weight * (game.critic.features(turn.fake, turn.labels).mean(0) - target).square().sum()
 
-    def check(self, gan: GAN) -> None:
+    def check(self, game: Host) -> None:
         """Refuse a critic that has no hidden layer to match."""
-        if not getattr(gan.critic, "n_features", 0):
+        if not game.critic.n_features:
             raise UserError(
-                f"FeatureMatching needs the critic's features, but {type(gan.critic).__name__} has none (no "
+                f"FeatureMatching needs the critic's features, but {type(game.critic).__name__} has none (no "
                 "n_features); take a critic with a head on features, such as DCGANCritic or MLPCritic"
             )
 
@@ -66,17 +64,17 @@ class HistoricalAveraging(GeneratorTerm):
         super().__init__(weight)
         self.history: ParameterMean
 
-    def attach(self, gan: GAN) -> None:
+    def attach(self, game: Host) -> None:
         """Start the mean at the generator's initial parameters."""
-        self.history = ParameterMean(gan.generator.parameters())
+        self.history = ParameterMean(game.generator.parameters())
 
-    def forward(self, gan: GAN, turn: GeneratorTurn) -> Tensor:
+    def forward(self, game: Host, turn: GeneratorTurn) -> Tensor:
         """Return the weighted squared Euclidean distance of the generator's parameters from their mean."""
-        return self.weight * self.history.squared_distance(gan.generator.parameters())
+        return self.weight * self.history.squared_distance(game.generator.parameters())
 
-    def after_update(self, gan: GAN) -> None:
+    def after_update(self, game: Host) -> None:
         """Take the generator's new parameters into the mean."""
-        self.history.update(gan.generator.parameters())
+        self.history.update(game.generator.parameters())
 
 
 @final
@@ -100,10 +98,10 @@ class ModeSeeking(GeneratorTerm):
             raise UserError(f"eps of ModeSeeking must be above 0, got {eps}; the authors' is 1e-5")
         self.eps = eps
 
-    def forward(self, gan: GAN, turn: GeneratorTurn) -> Tensor:
+    def forward(self, game: Host, turn: GeneratorTurn) -> Tensor:
         """Return the weighted inverse of how far samples move for how far their latents move."""
-        latents = gan.latents(len(turn.latents))
-        generated = gan.generator(latents, turn.generated_labels)
+        latents = game.latents(len(turn.latents))
+        generated = game.generator(latents, turn.generated_labels)
         ratio = (generated - turn.generated).abs().mean() / (latents - turn.latents).abs().mean()
         return self.weight / (ratio + self.eps)
 
@@ -130,20 +128,17 @@ class EntropyRegularisation(GeneratorTerm):
             raise UserError(f"k of EntropyRegularisation must be at least 1, got {k}; 1 is the nearest neighbour")
         self.k = k
 
-    def forward(self, gan: GAN, turn: GeneratorTurn) -> Tensor:
+    def forward(self, game: Host, turn: GeneratorTurn) -> Tensor:
         """Return minus the weighted entropy of the generated samples."""
         return -self.weight * nearest_neighbour_entropy(turn.generated.flatten(1), self.k)
 
-    def check(self, gan: GAN) -> None:
+    def check(self, game: Host) -> None:
         """Refuse a batch without a k-th neighbour."""
-        batch_size = getattr(getattr(gan.trainer, "datamodule", None), "batch_size", None)
-        if batch_size is None:
-            return
-        rows = batch_size // (gan.trainer.world_size * gan._accumulations[1])
-        if rows <= self.k:
+        share = game.share("generator")
+        if share is not None and share.rows <= self.k:
             raise UserError(
                 f"EntropyRegularisation looks for neighbour {self.k}, but a process's share of the batch of "
-                f"{batch_size} is {rows} samples; raise data.batch_size or lower k"
+                f"{share.batch_size} is {share.rows} samples; raise data.batch_size or lower k"
             )
 
 
@@ -183,12 +178,12 @@ class LatentReconstruction(GeneratorTerm):
         self.body: Critic
         self.output: nn.Linear
 
-    def attach(self, gan: GAN) -> None:
+    def attach(self, game: Host) -> None:
         """Build F for the samples and latents of the game."""
-        self.body = self.network(gan.image_size, gan.channels)
-        self.output = nn.Linear(self.body.n_features, gan.generator.latent_dim)
+        self.body = self.network(game.image_size, game.channels)
+        self.output = nn.Linear(self.body.n_features, game.generator.latent_dim)
 
-    def forward(self, gan: GAN, turn: GeneratorTurn) -> Tensor:
+    def forward(self, game: Host, turn: GeneratorTurn) -> Tensor:
         """Return half the weighted mean squared Euclidean distance of latents and their reconstruction."""
         found = self.output(self.body.features(turn.generated, turn.generated_labels))
         return self.weight * 0.5 * (found - turn.latents).square().sum(1).mean()
@@ -210,9 +205,9 @@ class OrthogonalRegularisation(GeneratorTerm):
     def __init__(self, weight: float = 1e-4) -> None:
         super().__init__(weight)
 
-    def forward(self, gan: GAN, turn: GeneratorTurn) -> Tensor:
+    def forward(self, game: Host, turn: GeneratorTurn) -> Tensor:
         """Return the weighted sum, a scalar."""
-        products = [filters @ filters.T for filters in _filters(gan.generator)]
+        products = [filters @ filters.T for filters in _filters(game.generator)]
         return self.weight * torch.stack([p.square().sum() - p.diagonal().square().sum() for p in products]).sum()
 
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, final
+from typing import final
 
 import torch
 from torch import Tensor, nn
 from torch.nn import Parameter
 
 from gan_lightning.networks.base import Critic
+from gan_lightning.protocols import Host
 from gan_lightning.randomness import Noise
 from gan_lightning.stabilisers.base import CriticPenalty
-
-if TYPE_CHECKING:
-    from gan_lightning.games.penalised import HeldCritic
 
 
 class ParameterMean(nn.Module):
@@ -64,14 +62,14 @@ class HistoricalAveraging(CriticPenalty):
         super().__init__(weight, interval)
         self.history: ParameterMean
 
-    def attach(self, gan: HeldCritic) -> None:
+    def attach(self, game: Host) -> None:
         """Start the mean at the critic's initial parameters."""
-        self.history = ParameterMean(gan.critic.parameters())
+        self.history = ParameterMean(game.critic.parameters())
 
     def penalty(self, critic: Critic, real: Tensor, fake: Tensor, labels: Tensor | None, noise: Noise) -> Tensor:
         """Return the squared Euclidean distance of the critic's parameters from their mean."""
         return self.history.squared_distance(critic.parameters())
 
-    def after_update(self, gan: HeldCritic) -> None:
+    def after_update(self, game: Host) -> None:
         """Take the critic's new parameters into the mean."""
-        self.history.update(gan.critic.parameters())
+        self.history.update(game.critic.parameters())

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, final
+from typing import final
 
 import torch
 from torch import Tensor
 
 from gan_lightning.errors import UserError
+from gan_lightning.execution.ranks import sum_over_ranks
 from gan_lightning.networks.base import Critic
+from gan_lightning.protocols import Host
 from gan_lightning.randomness import Noise
 from gan_lightning.stabilisers.base import CriticPenalty
-
-if TYPE_CHECKING:
-    from gan_lightning.games.penalised import HeldCritic
-from gan_lightning.execution.ranks import sum_over_ranks
 
 
 @final
@@ -54,9 +52,9 @@ class LeCam(CriticPenalty):
         real_anchor, fake_anchor = self.anchors.clone()  # the update after this turn must not reach into its graph
         return (real_logits - fake_anchor).square().mean() + (fake_logits - real_anchor).square().mean()
 
-    def after_update(self, gan: HeldCritic) -> None:
+    def after_update(self, game: Host) -> None:
         """Move the anchors towards this update's means over all ranks and micro-batches."""
-        if gan.critic_updates_done % self.interval:
+        if game.critic_updates_done % self.interval:
             return
         total = sum_over_ranks(self.sums)
         self.anchors.lerp_(total[:2] / total[2], 1 - self.decay)

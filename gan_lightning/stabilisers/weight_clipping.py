@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from torch import nn
 from torch.nn.utils.parametrize import is_parametrized
 
 from gan_lightning.errors import UserError
-
-if TYPE_CHECKING:
-    from gan_lightning.games.penalised import HeldCritic
+from gan_lightning.protocols import Host
 from gan_lightning.stabilisers.base import CriticConstraint
 
 
@@ -35,11 +32,11 @@ class WeightClipping(CriticConstraint):
         for parameter in critic.parameters():
             parameter.clamp_(-self.clip_value, self.clip_value)
 
-    def check(self, gan: HeldCritic) -> None:
+    def check(self, game: Host) -> None:
         """Refuse a critic whose weights are rescaled after the clipping."""
-        rescaled = [name for name, layer in gan.critic.named_modules() if is_parametrized(layer)]
+        rescaled = [name for name, layer in game.critic.named_modules() if is_parametrized(layer)]
         if rescaled:
             raise UserError(
-                f"WeightClipping bounds weights which {type(gan.critic).__name__} then rescales by spectral "
+                f"WeightClipping bounds weights which {type(game.critic).__name__} then rescales by spectral "
                 f"normalisation ({rescaled[0]}), so the bound bounds nothing; take one of the two"
             )
