@@ -6,12 +6,12 @@ import argparse
 import ast
 import inspect
 import re
-import sys
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from lightning.pytorch.cli import LightningArgumentParser
 
+from gan_lightning.cli.names import named_classes
 from gan_lightning.errors import fail, nearest
 
 _NOISE = re.compile(
@@ -60,7 +60,9 @@ def one_line(message: str, options: set[str]) -> str:
     cls = re.search(r"dot import path string: ([\w.]+)|class_path '([\w.]+)'", message)
     if cls:
         name = next(filter(None, cls.groups()))
-        return f"{where}there is no class {name}{nearest(name.rpartition('.')[2], {c.__name__ for c in _classes()})}"
+        return (
+            f"{where}there is no class {name}{nearest(name.rpartition('.')[2], {c.__name__ for c in named_classes()})}"
+        )
     given = re.search(r"Given value: (\{.*)", message, re.DOTALL)
     if given and "Not a valid subclass" in message:
         try:
@@ -77,24 +79,15 @@ def _unknown_option(word: str, options: set[str]) -> str:
     """Return the line about an option that does not exist: who takes it, or which is nearest."""
     first = word.partition(".")[0]
     prefix, _, last = word.rpartition(".")
-    owners = [c.__name__ for c in _classes() if "__init__" in vars(c) and last in inspect.signature(c).parameters]
+    owners = [c.__name__ for c in named_classes() if "__init__" in vars(c) and last in inspect.signature(c).parameters]
     known = any(name.partition(".")[0] == first for name in options)
     if owners and word not in options and (known or not prefix):
         return f"option {word} is not accepted here; {', '.join(owners[:5])} take it"
     if not known:  # such as trainr.max_steps or modle.init_args.n_critic
         tops = {name.partition(".")[0] for name in options}
         return f"unknown option {word}{nearest(word, options) or nearest(first, tops)}"
-    names = {name for c in _classes() for name in _arguments(c)}
+    names = {name for c in named_classes() for name in _arguments(c)}
     return f"unknown option {word}{nearest(word, options | ({f'{prefix}.{n}' for n in names} if prefix else names))}"
-
-
-def _classes() -> Iterator[type]:
-    """Yield the classes of this package that have been imported: those whose name alone is enough."""
-    for name, module in list(sys.modules.items()):
-        if name.startswith("gan_lightning."):
-            for cls in list(vars(module).values()):
-                if inspect.isclass(cls) and cls.__module__ == name and not cls.__name__.startswith("_"):
-                    yield cls
 
 
 def _arguments(cls: type) -> Iterator[str]:

@@ -18,10 +18,8 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveCon
 from lightning.pytorch.strategies import StrategyRegistry
 from lightning.pytorch.utilities import rank_zero_only
 
-import gan_lightning.data
-import gan_lightning.families
-import gan_lightning.loggers
-import gan_lightning.networks  # noqa: F401  so that short class names resolve
+import gan_lightning
+import gan_lightning.cli.names
 from gan_lightning.callbacks import (
     Canary,
     Checkpoints,
@@ -267,8 +265,8 @@ def _refuse_other_experiment(config: Any, path: Path, folder: Path) -> None:
 
 def config_folder() -> Path:
     """Return the folder of the configs that ship: inside an installed package, beside it in a checkout."""
-    inside = Path(__file__).parent / "configs"
-    return inside if inside.is_dir() else Path(__file__).parent.parent / "configs"
+    package = Path(gan_lightning.__file__).parent
+    return package / "configs" if (package / "configs").is_dir() else package.parent / "configs"
 
 
 def _with_checkpoint_config(args: list[str]) -> list[str]:

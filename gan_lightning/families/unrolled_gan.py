@@ -77,7 +77,7 @@ class UnrolledGAN(GAN):
         """Refuse what the unrolled steps would leave out."""
         super().check()
         ignored = [type(part).__name__ for part in (*self.critic_penalties, self.critic_constraint) if part is not None]
-        if self._clip_norms[0] is not None:
+        if self.players[0].clip_norm is not None:
             ignored.append("critic_clip_norm")
         if ignored:
             raise UserError(

@@ -12,20 +12,17 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torch.nn import Parameter
 from torch.optim import Optimizer
-from torch.utils._pytree import tree_flatten, tree_unflatten
+from torch.utils._pytree import tree_flatten
 
 from gan_lightning.description import describe_module
 from gan_lightning.errors import UserError
-from gan_lightning.execution.gan_ddp import check_strategy, share_buffers
+from gan_lightning.execution.gan_ddp import GANDDPStrategy, check_strategy, share_buffers
+from gan_lightning.games.divergence import EVERY, DivergenceWatch, OnDivergence
+from gan_lightning.games.player import Player, Terms
 from gan_lightning.optimizers.schedules import Schedule
 from gan_lightning.optimizers.specs import OptimizerSpec
 from gan_lightning.protocols import PLAYERS, PlayerName, Share
 from gan_lightning.randomness import Noise, Shard, mix
-
-Terms = dict[str, Tensor]
-"""Named, weighted terms of a loss; their sum is minimised."""
-
-_CRITIC, _GENERATOR = 0, 1
 
 
 class Game(LightningModule, ABC):
@@ -49,6 +46,8 @@ class Game(LightningModule, ABC):
         generator_accumulation: Micro-batches whose gradients make one generator update.
         ema_decay: Decay of the generator's running average, which samples and metrics are taken from; while it is
             young the decay is at most (1 + t) / (10 + t) after t updates. 0 makes the average follow at once.
+        on_divergence: What to do when a loss or weight is no longer finite: stop, before it is saved or measured, or
+            continue. It is looked for every 50 updates, and before each checkpoint and evaluation.
         seed: Every random number of the training is a function of it.
     """
 
@@ -72,35 +71,29 @@ class Game(LightningModule, ABC):
         critic_accumulation: int = 1,
         generator_accumulation: int = 1,
         ema_decay: float = 0.999,
+        on_divergence: OnDivergence = "stop",
         seed: int = 0,
     ) -> None:
         super().__init__()
-        for name, count in (
-            ("n_critic", n_critic),
-            ("critic_accumulation", critic_accumulation),
-            ("generator_accumulation", generator_accumulation),
-        ):
-            if count < 1:
-                raise UserError(f"{name} must be at least 1, got {count}")
-        for name, norm in (("critic_clip_norm", critic_clip_norm), ("generator_clip_norm", generator_clip_norm)):
-            if norm is not None and not norm > 0:
-                raise UserError(f"{name} must be above 0, got {norm}; leave it out not to clip")
+        if n_critic < 1:
+            raise UserError(f"n_critic must be at least 1, got {n_critic}")
         if not 0 <= ema_decay < 1:
             raise UserError(f"ema_decay must be in [0, 1), got {ema_decay}; 0 turns averaging off")
         self.automatic_optimization = False
         self.generator, self.critic = generator, critic
         self.generator_average = copy.deepcopy(generator).requires_grad_(False).eval()
         self.n_critic, self.ema_decay, self.seed = n_critic, ema_decay, seed
-        self._specs = (critic_optimizer, generator_optimizer)
-        self._schedules = (critic_schedule, generator_schedule)
-        self._clip_norms = (critic_clip_norm, generator_clip_norm)
-        self._accumulations = (critic_accumulation, generator_accumulation)
+        self.players = (
+            Player("critic", critic_optimizer, critic_schedule, critic_clip_norm, critic_accumulation),
+            Player("generator", generator_optimizer, generator_schedule, generator_clip_norm, generator_accumulation),
+        )
+        self.on_divergence = on_divergence
+        self._watch = DivergenceWatch(on_divergence)
         self.updates_done = 0
         self.critic_updates_done = 0
         self.samples_seen = 0
         self.noise: Noise
         self._logged: dict[str, Tensor] = {}
-        self._terms_seen: tuple[dict[str, None], dict[str, None]] = ({}, {})
 
     # What a family states -------------------------------------------------------------------------------------------
 
@@ -132,7 +125,7 @@ class Game(LightningModule, ABC):
         batch_size = getattr(data, "batch_size", None)  # data of somebody else's making need not have one
         if batch_size is None:
             return None
-        return Share(batch_size, self._world_size * self._accumulations[PLAYERS.index(player)])
+        return Share(batch_size, self._world_size * self.players[PLAYERS.index(player)].accumulation)
 
     def critic_parameters(self) -> Iterable[Parameter]:
         """Return the parameters that the critic's optimizer moves."""
@@ -149,62 +142,59 @@ class Game(LightningModule, ABC):
 
     def training_step(self, batch: list[Any], batch_idx: int) -> None:
         """Play one round on the round's batches of real data."""
-        critic_optimizer, generator_optimizer = cast(list[Any], self.optimizers())
+        (critic, generator), (critic_optimizer, generator_optimizer) = self.players, cast(list[Any], self.optimizers())
         # Lightning counts optimizer steps; only the generator's may count, so that its clock is ours.
         critic_optimizer._on_before_step = critic_optimizer._on_after_step = lambda: None
         # The loggers' x-axis: Lightning's count is one too many after some resumes.
         self.trainer.fit_loop.epoch_loop._batches_that_stepped = self.updates_done
         for index, part in enumerate(batch):
-            self._move(_CRITIC, critic_optimizer, self.critic_turn, part, index)
+            self._move(critic, critic_optimizer, self.critic_turn, part, index)
             with torch.no_grad():
                 self.after_critic_update()
             self.critic_updates_done += 1
             self.samples_seen += len(tree_flatten(part)[0][0]) * self._world_size
-        self._move(_GENERATOR, generator_optimizer, self.generator_turn, batch[-1], 0)
+        self._move(generator, generator_optimizer, self.generator_turn, batch[-1], 0)
         with torch.no_grad():
             self.after_generator_update()
         self._update_average()
         self.updates_done += 1
+        if self.updates_done % EVERY == 0:
+            self.look_for_divergence()
         self._log_round(critic_optimizer, generator_optimizer)
 
-    def _move(self, player: int, optimizer: Any, turn: Callable[[Any], Terms], batch: Any, index: int) -> None:
+    def _move(self, player: Player, optimizer: Any, turn: Callable[[Any], Terms], batch: Any, index: int) -> None:
         """Let one player make one update: only its parameters require gradients meanwhile."""
-        prefix = "generator" if player else "critic"
-        schedule, n_parts = self._schedules[player], self._accumulations[player]
-        factor = schedule(self.updates_done) if schedule else 1.0
-        for group in optimizer.param_groups:
-            group["lr"] = self._specs[player].lr * factor
-        self._set_moving(player)
-        parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        key = mix(self.seed, self.updates_done, player, index)
+        self._set_moving(player.index)
+        key = mix(self.seed, self.updates_done, player.index, index)
         generators = [torch.default_generator]
         if self.device.type == "cuda":
             generators.append(torch.cuda.default_generators[self.device.index or 0])
         for generator in generators:  # for dropout and third-party layers; ours draw from self.noise
             generator.manual_seed(mix(key, self._rank))
-        total: Terms = {}
-        for part, rows in enumerate(_split(batch, n_parts)):
-            shard = Shard(self._rank, self._world_size, part, n_parts)
+
+        def take(rows: Any, part: int) -> Terms:
+            shard = Shard(self._rank, self._world_size, part, player.accumulation)
             self.noise = Noise(mix(key, 1), self.device, self.dtype_of_samples, shard, self.updates_done)
-            terms = turn(rows)
-            self.manual_backward(
-                torch.stack([t.float() if t.dtype.itemsize < 4 else t for t in terms.values()]).sum() / n_parts
-            )
-            for name, value in terms.items():
-                total[name] = total.get(name, 0) + value.detach() / n_parts  # type: ignore[operator]
-        reduce = getattr(self.trainer.strategy, "reduce_gradients", None)
-        if reduce is not None:
-            reduce(parameters)
-        clip_norm = self._clip_norms[player]
-        if clip_norm is not None:
-            self._logged[f"grad_norm/{prefix}"] = nn.utils.clip_grad_norm_(parameters, clip_norm)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        names = self._terms_seen[player]
-        names.update(dict.fromkeys(total))
-        absent = total[next(iter(total))].new_zeros(())  # a lazy term's old value would be logged again otherwise
-        self._logged.update({f"{prefix}/{name}": total.get(name, absent) for name in names})
-        self._logged[f"loss/{prefix}"] = torch.stack(list(total.values())).sum()
+            return turn(rows)
+
+        terms, logged = player.update(optimizer, batch, self.updates_done, take, self.manual_backward, self._reduce)
+        self._logged.update(logged)
+        self._watch.note(self.updates_done + 1, player.name, terms)
+
+    def _reduce(self, parameters: list[Parameter]) -> None:
+        """Sum gradients over ranks, where the strategy leaves that to the game."""
+        strategy = self.trainer.strategy
+        if isinstance(strategy, GANDDPStrategy):
+            strategy.reduce_gradients(parameters)
+
+    def look_for_divergence(self) -> None:
+        """Look at the recent losses and the weights, on every rank alike.
+
+        Raises:
+            RunFailed: One is not finite, and `on_divergence` is stop.
+        """
+        networks = {"critic": self.critic, "generator": self.generator, "generator's average": self.generator_average}
+        self._watch.look({name: network.parameters() for name, network in networks.items()})
 
     def _set_moving(self, player: int | None) -> None:
         for other, optimizer in enumerate(cast(list[Any], self.optimizers(use_pl_optimizer=False))):
@@ -242,7 +232,8 @@ class Game(LightningModule, ABC):
         return self.updates_done, self.critic_updates_done
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the clock, and what rebuilds this module without its config."""
+        """Add the clock, and what rebuilds this module without its config; a diverged game is not saved."""
+        self.look_for_divergence()
         checkpoint["clock"] = {
             "updates_done": self.updates_done,
             "critic_updates_done": self.critic_updates_done,
@@ -256,16 +247,23 @@ class Game(LightningModule, ABC):
         clock = checkpoint["clock"]
         self.updates_done, self.critic_updates_done = clock["updates_done"], clock["critic_updates_done"]
         self.samples_seen = clock["samples_seen"]
+        if self._trainer is not None and self._trainer.state.fn == "fit":
+            for player, state in zip(self.players, checkpoint.get("optimizer_states", []), strict=False):
+                player.check_state(state)
+
+    def on_train_start(self) -> None:
+        """Give restored optimizers the settings that were asked for."""
+        for player, optimizer in zip(
+            self.players, cast(list[Any], self.optimizers(use_pl_optimizer=False)), strict=True
+        ):
+            player.take_settings(optimizer)
 
     # Lightning's side -----------------------------------------------------------------------------------------------
 
     def configure_optimizers(self) -> list[Optimizer]:
         """Return the critic's and the generator's optimizer, in this order."""
-        players = (self.critic_parameters(), self.generator_parameters())
-        return [
-            spec([p for p in parameters if p.requires_grad])
-            for spec, parameters in zip(self._specs, players, strict=True)
-        ]
+        parameters = (self.critic_parameters(), self.generator_parameters())
+        return [player.optimizer(own) for player, own in zip(self.players, parameters, strict=True)]
 
     def setup(self, stage: str) -> None:
         """Refuse what cannot train, before the first batch."""
@@ -276,7 +274,8 @@ class Game(LightningModule, ABC):
         self.trainer.strategy.precision_plugin.convert_module(self)
 
     def on_validation_start(self) -> None:
-        """Let every rank measure the same networks."""
+        """Let every rank measure the same networks, and none that have diverged."""
+        self.look_for_divergence()
         share_buffers(self.trainer.strategy, self)
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
@@ -312,15 +311,3 @@ def check_precision(precision: Any) -> None:
             "precision 16-mixed is refused: its gradient scaler would be shared by both players and would unscale after "
             "clipping; use bf16-mixed or 32-true"
         )
-
-
-def _split(batch: Any, n_parts: int) -> Iterable[Any]:
-    """Cut every tensor of a batch into `n_parts` runs of rows."""
-    if n_parts == 1:
-        return [batch]
-    leaves, spec = tree_flatten(batch)
-    n = next(len(leaf) for leaf in leaves if isinstance(leaf, Tensor))
-    if n % n_parts:
-        raise UserError(f"accumulation must divide the {n} samples of a process's batch, got {n_parts}")
-    cut = [leaf.split(n // n_parts) if isinstance(leaf, Tensor) else [leaf] * n_parts for leaf in leaves]
-    return [tree_unflatten(list(part), spec) for part in zip(*cut, strict=True)]

@@ -109,22 +109,22 @@ class RunWandbLogger(WandbLogger):
 
 def code_version() -> str:
     """Return the package's version, with the commit it was run from and `+changes` if there is a checkout."""
-    from gan_lightning import __version__
+    import gan_lightning
+
+    package, version = Path(gan_lightning.__file__).resolve().parent, gan_lightning.__version__
 
     def git(*arguments: str) -> str:
-        done = subprocess.run(
-            ["git", "-C", str(Path(__file__).parent), *arguments], capture_output=True, text=True, check=True
-        )
+        done = subprocess.run(["git", "-C", str(package), *arguments], capture_output=True, text=True, check=True)
         return done.stdout.strip()
 
     try:
-        if Path(git("rev-parse", "--show-toplevel")) != Path(__file__).resolve().parent.parent:
-            return __version__  # installed within somebody else's repository
+        if Path(git("rev-parse", "--show-toplevel")) != package.parent:
+            return version  # installed within somebody else's repository
         changes = "+changes" if git("status", "--porcelain", "--untracked-files=no") else ""
-        return f"{__version__} {git('rev-parse', 'HEAD')}{changes}"
+        return f"{version} {git('rev-parse', 'HEAD')}{changes}"
     except (OSError, subprocess.CalledProcessError):
         commit = os.environ.get("GAN_LIGHTNING_COMMIT", "")
-        return f"{__version__} {commit}".strip()
+        return f"{version} {commit}".strip()
 
 
 def _lasting_id(path: Path) -> str:

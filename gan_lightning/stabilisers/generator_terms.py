@@ -40,7 +40,7 @@ class FeatureMatching(GeneratorTerm):
 
     def check(self, game: Host) -> None:
         """Refuse a critic that has no hidden layer to match."""
-        if not game.critic.n_features:
+        if not isinstance(game.critic, Critic) or not game.critic.n_features:
             raise UserError(
                 f"FeatureMatching needs the critic's features, but {type(game.critic).__name__} has none (no "
                 "n_features); take a critic with a head on features, such as DCGANCritic or MLPCritic"

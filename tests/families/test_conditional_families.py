@@ -148,7 +148,7 @@ def test_the_hinge_families(family: Any) -> None:
 
 
 def test_two_time_scales() -> None:
-    rates = {family: [spec.lr for spec in vector_game(family, 1)._specs] for family in (SAGAN, BigGAN)}
+    rates = {family: [player.spec.lr for player in vector_game(family, 1).players] for family in (SAGAN, BigGAN)}
     assert rates == {SAGAN: [4e-4, 1e-4], BigGAN: [2e-4, 5e-5]}
 
 
@@ -281,7 +281,7 @@ def test_samples_are_truncated_alike_wherever_they_are_drawn() -> None:
 
 def test_defaults_are_the_papers() -> None:
     assert vector_game(R3GAN, 1).gamma == 0.05
-    assert vector_game(R3GAN, 1)._specs[0] == Adam(lr=2e-4, betas=(0.0, 0.99))
+    assert vector_game(R3GAN, 1).players[0].spec == Adam(lr=2e-4, betas=(0.0, 0.99))
     biggan = vector_game(BigGAN, 1)
     assert (biggan.n_critic, biggan.ema_decay) == (2, 0.9999)
     assert vector_game(SAGAN, 1).n_critic == 1

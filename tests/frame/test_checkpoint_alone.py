@@ -142,9 +142,11 @@ def test_every_family_is_rebuilt_from_its_checkpoint(case, tmp_path):
         assert torch.equal(again.state_dict()[name], value), name
     if hasattr(game, "sample"):
         assert torch.equal(again.sample(3, seed=1), game.eval().sample(3, seed=1))
-    for name in ("n_critic", "ema_decay", "seed", "_accumulations", "_clip_norms"):
+    for name in ("n_critic", "ema_decay", "seed", "on_divergence"):
         assert getattr(again, name) == getattr(game, name)
-    assert again._schedules == game._schedules and again._specs == game._specs
+    for mine, theirs in zip(again.players, game.players, strict=True):
+        for name in ("name", "spec", "schedule", "clip_norm", "accumulation"):
+            assert getattr(mine, name) == getattr(theirs, name)
 
 
 def test_a_checkpoint_keeps_no_path_of_the_users_home(image_run):

@@ -58,10 +58,10 @@ def test_a_player_changes_its_own_parameters_and_no_others(case, tmp_path):
         assert moved <= players[name] | (average if name == "generator_turn" else set())
         moved_in.append(bool(moved & players[name]))
         assert {k for k, flag in requires_grad.items() if flag} == players[name]
-    if game._accumulations == (1, 1):
+    if all(player.accumulation == 1 for player in game.players):
         assert all(moved_in)
 
-    parts = dict(zip(("critic_turn", "generator_turn"), game._accumulations, strict=True))
+    parts = dict(zip(("critic_turn", "generator_turn"), [player.accumulation for player in game.players], strict=True))
     counts = Counter(name for name, _, _ in seen)
     assert counts["generator_turn"] == UPDATES * parts["generator_turn"]
     n_critic = sum(game.critic_updates_in_round(update) for update in range(UPDATES))
@@ -82,7 +82,7 @@ def test_the_logged_terms_add_up_to_the_minimised_loss(case, tmp_path):
     game.manual_backward = watched
     rows = [row for _, row in train(game, case.data(), tmp_path, UPDATES).rows]
     assert len(rows) == UPDATES
-    critic_parts, generator_parts = game._accumulations
+    critic_parts, generator_parts = (player.accumulation for player in game.players)
     for update, row in enumerate(rows):
         n = game.critic_updates_in_round(update) * critic_parts
         critic, losses = losses[:n], losses[n:]
