@@ -4,7 +4,7 @@
 #   docker run --rm --gpus all -v "$PWD/runs:/workspace/runs" gan-lightning fit --config configs/wgan_gp/cifar10.yaml
 FROM pytorch/pytorch:2.7.1-cuda12.8-cudnn9-runtime
 WORKDIR /workspace
-COPY pyproject.toml README.md ./
+COPY pyproject.toml README.md LICENSE ./
 COPY gan_lightning gan_lightning
 COPY configs configs
 COPY scripts scripts

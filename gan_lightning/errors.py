@@ -1,4 +1,4 @@
-"""How the package fails: what the user can mend is a `UserError`, what a run cannot help a `RunFailed`, the rest a bug.
+"""How the package fails: what the user can fix is a `UserError`, what a run cannot help a `RunFailed`, the rest a bug.
 
 Standard library only, because the command line answers typing errors before anything slow is imported.
 """
@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import NoReturn
 
 USER_ERROR = 2
-"""Exit code of a mistake that the user can mend."""
+"""Exit code of a mistake that the user can fix."""
 
 RANK_VARIABLES = ("RANK", "SLURM_PROCID", "LOCAL_RANK", "NODE_RANK")
 """Where launchers tell a process its rank; a process of which all are 0 or absent speaks for the run."""

@@ -14,7 +14,7 @@ from gan_lightning.errors import RunFailed, UserError
 
 @final
 class Canary(Callback):
-    """Compares a checksum of every parameter over ranks, and stops the run if they have parted.
+    """Compares a checksum of every parameter over ranks, and stops the run if they have diverged.
 
     Ranks stay equal because they start equal and take equal steps. A gradient that was not summed, or a device that
     computes wrongly, parts them without an error; what is saved then is only one rank's opinion. Each check sends eight

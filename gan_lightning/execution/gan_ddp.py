@@ -167,7 +167,7 @@ class GANDDPStrategy(DDPStrategy):
 
 
 def check_strategy(strategy: Strategy, training: bool = True) -> None:
-    """Raise a UserError with the mend if a game cannot be trained right under this strategy."""
+    """Raise a UserError with the fix if a game cannot be trained right under this strategy."""
     if isinstance(strategy, GANDDPStrategy):
         if strategy._layer_sync is not None and strategy.root_device.type != "cuda":
             raise UserError(

@@ -136,7 +136,7 @@ class Game(LightningModule, ABC):
         return self.generator.parameters()
 
     def check(self) -> None:
-        """Raise a UserError that names both sides and the mend if the parts cannot go together."""
+        """Raise a UserError that names both sides and the fix if the parts cannot go together."""
 
     # The round ------------------------------------------------------------------------------------------------------
 

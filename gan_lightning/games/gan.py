@@ -215,7 +215,7 @@ class GAN(HeldCritic):
         return seen, self.observation(fake, labels, self.noise)[0], seen_labels
 
     def check(self) -> None:
-        """Raise a UserError that names both sides and the mend if the parts cannot go together."""
+        """Raise a UserError that names both sides and the fix if the parts cannot go together."""
         mine, theirs = type(self.generator).__name__, type(self.critic).__name__
         if self.generator.n_classes != self.critic.n_classes:
             raise UserError(

@@ -69,7 +69,7 @@ class HeldCritic(Game):
             penalty.after_update(self)
 
     def check(self) -> None:
-        """Raise a UserError that names both sides and the mend if the parts cannot go together."""
+        """Raise a UserError that names both sides and the fix if the parts cannot go together."""
         check_kinds("critic_penalties", self.critic_penalties)
         for part in (*self.critic_penalties, self.critic_constraint):
             if part is not None:

@@ -32,7 +32,7 @@ class Observation(nn.Module, ABC):
         """Take note of a critic update; called without gradients after each one, on every rank."""
 
     def check(self, game: Host) -> None:
-        """Raise a UserError that names both sides and the mend if the observation cannot be made in this game."""
+        """Raise a UserError that names both sides and the fix if the observation cannot be made in this game."""
 
 
 @final

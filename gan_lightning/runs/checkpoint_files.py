@@ -87,7 +87,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """Return the contents of a checkpoint, on the CPU, loaded without running any code in it.
 
     Raises:
-        UserError: There is no such file, it is torn, holds code, or is not a checkpoint of this framework.
+        UserError: There is no such file, it is truncated, holds code, or is not a checkpoint of this framework.
     """
     path = Path(path)
     if not path.is_file():

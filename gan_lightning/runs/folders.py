@@ -46,7 +46,7 @@ def check_name(name: str) -> None:
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
-    """Return the newest whole checkpoint of a run folder, None if there is none; torn ones are named and left out."""
+    """Return the newest whole checkpoint of a run folder, None if there is none; truncated ones are named and left out."""
     from gan_lightning.runs.checkpoint_files import is_whole  # which reads checkpoints, and those know of runs
 
     for part in sorted((folder / "checkpoints").glob("*.part")):

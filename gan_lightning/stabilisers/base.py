@@ -51,7 +51,7 @@ class CriticPenalty(nn.Module, ABC):
         """Take note of a critic update; called without gradients after each one, on every rank."""
 
     def check(self, game: Host) -> None:
-        """Raise a UserError that names both sides and the mend if the penalty does not hold in this game."""
+        """Raise a UserError that names both sides and the fix if the penalty does not hold in this game."""
         coupled = couples_batch(game.critic) if self.per_sample else []
         if coupled:
             raise UserError(
@@ -72,7 +72,7 @@ class CriticConstraint(ABC):
         """Change the weights; called without gradients, on every rank alike."""
 
     def check(self, game: Host) -> None:  # noqa: B027  most have nothing to refuse
-        """Raise a UserError that names both sides and the mend if the constraint does not hold in this game."""
+        """Raise a UserError that names both sides and the fix if the constraint does not hold in this game."""
 
 
 class GeneratorTurn(NamedTuple):
@@ -121,4 +121,4 @@ class GeneratorTerm(nn.Module, ABC):
         """Take note of a generator update; called without gradients after each one, on every rank."""
 
     def check(self, game: Host) -> None:
-        """Raise a UserError that names both sides and the mend if the term does not hold in this game."""
+        """Raise a UserError that names both sides and the fix if the term does not hold in this game."""

@@ -1,1 +1,1 @@
-"""The layers that networks are made of, and how their first weights are drawn."""
+"""The layers that networks are made of, and how their initial weights are drawn."""

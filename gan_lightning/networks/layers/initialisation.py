@@ -1,4 +1,4 @@
-"""How the published networks draw their first weights, and the same by name for any network.
+"""How the published networks draw their initial weights, and the same by name for any network.
 
 The values are not meant to be subclassed; they lack `@final` because jsonargparse cannot write a default instance of a
 final class with its class path.

@@ -1,4 +1,4 @@
-"""A network altered, whatever it is: spectrally normalised, or with other first weights.
+"""A network altered, whatever it is: spectrally normalised, or with other initial weights.
 
 In YAML the altered network is the argument `network`:
 
@@ -118,7 +118,7 @@ class SpectrallyNormalisedGenerator(WrappedGenerator):
 
 
 class InitialisedCritic(WrappedCritic):
-    """Any critic with other first weights.
+    """Any critic with other initial weights.
 
     Args:
         image_size: Height and width of the images, 0 for vectors.
@@ -133,7 +133,7 @@ class InitialisedCritic(WrappedCritic):
 
 
 class InitialisedGenerator(WrappedGenerator):
-    """Any generator with other first weights.
+    """Any generator with other initial weights.
 
     Args:
         image_size: Height and width of the images, 0 for vectors.
