@@ -16,6 +16,7 @@ import csv
 import hashlib
 import importlib
 import json
+import math
 import os
 import platform
 import re
@@ -108,8 +109,9 @@ def measured(folder: Path) -> dict[str, Any]:
         card = json.loads(path.read_text())
         for key in ("fid", "modes", "high_quality", "reverse_kl", "n_modes"):
             if key in card:
-                found.setdefault(f"{key}_before", card[key])
-                found[key] = card[key]
+                value = math.nan if card[key] is None else card[key]  # null: the samples were not finite
+                found.setdefault(f"{key}_before", value)
+                found[key] = value
         found["updates"], found["kimg"] = card["update"], card["kimg"]
     rates = []
     if (folder / "metrics.csv").is_file():

@@ -1,15 +1,16 @@
-"""Checkpoints by generator updates and by wall time, and the best one by FID."""
+"""Checkpoints by generator updates and by wall time, and the best one by a measured number."""
 
 from __future__ import annotations
 
 import time
+from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
-from gan_lightning.errors import UserError, say
+from gan_lightning.errors import UserError, nearest, say
 
 _EFFECTS = {
     "processes": "sums are rounded otherwise, and batch statistics are taken over other rows; all else is as it was",
@@ -19,9 +20,21 @@ _EFFECTS = {
 }
 """What a run is told if it goes on under other circumstances."""
 
+_DIRECTIONS: dict[str, Literal["min", "max"]] = {
+    "fid": "min",
+    "kid_mean": "min",
+    "reverse_kl": "min",
+    "isc_mean": "max",
+    "precision": "max",
+    "recall": "max",
+    "modes": "max",
+    "high_quality": "max",
+}
+"""Whether the least or the greatest of our metrics is the best."""
+
 
 class Checkpoints(Checkpoint):
-    """Keeps `checkpoints/last.ckpt`, and `checkpoints/best.ckpt` with the lowest FID seen.
+    """Keeps `checkpoints/last.ckpt`, and `checkpoints/best.ckpt` with the best monitored number seen.
 
     Lightning's `ModelCheckpoint(train_time_interval=...)` is silently ignored under manual optimization, which is why
     the schedule is kept here. With several processes it is `Preemption` that asks all of them each round whether the
@@ -31,18 +44,50 @@ class Checkpoints(Checkpoint):
     Args:
         every_n_updates: Generator updates between two saves of `last`; 0 saves only by time and at the end.
         every_n_minutes: Minutes between two saves of `last`; 0 saves only by updates and at the end.
-        monitor: Logged number of which the lowest is the best; the first one that starts with `val/fid` if not given.
+        monitor: Logged number that tells the best, such as val/isc_mean; the first one that starts with `val/fid` if
+            not given. One that is not finite is never the best.
+        mode: Whether the least (min) or the greatest (max) is the best; known for the package's own metrics if not
+            given.
+
+    Raises:
+        UserError: An interval is negative, or, before training, nothing measures `monitor` or its direction is not
+            known.
     """
 
-    def __init__(self, every_n_updates: int = 1000, every_n_minutes: float = 15.0, monitor: str | None = None) -> None:
+    def __init__(
+        self,
+        every_n_updates: int = 1000,
+        every_n_minutes: float = 15.0,
+        monitor: str | None = None,
+        mode: Literal["min", "max"] | None = None,
+    ) -> None:
         if every_n_updates < 0 or every_n_minutes < 0:
             raise UserError(
                 f"checkpoint intervals must not be negative, got {every_n_updates} updates, {every_n_minutes} minutes"
             )
+        if mode not in ("min", "max", None):
+            raise UserError(f"checkpoints.mode must be min, max or null, got {mode}")
+        if mode is not None and monitor is None:
+            raise UserError(f"checkpoints.mode {mode} says which end of checkpoints.monitor is best; give monitor too")
         self.every_n_updates, self.every_n_minutes, self.monitor = every_n_updates, every_n_minutes, monitor
+        self.mode = mode
         self.best: float | None = None
         self._saved_at = time.monotonic()
         self._is_over = False
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Refuse a monitor that nothing will measure, or of which nobody has said what is better."""
+        if stage != "fit" or self.monitor is None:
+            return
+        measured = _measured_names(trainer)
+        if self.monitor in measured and (self.mode or _direction(self.monitor)):
+            return
+        if self.mode is None:
+            what = f"measured are {', '.join(measured)}" if measured else "this run measures nothing"
+            raise UserError(
+                f"checkpoints.monitor {self.monitor} is not a number whose best is known"
+                f"{nearest(self.monitor, measured)}: {what}; for a number of your own set checkpoints.mode to min or max"
+            )
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock of the wall-time schedule."""
@@ -57,15 +102,20 @@ class Checkpoints(Checkpoint):
             self.save(trainer, "last")
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save `best` if the monitored number is the lowest so far."""
+        """Save `best` if the monitored number is the best so far."""
         if trainer.state.fn != "fit" or trainer.sanity_checking:
             return
         metrics = trainer.callback_metrics
         name = self.monitor or next((key for key in sorted(metrics) if key.startswith("val/fid")), None)
-        if name is None or name not in metrics:
+        if name is None:
+            return
+        if name not in metrics:
+            if name not in _measured_names(trainer):  # those may be left out, such as the divergence of no good sample
+                raise UserError(f"checkpoints.monitor {name} was not logged{nearest(name, metrics)}")
             return
         value = float(metrics[name])
-        if self.best is None or value < self.best:
+        sign = -1 if (self.mode or _direction(name)) == "max" else 1
+        if isfinite(value) and (self.best is None or sign * value < sign * self.best):
             self.best = value
             self.save(trainer, "best")
 
@@ -104,15 +154,30 @@ class Checkpoints(Checkpoint):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the best number so far."""
-        return {"best": self.best}
+        return {"best": self.best, "by": [self.monitor, self.mode]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take up the best number so far."""
-        self.best = state_dict["best"]
+        best = state_dict["best"]
+        is_same = state_dict.get("by", [self.monitor, self.mode]) == [self.monitor, self.mode]
+        self.best = best if is_same and best is not None and isfinite(best) else None
 
     def time_is_up(self) -> bool:
         """Tell whether the interval in minutes is over by this process's watch."""
         return self.every_n_minutes > 0 and time.monotonic() - self._saved_at >= 60 * self.every_n_minutes
+
+
+def _measured_names(trainer: Trainer) -> list[str]:
+    """Return what the run's own metrics are logged as, also where they are left out this time."""
+    parts = [c.names(trainer) for c in trainer.callbacks if hasattr(c, "names")]  # type: ignore[attr-defined]
+    return [name for part in parts for name in part]
+
+
+def _direction(name: str) -> Literal["min", "max"] | None:
+    """Return which end of a metric is the best, None if it is not ours; an extractor's name may follow it."""
+    words = name.removeprefix("val/").split("_")
+    bases = ("_".join(words[:n]) for n in range(len(words), 0, -1))
+    return next((_DIRECTIONS[base] for base in bases if base in _DIRECTIONS), None) if "/" in name else None
 
 
 def _circumstances(trainer: Trainer, game: Any) -> dict[str, Any]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import time
 from importlib.metadata import version
-from math import isnan
-from pathlib import Path
+from math import isnan, nan
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from gan_lightning.errors import UserError
+from gan_lightning.evaluation.cards import write_card
 from gan_lightning.metrics.coverage import mode_coverage
 from gan_lightning.metrics.fidelity import chunks, gather_rows, shard
 
@@ -22,8 +21,9 @@ class Coverage(Callback):
     Data with `centres` `(K, D)` and `std`, such as `Ring` and `Grid`, are measured; on other data it does nothing.
     Logged are `val/modes` (captured, 0 ... K), `val/high_quality` (share of the samples near a centre; 0.98889 for a
     perfect sampler in two dimensions at 3 std, more means collapsed modes) and `val/reverse_kl` (nats; left out while
-    no sample is of high quality). Each evaluation leaves a card in `evaluation/`. Ranks share the samples in chunks
-    that are the same however many ranks there are; every rank then holds all of them.
+    no sample is of high quality); all are nan if a sample is not finite. Each evaluation leaves a card in
+    `evaluation/`. Ranks share the samples in chunks that are the same however many ranks there are; every rank then
+    holds all of them.
 
     Args:
         n_samples: Generated samples; 2,500 in VEEGAN and PacGAN.
@@ -43,6 +43,13 @@ class Coverage(Callback):
             raise UserError(f"coverage.n_std must be above 0, got {n_std}; the published figures take 3")
         self.n_samples, self.n_std, self.seed, self.enabled = n_samples, n_std, seed, enabled
         self.history: list[tuple[int, dict[str, float]]] = []
+
+    def names(self, trainer: Trainer) -> list[str]:
+        """Return what the numbers are logged as; none for data without known modes."""
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        if not self.enabled or getattr(data, "centres", None) is None or not getattr(data, "std", None):
+            return []
+        return ["val/modes", "val/high_quality", "val/reverse_kl"]
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Measure, log and write the card."""
@@ -74,22 +81,23 @@ class Coverage(Callback):
         values: dict[str, float] = {"modes": float(found.n_captured), "high_quality": found.high_quality}
         if not isnan(found.reverse_kl):
             values["reverse_kl"] = found.reverse_kl
+        if not points.isfinite().all():
+            values = dict.fromkeys(("modes", "high_quality", "reverse_kl"), nan)
         named = {f"val/{name}": value for name, value in values.items()}
         self.history.append((game.updates_done, named))
         if trainer.sanity_checking:  # Lightning drops what is logged there: this is the number before the first update
             for logger in trainer.loggers:
                 logger.log_metrics(named, step=game.updates_done)
         else:
-            game.log_dict(named, batch_size=1)
+            # Lightning takes a number of this name for the loggers' x-axis; its own is one update behind.
+            step = {"step": float(game.updates_done)} if trainer.loggers else {}
+            game.log_dict(named | step, batch_size=1)
         if trainer.is_global_zero:
             self._write_card(trainer, game, values, time.perf_counter() - start)
 
     def _write_card(self, trainer: Trainer, game: Any, values: dict[str, float], seconds: float) -> None:
         data = trainer.datamodule  # type: ignore[attr-defined]
-        folder = Path(trainer.default_root_dir) / "evaluation"
-        folder.mkdir(parents=True, exist_ok=True)
-        card = {
-            **values,
+        facts = {
             "n_modes": len(data.centres),
             "std": data.std,
             "n_std": self.n_std,
@@ -101,9 +109,8 @@ class Coverage(Callback):
             "data": type(data).__name__,
             "family": type(game).__name__,
             "ema_decay": game.ema_decay,
-            "precision": str(trainer.precision),
+            "trainer_precision": str(trainer.precision),
             "seconds": round(seconds, 3),
             "versions": {name: version(name) for name in ("torch", "lightning")},
         }
-        verb = "" if trainer.state.fn == "fit" else f"{trainer.state.fn.value}-"  # type: ignore[union-attr]
-        (folder / f"coverage-{verb}{game.updates_done:06d}.json").write_text(json.dumps(card, indent=2) + "\n")
+        write_card(trainer, values, facts, "coverage-", str(self.n_samples), f"{self.n_std:g}std", f"seed{self.seed}")

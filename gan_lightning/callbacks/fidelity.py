@@ -16,6 +16,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from gan_lightning.errors import UserError, say
+from gan_lightning.evaluation.cards import write_card
 from gan_lightning.evaluation.pictures import to_uint8
 from gan_lightning.metrics.extractors import ExtractorUnavailable, FeatureExtractor, Inception
 from gan_lightning.metrics.fidelity import (
@@ -26,6 +27,7 @@ from gan_lightning.metrics.fidelity import (
     inception_score,
     kernel_inception_distance,
     precision_recall,
+    proportional_labels,
     shard,
 )
 
@@ -54,6 +56,8 @@ class Fidelity(Callback):
         seed: Seed of the generated samples.
         required: Stop before training if the extractor is not available; otherwise say so once and go on without.
         isc_splits: Parts into which the Inception score's samples are cut.
+        labels: Classes of a conditional generator's samples: data (as frequent as in the split compared with) or
+            uniform (all in turn). It is the same where the classes of the split are equally frequent.
         enabled: Measure at all.
     """
 
@@ -66,13 +70,18 @@ class Fidelity(Callback):
         seed: int = 0,
         required: bool = False,
         isc_splits: int = 10,
+        labels: Literal["data", "uniform"] = "data",
         enabled: bool = True,
     ) -> None:
+        if labels not in ("data", "uniform"):
+            raise UserError(f"fidelity.labels must be data or uniform, got {labels}")
         if n_samples < 2:
             raise UserError(f"fidelity.n_samples must be at least 2, got {n_samples}")
         self.extractor = extractor or Inception()
         self.n_samples, self.metrics, self.split = n_samples, metrics or ["fid", "isc"], split
         self.seed, self.required, self.isc_splits, self.enabled = seed, required, isc_splits, enabled
+        self.labels = labels
+        self._is_unavailable = False
         self.history: list[tuple[int, dict[str, float]]] = []
         self._real: _Measured | None = None
 
@@ -81,13 +90,27 @@ class Fidelity(Callback):
         self.enabled = self.enabled and hasattr(pl_module, "sample_chunks")
         if not self.enabled:
             return
+        n_classes = getattr(pl_module, "n_classes", 0)
+        if self.n_samples < n_classes:
+            say(f"fidelity.n_samples {self.n_samples} is below the {n_classes} classes: some are not measured")
         try:
             self.extractor.load()
         except ExtractorUnavailable as error:
             if self.required:
                 raise UserError(f"{error} (fidelity.required is set)") from error
             say(f"going on without FID: {error}")
-            self.enabled = False
+            self.enabled, self._is_unavailable = False, True
+
+    def names(self, trainer: Trainer) -> list[str]:
+        """Return what the numbers are logged as; the same if there is no extractor on this machine."""
+        if not (self.enabled or self._is_unavailable):
+            return []
+        known = {"fid": ["fid"], "isc": ["isc_mean", "isc_std"], "kid": ["kid_mean", "kid_std"]}
+        known["prc"] = ["precision", "recall"]
+        found = [
+            name for metric in self.metrics for name in known[metric] if metric != "isc" or self.extractor.has_logits
+        ]
+        return [f"val/{name}{self.extractor.log_suffix}" for name in found]
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Measure, log and write the card."""
@@ -114,11 +137,14 @@ class Fidelity(Callback):
         if self._real is None:
             self._real = self._measure_real(trainer, reference)
 
-        def generate(indices: Iterable[int]) -> Iterable[Tensor]:
-            for samples in game.sample_chunks(indices, seed=self.seed):
-                yield to_uint8(samples) if game.image_size else samples
+        labels = self._labels_of_fakes(game, reference)
+        given = {} if labels is None else {"labels": labels}
 
-        fake = self._measure(trainer, self.n_samples, generate)
+        def generate(indices: Iterable[int]) -> Iterable[Tensor]:
+            yield from game.sample_chunks(indices, seed=self.seed, **given)
+
+        is_8_bit = reference.images.dtype == torch.uint8  # otherwise fakes are compared as the floats they are
+        fake = self._measure(trainer, self.n_samples, generate, to_uint8 if is_8_bit else None)
         values = self._values(self._real, fake)
         named = {f"val/{name}{self.extractor.log_suffix}": value for name, value in values.items()}
         self.history.append((game.updates_done, named))
@@ -126,9 +152,18 @@ class Fidelity(Callback):
             for logger in trainer.loggers:
                 logger.log_metrics(named, step=game.updates_done)
         else:
-            game.log_dict(named, batch_size=1)
+            # Lightning takes a number of this name for the loggers' x-axis; its own is one update behind.
+            step = {"step": float(game.updates_done)} if trainer.loggers else {}
+            game.log_dict(named | step, batch_size=1)
         if trainer.is_global_zero:
             self._write_card(trainer, game, values, reference, time.perf_counter() - start)
+
+    def _labels_of_fakes(self, game: Any, reference: Any) -> Tensor | None:
+        """Return the classes of the fakes, None for all in turn or for no classes."""
+        if not game.n_classes or self.labels == "uniform" or reference.labels is None:
+            return None
+        counts = torch.as_tensor(reference.labels).bincount(minlength=game.n_classes)
+        return None if (counts == counts[0]).all() else proportional_labels(counts, self.n_samples)
 
     def _values(self, real: _Measured, fake: _Measured) -> dict[str, float]:
         values: dict[str, float] = {}
@@ -147,13 +182,26 @@ class Fidelity(Callback):
                 values["precision"], values["recall"] = precision_recall(real.features, fake.features)
         return values
 
-    def _measure(self, trainer: Trainer, n: int, draw: Callable[[Iterable[int]], Iterable[Tensor]]) -> _Measured:
-        """Return what the n samples measure that all ranks draw together, each its own chunks."""
+    def _measure(
+        self,
+        trainer: Trainer,
+        n: int,
+        draw: Callable[[Iterable[int]], Iterable[Tensor]],
+        prepare: Callable[[Tensor], Tensor] | None = None,
+    ) -> _Measured:
+        """Return what the n samples measure that all ranks draw together, each its own chunks.
+
+        Features and logits of a sample that is not finite are nan, whatever a pixel or a network makes of it.
+        """
         ranges = chunks(n)
         mine = shard(len(ranges), trainer.global_rank, trainer.world_size)
         moments, features, logits = Moments(), [], []
         for chunk, samples in zip(mine, draw(mine), strict=True):
-            found, classes = self.extractor(samples[: len(ranges[chunk])])
+            samples = samples[: len(ranges[chunk])]
+            found, classes = self.extractor(samples if prepare is None else prepare(samples))
+            broken = ~samples.isfinite().flatten(1).all(1).to(found.device)
+            found = found.masked_fill(broken[:, None], torch.nan)
+            classes = None if classes is None else classes.masked_fill(broken[:, None], torch.nan)
             moments.update(found)
             if self._keeps_features:
                 features.append((chunk, found.cpu()))
@@ -200,18 +248,21 @@ class Fidelity(Callback):
     def _keeps_features(self) -> bool:
         return "kid" in self.metrics or "prc" in self.metrics
 
+    def _labels_for_people(self, game: Any, reference: Any) -> str | None:
+        if not game.n_classes:
+            return None
+        in_turn = self._labels_of_fakes(game, reference) is None
+        return "all classes in turn" if in_turn else f"as frequent as in the {self.split} split"
+
     def _write_card(
         self, trainer: Trainer, game: Any, values: dict[str, float], reference: Any, seconds: float
     ) -> None:
-        folder = Path(trainer.default_root_dir) / "evaluation"
-        folder.mkdir(parents=True, exist_ok=True)
-        card = {
-            **values,
+        facts = {
             "update": game.updates_done,
             "kimg": game.samples_seen / 1000,
             "n_generated": self.n_samples,
             "seed": self.seed,
-            "labels": "all classes in turn" if game.n_classes else None,
+            "labels": self._labels_for_people(game, reference),
             "real": reference.description,
             "real_split": self.split,
             "n_real": len(reference.images),
@@ -221,12 +272,13 @@ class Fidelity(Callback):
             "isc_splits": self.isc_splits,
             "family": type(game).__name__,
             "ema_decay": game.ema_decay,
-            "precision": str(trainer.precision),
+            "trainer_precision": str(trainer.precision),
             "seconds": round(seconds, 3),
             "versions": {name: version(name) for name in ("torch", "torch-fidelity", "lightning")},
         }
-        verb = "" if trainer.state.fn in ("fit", None) else f"{trainer.state.fn.value}-"
-        (folder / f"{verb}{game.updates_done:06d}.json").write_text(json.dumps(card, indent=2) + "\n")
+        differs = [self.extractor.name, self.split, str(self.n_samples), f"seed{self.seed}"]
+        differs += [] if self.labels == "data" else [self.labels]
+        write_card(trainer, values, facts, "", *differs)
 
 
 def _cache_folder() -> Path:

@@ -16,7 +16,9 @@ class RunCSVLogger(CSVLogger):
     """Writes `metrics.csv` into the run folder; rank 0 only.
 
     Lightning's logger deletes the file of a folder that it opens a second time. This one keeps its rows, but for those
-    at or after the first step that is logged again: updates that were lost and are made anew.
+    at or after the first step that is logged again: updates that were lost and are made anew. Step k of a loss is the
+    update after k updates, and of `val/...` the state after k updates, so that a validation is kept if the first row
+    logged again is the loss of its step.
 
     Args:
         save_dir: The run folder.
@@ -45,7 +47,7 @@ class RunCSVLogger(CSVLogger):
         """Append one row."""
         writer = self.experiment
         if self._old:
-            kept = [row for row in self._old if step is None or float(row["step"]) < step]
+            kept = [row for row in self._old if step is None or _is_before(row, step, metrics)]
             writer.metrics = [{k: v for k, v in row.items() if v != ""} for row in kept] + writer.metrics
             self._old = []
         super().log_metrics(metrics, step)
@@ -57,3 +59,11 @@ class RunCSVLogger(CSVLogger):
             self.experiment.metrics = [{k: v for k, v in row.items() if v != ""} for row in self._old]
             self._old = []
         super().finalize(status)
+
+
+def _is_before(row: dict[str, str], step: int, metrics: dict[str, Any]) -> bool:
+    """Tell whether a row was written before `metrics` at `step`: a validation comes before the loss of its step."""
+    if float(row["step"]) != step:
+        return float(row["step"]) < step
+    is_validation = any(value != "" for key, value in row.items() if key.startswith("val/"))
+    return is_validation and not any(key.startswith("val/") for key in metrics)

@@ -4,6 +4,8 @@ The numbers are torch-fidelity's: `Moments` and `gather_rows` bring the features
 order, and torch-fidelity's own functions, wrapped here and nowhere else, compare them. A sample set is cut into
 `chunks`; chunk j is drawn from a generator seeded (seed, j) by rank `j % world`; nothing is padded or counted twice.
 
+Features or logits that are not finite, as of a diverged generator, give nan in every metric.
+
 All functions here may be called without `torch.distributed`. `Moments.reduce` and `gather_rows` are collective: every
 rank calls them, ranks without samples included.
 """
@@ -12,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import nan
 
 import torch
 import torch.distributed as dist
@@ -127,7 +130,7 @@ def frechet_distance(real: Moments, fake: Moments) -> float:
         raise ValueError(f"real and fake features must be equally wide, got {len(real.mean)} and {len(fake.mean)}")
     statistics = [{"mu": m.mean.cpu().numpy(), "sigma": m.covariance.cpu().numpy()} for m in (fake, real)]
     if not all(m.covariance.isfinite().all() and m.mean.isfinite().all() for m in (real, fake)):
-        return float("nan")  # numpy's eigenvalues would raise
+        return nan  # numpy's eigenvalues would raise
     return float(fid_statistics_to_metric(*statistics, verbose=False)[KEY_METRIC_FID])
 
 
@@ -145,6 +148,8 @@ def inception_score(logits: Tensor, splits: int = 10) -> tuple[float, float]:
 
     if not 1 <= splits <= len(logits):
         raise ValueError(f"splits must be between 1 and the number of samples, {len(logits)}, got {splits}")
+    if not logits.isfinite().all():
+        return nan, nan
     score = isc_features_to_metric(logits.detach().cpu(), splits, shuffle=True, rng_seed=SEED)
     return score[KEY_METRIC_ISC_MEAN], score[KEY_METRIC_ISC_STD]
 
@@ -173,6 +178,8 @@ def kernel_inception_distance(
         raise ValueError(f"subset_size must be between 2 and the number of samples, {available}, got {subset_size}")
     if subsets < 1:
         raise ValueError(f"subsets must be at least 1, got {subsets}")
+    if not (real.isfinite().all() and fake.isfinite().all()):
+        return nan, nan
     distance = kid_features_to_metric(
         fake.detach().cpu(),
         real.detach().cpu(),
@@ -208,6 +215,8 @@ def precision_recall(
         raise ValueError(
             f"neighborhood must be at least 1 and below the number of samples, {available}, got {neighborhood}"
         )
+    if not (real.isfinite().all() and fake.isfinite().all()):
+        return nan, nan
     shares = prc_features_to_metric(
         fake.detach().cpu(),
         real.detach().cpu(),
@@ -216,6 +225,31 @@ def precision_recall(
         verbose=False,
     )
     return shares[KEY_METRIC_PRECISION], shares[KEY_METRIC_RECALL]
+
+
+def proportional_labels(counts: Tensor, n: int) -> Tensor:
+    """Return n classes `(n,)`, int64, as frequent as `counts` `(K,)` says and evenly interleaved.
+
+    Shares are rounded by largest remainder, to the lower class where these are equal. Classes that are equally frequent
+    come in turn.
+
+    Raises:
+        ValueError: `counts` is no vector of at least 0 with a positive sum, or n is below 1.
+    """
+    if counts.dim() != 1 or (counts < 0).any() or not counts.sum() > 0 or n < 1:
+        raise ValueError(f"counts must be (K,), at least 0 and not all 0, and n at least 1, got {counts} and {n}")
+    n_classes, total = len(counts), int(counts.sum())
+    if (counts == counts[0]).all():
+        return torch.arange(n) % n_classes
+    quotas = counts.long().cpu() * n  # integers: rounding must not differ between machines
+    shares, remainders = quotas // total, quotas % total
+    largest = remainders.argsort(descending=True, stable=True)[: n - int(shares.sum())]
+    shares[largest] += 1
+    classes = torch.repeat_interleave(torch.arange(n_classes), shares)
+    starts = torch.repeat_interleave(shares.cumsum(0) - shares, shares)
+    # The j-th of a class's m samples belongs at (j + 1/2) / m of the whole.
+    places = (torch.arange(n) - starts + 0.5).double() / shares[classes]
+    return classes[places.argsort(stable=True)]
 
 
 def chunks(n: int, chunk: int = 64) -> list[range]:

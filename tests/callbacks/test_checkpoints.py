@@ -1,13 +1,18 @@
-"""The schedule of checkpoints, and what a run is told that goes on under other circumstances."""
+"""The schedule of checkpoints, which one is the best, and what a run is told that goes on under other circumstances."""
 
 from __future__ import annotations
 
+import math
 import shutil
 import time
 
 import pytest
+from lightning.pytorch import Callback
 
-from gan_lightning.callbacks import Checkpoints
+from gan_lightning.callbacks import Checkpoints, Fidelity
+from gan_lightning.errors import UserError
+from gan_lightning.families import NonSaturatingGAN
+from gan_lightning.metrics import Digits, ExtractorUnavailable
 from gan_lightning.runs.checkpoint_files import read_checkpoint
 from tests.cases import GREY, Case
 from tests.training import assert_same, fit, networks, train
@@ -17,8 +22,6 @@ CONFIG = {"name": "a", "data": RANDOM, "model": {"class_path": "NonSaturatingGAN
 
 
 def test_last_is_saved_by_updates_and_by_minutes(tmp_path, monkeypatch):
-    from gan_lightning.families import NonSaturatingGAN
-
     watch, saved = [0.0], []
     monkeypatch.setattr(time, "monotonic", lambda: watch[0])
 
@@ -89,3 +92,103 @@ def test_another_experiment_is_refused(config, message, run, tmp_path):
     assert outcome.code == 2
     (line,) = outcome.err.strip().splitlines()
     assert message in line and "give another --name" in line
+
+
+class Numbers(Callback):
+    """Logs a number of a given series at each validation."""
+
+    def __init__(self, name, series):
+        self.name, self.series = name, iter(series)
+
+    def names(self, trainer):
+        return [self.name] if self.name else []
+
+    def on_validation_epoch_end(self, trainer, pl_module):
+        if not trainer.sanity_checking:
+            pl_module.log(self.name, next(self.series))
+
+
+def best_update(folder, name, series, keeper, ckpt=None, updates=4):
+    """Return after which of four updates, one validation each, `best` was saved last; None if never."""
+    options = {"limit_val_batches": 1.0, "val_check_interval": 1, "check_val_every_n_epoch": None}
+    options["enable_checkpointing"] = True
+    callbacks = [Numbers(name, series), keeper]
+    train(Case(NonSaturatingGAN).game(), GREY(), folder, updates, ckpt, callbacks=callbacks, **options)
+    path = folder / "checkpoints" / "best.ckpt"
+    return read_checkpoint(path)["clock"]["updates_done"] if path.is_file() else None
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "best"),
+    [
+        ("val/fid", None, 2),
+        ("val/kid_mean_digits", None, 2),
+        ("val/reverse_kl", None, 2),
+        ("val/isc_mean", None, 3),
+        ("val/isc_mean_digits", None, 3),
+        ("val/precision", None, 3),
+        ("val/recall_raw", None, 3),
+        ("val/modes", None, 3),
+        ("val/high_quality", None, 3),
+        ("val/mine", "max", 3),
+        ("val/mine", "min", 2),
+    ],
+)
+def test_the_best_is_the_least_or_the_greatest_as_the_metric_is(name, mode, best, tmp_path):
+    assert best_update(tmp_path, name, [2.0, 1.0, 3.0, 2.0], Checkpoints(0, 0, name, mode)) == best
+
+
+@pytest.mark.parametrize("name", ["val/fid", "val/isc_mean"])
+def test_a_number_that_is_not_finite_is_never_the_best(name, tmp_path):
+    nan, inf = math.nan, math.inf
+    assert best_update(tmp_path / "a", name, [nan, 2.0, nan, -inf], Checkpoints(0, 0, name)) == 2
+    assert best_update(tmp_path / "b", name, [nan, inf, -inf, nan], Checkpoints(0, 0, name)) is None
+
+
+def test_a_best_by_another_metric_is_forgotten():
+    one, other = Checkpoints(monitor="val/fid"), Checkpoints(monitor="val/isc_mean")
+    one.best = 3.0
+    for keeper, best in ((other, None), (Checkpoints(monitor="val/fid"), 3.0)):
+        keeper.load_state_dict(one.state_dict())
+        assert keeper.best == best
+    other.load_state_dict({"best": math.nan})
+    assert other.best is None
+
+
+@pytest.mark.parametrize(
+    ("monitor", "fidelity", "message"),
+    [
+        ("val/isc_mena_digits", {}, r"did you mean val/isc_mean_digits\?"),
+        ("val/fid", {}, r"did you mean val/fid_digits\?\): measured are val/fid_digits, val/isc_mean_digits"),
+        ("val/isc_std_digits", {}, "set checkpoints.mode to min or max"),
+        ("val/fid_digits", {"enabled": False}, "this run measures nothing"),
+    ],
+)
+def test_a_monitor_that_nothing_measures_is_refused_before_training(monitor, fidelity, message, tmp_path):
+    callbacks = [Fidelity(Digits(), 64, **fidelity), Checkpoints(monitor=monitor)]
+    with pytest.raises(UserError, match=message):
+        train(Case(NonSaturatingGAN).game(), GREY(), tmp_path, 1, callbacks=callbacks, enable_checkpointing=True)
+
+
+def test_a_mistyped_number_of_ones_own_is_refused_at_the_first_validation(tmp_path):
+    keeper = Checkpoints(0, 0, "val/mien", "max")
+    with pytest.raises(UserError, match=r"checkpoints.monitor val/mien was not logged \(did you mean val/mine\?\)"):
+        best_update(tmp_path, "val/mine", [1.0], keeper)
+    with pytest.raises(UserError, match="give monitor too"):
+        Checkpoints(mode="max")
+    with pytest.raises(UserError, match="min, max or null, got most"):
+        Checkpoints(monitor="val/mine", mode="most")
+
+
+def test_a_monitor_goes_on_without_its_extractor(tmp_path, monkeypatch):
+    """No weights on this machine: training goes on without the number, as it does without a monitor."""
+
+    def missing(self, device=None):
+        raise ExtractorUnavailable("no weights")
+
+    monkeypatch.setattr(Digits, "load", missing)
+    callbacks = [Fidelity(Digits(), 64), Checkpoints(0, 0, "val/fid_digits")]
+    options = {"limit_val_batches": 1.0, "val_check_interval": 1, "check_val_every_n_epoch": None}
+    options["enable_checkpointing"] = True
+    train(Case(NonSaturatingGAN).game(), GREY(), tmp_path, 1, callbacks=callbacks, **options)
+    assert not (tmp_path / "checkpoints" / "best.ckpt").exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import shutil
 
@@ -103,6 +104,8 @@ def test_validate_needs_no_config(images, image_run, tmp_path, monkeypatch):
     trained = json.loads((image_run / "evaluation" / "000006.json").read_text())
     assert again["fid"] == pytest.approx(trained["fid"], rel=1e-9)
     assert again["update"] == trained["update"] == 6
+    assert again["checkpoint"] == images.name and "checkpoint" not in trained
+    assert again["checkpoint_sha256"] == hashlib.sha256(images.read_bytes()).hexdigest()[:16]
 
 
 def test_validate_leaves_the_run_as_it_was(image_run):
@@ -110,7 +113,8 @@ def test_validate_leaves_the_run_as_it_was(image_run):
     done = command("validate", "--ckpt_path", image_run / "checkpoints" / "last.ckpt")
     assert done.code == 0, done.err
     assert ((image_run / "metrics.csv").read_text(), (image_run / "config.yaml").read_text()) == before
-    assert (image_run / "evaluation" / "validate-000006.json").is_file()
+    (card,) = (image_run / "evaluation").glob("validate-*.json")
+    assert card.name.startswith("validate-000006-last-") and "-digits-eval-" in card.name
 
 
 def test_the_exported_program_is_the_average(images, tmp_path):

@@ -18,6 +18,7 @@ from gan_lightning.metrics.fidelity import (
     inception_score,
     kernel_inception_distance,
     precision_recall,
+    proportional_labels,
     shard,
 )
 
@@ -220,3 +221,39 @@ def test_gather_rows_orders_the_chunks_of_one_process() -> None:
         gather_rows([(0, rows), (1, rows.float())])
     with pytest.raises(ValueError, match="no chunks at all"):
         gather_rows([])
+
+
+def test_features_that_are_not_finite_give_nan_in_every_metric() -> None:
+    good, bad = torch.randn(9, 3, generator=torch.Generator().manual_seed(0)), torch.zeros(9, 3)
+    bad[2, 1] = math.inf
+    for pair in ((good, bad), (bad, good)):
+        assert all(map(math.isnan, kernel_inception_distance(*pair, subset_size=5)))
+        assert all(map(math.isnan, precision_recall(*pair)))
+    assert all(map(math.isnan, inception_score(bad, 3)))
+
+
+@pytest.mark.parametrize(
+    ("counts", "n", "expected"),
+    [
+        ([7, 7, 7], 8, [0, 1, 2, 0, 1, 2, 0, 1]),
+        ([3, 1], 8, [0, 0, 1, 0, 0, 0, 1, 0]),
+        ([5, 0, 5], 4, [0, 2, 0, 2]),
+        ([1, 1, 2], 2, [2, 0]),  # quotas 0.5, 0.5, 1: the tie goes to the lower class
+    ],
+)
+def test_proportional_labels_are_apportioned_and_interleaved(counts: list[int], n: int, expected: list[int]) -> None:
+    found = proportional_labels(torch.tensor(counts), n)
+    assert sorted(found.tolist()) == sorted(expected)
+    if counts != [1, 1, 2]:
+        assert found.tolist() == expected
+
+
+def test_every_stretch_of_proportional_labels_is_mixed() -> None:
+    counts = torch.tensor([400, 250, 50, 300])
+    labels = proportional_labels(counts, 10_000)
+    assert labels.bincount().tolist() == [4000, 2500, 500, 3000]
+    for start in range(0, 9_984, 64):
+        share = labels[start : start + 64].bincount(minlength=4) / 64
+        assert (share - counts / 1000).abs().max() < 2 / 64
+    with pytest.raises(ValueError, match="not all 0"):
+        proportional_labels(torch.zeros(3), 5)
