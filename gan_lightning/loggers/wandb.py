@@ -118,7 +118,7 @@ def code_version() -> str:
         return done.stdout.strip()
 
     try:
-        if Path(git("rev-parse", "--show-toplevel")) != Path(__file__).resolve().parent.parent:
+        if Path(git("rev-parse", "--show-toplevel")) != Path(__file__).resolve().parents[2]:
             return __version__  # installed within somebody else's repository
         changes = "+changes" if git("status", "--porcelain", "--untracked-files=no") else ""
         return f"{__version__} {git('rev-parse', 'HEAD')}{changes}"
