@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -26,7 +27,7 @@ _LIGHTNING_HELP = """usage: gan-lightning {verb} --config FILE [--config FILE ..
 {what}; later files and options override earlier ones.
 
   --config FILE              a YAML file, such as configs/sngan/digits.yaml
-  --ckpt_path FILE           the checkpoint{ckpt}
+  --ckpt_path FILE           the checkpoint{ckpt}; last and best are those of runs/NAME
 {fit}  --seed_everything N        the seed of everything random
   --trainer.<option> VALUE   Lightning's Trainer: max_steps, devices, precision, val_check_interval, ...
   --model CLASS              the family; --model.<option> VALUE sets its arguments (model.gp_weight, model.n_critic, ...)
@@ -37,7 +38,7 @@ _LIGHTNING_HELP = """usage: gan-lightning {verb} --config FILE [--config FILE ..
 """
 _FIT_HELP = """  --name NAME                the run folder is runs/NAME (NAME-2, ... if it exists)
   --runs_dir DIR             where run folders go
-  --resume auto|PATH         go on from the newest checkpoint of runs/NAME, or of a run folder, or from a checkpoint
+  --resume auto|PATH         go on from the furthest checkpoint of runs/NAME, or of a run folder, or from a checkpoint
   --samples.<option> VALUE   sample grids: every_n_updates, n_rows, n_columns
   --checkpoints.<option> V   checkpoints: every_n_updates, every_n_minutes, monitor
 """
@@ -120,9 +121,11 @@ def _count(text: str) -> int:
 def sample(args: list[str]) -> None:
     """Write samples of a checkpoint: `000000.png`, `000001.png`, ..., vectors as `samples.csv`."""
     parser = _Parser(prog="gan-lightning sample", description=VERBS["sample"], allow_abbrev=False)
-    parser.add_argument("--ckpt_path", required=True, help="the checkpoint; nothing else is needed")
+    parser.add_argument(
+        "--ckpt_path", type=os.path.expanduser, required=True, help="the checkpoint; nothing else is needed"
+    )
     parser.add_argument("--n", type=_count, default=64, help="number of samples")
-    parser.add_argument("--out", required=True, help="folder to write to")
+    parser.add_argument("--out", type=os.path.expanduser, required=True, help="folder to write to")
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same samples")
     parser.add_argument(
         "--labels", type=_labels, help="classes, such as 0,1,2, repeated in turn; all classes if left out"
@@ -151,8 +154,13 @@ def sample(args: list[str]) -> None:
 def reconstruct(args: list[str]) -> None:
     """Write held-out samples beside their reconstructions, and print the errors."""
     parser = _Parser(prog="gan-lightning reconstruct", description=VERBS["reconstruct"], allow_abbrev=False)
-    parser.add_argument("--ckpt_path", required=True, help="the checkpoint, of ALI or BiGAN; its own data are used")
-    parser.add_argument("--out", required=True, help="folder to write to")
+    parser.add_argument(
+        "--ckpt_path",
+        type=os.path.expanduser,
+        required=True,
+        help="the checkpoint, of ALI or BiGAN; its own data are used",
+    )
+    parser.add_argument("--out", type=os.path.expanduser, required=True, help="folder to write to")
     parser.add_argument(
         "--n", type=_count, default=32, help="number of samples in the picture; the errors are over all"
     )
@@ -169,8 +177,10 @@ def reconstruct(args: list[str]) -> None:
 def export(args: list[str]) -> None:
     """Write the averaged generator of a checkpoint as a torch.export program."""
     parser = _Parser(prog="gan-lightning export", description=VERBS["export"], allow_abbrev=False)
-    parser.add_argument("--ckpt_path", required=True, help="the checkpoint; nothing else is needed")
-    parser.add_argument("--out", required=True, help="file to write, such as generator.pt2")
+    parser.add_argument(
+        "--ckpt_path", type=os.path.expanduser, required=True, help="the checkpoint; nothing else is needed"
+    )
+    parser.add_argument("--out", type=os.path.expanduser, required=True, help="file to write, such as generator.pt2")
     options = _parse(parser, args)
 
     from gan_lightning.cli.export import write_program

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import sys
-import tempfile
 import warnings
 from functools import cached_property
 from pathlib import Path
@@ -39,7 +38,15 @@ from gan_lightning.execution.ranks import close_process_group
 from gan_lightning.games.game import Game, check_precision
 from gan_lightning.moved import with_new_names
 from gan_lightning.runs.checkpoint_files import DISK_IS_FULL, CheckpointFiles, read_checkpoint
-from gan_lightning.runs.folders import Place, new_run_folder, resume_from, without_home
+from gan_lightning.runs.folders import (
+    Place,
+    checkpoint_path,
+    moved_run,
+    new_run_folder,
+    resume_from,
+    with_home,
+    without_home,
+)
 from gan_lightning.runs.launch import agree, die_with_launcher, is_launched_by_lightning, rank
 from gan_lightning.runs.locks import lock, unlock_all
 from gan_lightning.runs.signals import STOPPED
@@ -72,7 +79,7 @@ class SaveConfig(SaveConfigCallback):
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Say in one line which settings are not those of the checkpoint."""
-        then, now = checkpoint.get("config"), self._plain
+        then, now = without_home(checkpoint.get("config")), self._plain
         if trainer.state.fn == "fit" and then:
             changes = [text for key in ("model", "data") for text in _changes(then.get(key), now.get(key), key)]
             changes = [
@@ -154,7 +161,17 @@ class GanLightningCLI(LightningCLI):
 
     def before_instantiate_classes(self) -> None:
         """Choose the run folder and put everything that is written into it."""
-        config = self.config[self.subcommand]
+        config = with_home(self.config[self.subcommand])
+        if config.get("ckpt_path") and config.resume:
+            raise UserError("--resume and --ckpt_path both say where to start; give one")
+        if config.get("ckpt_path"):
+            config.ckpt_path = str(
+                checkpoint_path(config.ckpt_path, config.runs_dir, config.name or _default_name(config))
+            )
+        elif self.subcommand != "fit":
+            raise UserError(
+                f"{self.subcommand} needs trained weights; give --ckpt_path FILE, or last or best of --name"
+            )
         if self.subcommand == "fit":
             check_precision(config.trainer.precision)
             strategy, known = config.trainer.strategy, ["auto", *StrategyRegistry.available_strategies()]
@@ -165,20 +182,18 @@ class GanLightningCLI(LightningCLI):
                 if "save_dir" in logger.init_args:
                     logger.init_args.save_dir = str(folder)
         else:
-            ckpt = Path(config.ckpt_path) if config.get("ckpt_path") else None
-            folder = ckpt.parent.parent if ckpt and ckpt.parent.name == "checkpoints" else Path(config.runs_dir)
+            ckpt = Path(config.ckpt_path)
+            folder = ckpt.parent.parent if ckpt.parent.name == "checkpoints" else Path(config.runs_dir)
             config.trainer.logger = False  # nothing but the card and the printed table: metrics.csv is the training's
         config.trainer.default_root_dir = str(folder)
         self.run_folder = folder
 
     def _run_folder(self, config: Any) -> Path:
         name = config.name or _default_name(config)
-        if config.resume and config.get("ckpt_path"):
-            raise UserError("--resume and --ckpt_path both say where to start; give one")
 
         def decide() -> Place:
             if config.resume:
-                return resume_from(config.resume, config.runs_dir, name)
+                return resume_from(self._moved(config, name) or config.resume, config.runs_dir, name)
             return Place(new_run_folder(config.runs_dir, name), None)
 
         folder, checkpoint = agree(decide, config.runs_dir, bool(config.resume))
@@ -191,6 +206,14 @@ class GanLightningCLI(LightningCLI):
             say(f"resuming {folder} from {checkpoint.name if checkpoint else 'its start'}")
         config.name = folder.name
         return folder
+
+    def _moved(self, config: Any, name: str) -> str | None:
+        """Return where the run to resume has been moved to, if its own config says so and nothing is where it was."""
+        if config.resume != "auto" or (Path(config.runs_dir) / name).is_dir():
+            return None
+        files = [Path(path.absolute) for path in config.get("config") or [] if hasattr(path, "absolute")]
+        found = [folder for file in files if (folder := moved_run(file, config.runs_dir, name))]
+        return str(found[-1]) if found else None
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Return the trainer, with the bar and the throughput that every run has."""
@@ -271,25 +294,37 @@ def config_folder() -> Path:
 
 def _with_checkpoint_config(args: list[str]) -> list[str]:
     """Put the config that a checkpoint carries in front, for a verb that measures it and was given none."""
-    given = [arg for arg in args if arg in ("-c", "--config") or arg.startswith(("--config=", "-c="))]
-    paths = [args[i + 1] for i, arg in enumerate(args[:-1]) if arg == "--ckpt_path"]
-    paths += [arg.partition("=")[2] for arg in args if arg.startswith("--ckpt_path=")]
-    if given or not paths or args[0] == "fit":
+    given = _last_value(args, "ckpt_path")
+    if args[0] == "fit" or given is None or _last_value(args, "config") or _last_value(args, "c", "-"):
         return args
-    config = read_checkpoint(paths[-1]).get("config")
+    name = _last_value(args, "name")
+    if given in ("last", "best") and name is None:
+        raise UserError(f"--ckpt_path {given} is that of a run folder; give --name NAME or --config FILE")
+    path = checkpoint_path(with_home(given), with_home(_last_value(args, "runs_dir") or "runs"), name or "")
+    config = read_checkpoint(path).get("config")
     if config is None:
-        raise UserError(f"{paths[-1]} carries no config (it was not written by gan-lightning fit); give --config")
-    with tempfile.NamedTemporaryFile("w", suffix=".yaml", delete=False) as file:
-        yaml.safe_dump(config, file)
-    return [args[0], "--config", file.name, *args[1:]]
+        raise UserError(f"{path} carries no config (it was not written by gan-lightning fit); give --config")
+    return [args[0], "--config", yaml.safe_dump(config), *args[1:]]
+
+
+def _last_value(args: list[str], option: str, dashes: str = "--") -> str | None:
+    """Return the value that the last `--option value` or `--option=value` of a command line gives, None without one."""
+    word, value = dashes + option, None
+    for arg, after in zip(args, [*args[1:], None], strict=True):
+        if arg == word:
+            value = after
+        elif arg.startswith(f"{word}="):
+            value = arg.partition("=")[2]
+    return value
 
 
 def _check_files(args: list[str]) -> None:
     """Raise a UserError that names the config file which is no YAML: jsonargparse leaves the name out."""
     for option, path in zip(args, args[1:], strict=False):
-        if option in ("-c", "--config") and Path(path).is_file():
+        file = Path(path).expanduser()
+        if option in ("-c", "--config") and file.is_file():
             try:
-                yaml.safe_load(Path(path).read_text())
+                yaml.safe_load(file.read_text())
             except (yaml.YAMLError, UnicodeDecodeError) as error:
                 raise UserError(f"{path} is not valid YAML: {error}") from error
 

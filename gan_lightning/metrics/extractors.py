@@ -124,14 +124,14 @@ class Inception(FeatureExtractor):
 
     def __init__(self, weights_path: str | None = None) -> None:
         super().__init__()
-        if weights_path is not None and not Path(weights_path).is_file():
+        if weights_path is not None and not Path(weights_path).expanduser().is_file():
             raise UserError(f"weights_path must be a file of Inception weights, there is none at {weights_path}")
         self.weights_path = weights_path
 
     def _build(self) -> nn.Module:
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
-        path = Path(self.weights_path) if self.weights_path is not None else _hub_weights()
+        path = Path(self.weights_path).expanduser() if self.weights_path is not None else _hub_weights()
         try:
             torch.load(path, map_location="cpu", weights_only=True)  # torch-fidelity's own load would run any pickle
             return FeatureExtractorInceptionV3(

@@ -14,6 +14,7 @@ import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 
 from gan_lightning.errors import RunFailed, UserError
+from gan_lightning.runs.folders import with_home
 
 DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -61,8 +62,16 @@ def is_whole(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.testzip() is None
-    except (zipfile.BadZipFile, OSError, NotImplementedError):
+    except Exception:  # a flipped bit in the archive's directory raises anything
         return False
+
+
+def updates_done(path: Path) -> int | None:
+    """Return how far a checkpoint's own clock has come, None if it is torn or none of ours; reads no tensors."""
+    try:
+        return int(torch.load(path, map_location="cpu", weights_only=True, mmap=True)["clock"]["updates_done"])
+    except Exception:  # bytes that are no pickle raise anything
+        return None
 
 
 def _what_is_left(path: Path) -> str:
@@ -87,11 +96,14 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """Return the contents of a checkpoint, on the CPU, loaded without running any code in it.
 
     Raises:
-        UserError: There is no such file, it is truncated, holds code, or is not a checkpoint of this framework.
+        UserError: There is no such file, a byte of it is not as it was written, it holds code, or is not a checkpoint
+            of this framework.
     """
     path = Path(path)
     if not path.is_file():
         raise UserError(f"no checkpoint at {path}; runs/<name>/checkpoints/ holds those of a run")
+    if not is_whole(path):  # torch reads over flipped bits
+        raise UserError(f"{path} is damaged: torn, changed since it was written, or not a checkpoint")
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -102,4 +114,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         raise UserError(f"{path} is torn or not a checkpoint ({reason})") from error
     if not isinstance(checkpoint, dict) or "clock" not in checkpoint or "hyper_parameters" not in checkpoint:
         raise UserError(f"{path} is not a checkpoint of gan-lightning: it has no clock")
+    for key in ("config", "hyper_parameters", "datamodule_hyper_parameters"):
+        if key in checkpoint:
+            checkpoint[key] = with_home(checkpoint[key])
     return checkpoint

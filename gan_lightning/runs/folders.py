@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 from pathlib import Path
@@ -46,17 +47,32 @@ def check_name(name: str) -> None:
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
-    """Return the newest whole checkpoint of a run folder, None if there is none; truncated ones are named and left out."""
-    from gan_lightning.runs.checkpoint_files import is_whole  # which reads checkpoints, and those know of runs
+    """Return the whole checkpoint of a run folder that is furthest by its own clock, `last.ckpt` among equals.
+
+    None if there is none. Truncated ones are named and left out. When a file was written says nothing: it may be a copy.
+    """
+    from gan_lightning.runs.checkpoint_files import is_whole, updates_done  # slow to import
 
     for part in sorted((folder / "checkpoints").glob("*.part")):
         say(f"{part} was still being written when its run died; it is not used")
-    found = [path for path in (folder / "checkpoints").glob("*.ckpt") if path.is_file()]
-    for path in sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name == "last.ckpt"), reverse=True):
-        if is_whole(path):
+    found = [(updates_done(path), path) for path in (folder / "checkpoints").glob("*.ckpt") if path.is_file()]
+    for updates, path in sorted(found, key=lambda f: (f[0] is None, f[0] or 0, f[1].name == "last.ckpt"), reverse=True):
+        if updates is not None and is_whole(path):
             return path
         say(f"{path} is torn; it is not used")
     return None
+
+
+def checkpoint_path(given: str, runs_dir: str | Path, name: str) -> Path:
+    """Return the file that `--ckpt_path` means: a path, or `last` or `best` of the run folder `runs_dir/name`.
+
+    Raises:
+        UserError: There is no such file.
+    """
+    path = Path(runs_dir) / name / "checkpoints" / f"{given}.ckpt" if given in ("last", "best") else Path(given)
+    if not path.is_file():
+        raise UserError(f"no checkpoint at {path}; --ckpt_path takes a file, or last or best of runs_dir/name")
+    return path
 
 
 def resume_from(where: str, runs_dir: str | Path, name: str) -> Place:
@@ -83,8 +99,34 @@ def resume_from(where: str, runs_dir: str | Path, name: str) -> Place:
         return Place(path, checkpoint)
     if not path.is_file():
         raise UserError(f"nothing to resume at {where}; --resume takes auto, a run folder or a checkpoint")
-    folder = path.resolve().parent.parent if path.parent.name == "checkpoints" else new_run_folder(runs_dir, name)
+    goes_on = path.parent.name == "checkpoints" and not _is_behind(path, path.with_name("last.ckpt"))
+    folder = path.resolve().parent.parent if goes_on else new_run_folder(runs_dir, name)
     return Place(Path(os.path.relpath(folder)), path)
+
+
+def _is_behind(path: Path, last: Path) -> bool:
+    """Tell whether going on from a checkpoint in its own folder would lose updates that `last` has."""
+    from gan_lightning.runs.checkpoint_files import updates_done
+
+    reached = updates_done(last) if last.is_file() else None
+    return reached is not None and (updates_done(path) or 0) < reached
+
+
+def moved_run(config: Path, runs_dir: str, name: str) -> Path | None:
+    """Return the folder of a run's own `config.yaml` if it is the run `name`, moved or renamed; else None.
+
+    It is that run if it has checkpoints and its config differs neither in `runs_dir` nor in `name` from what is asked
+    for, but for the folder's name now.
+    """
+    import yaml
+
+    folder = config.resolve().parent
+    if config.name != "config.yaml" or not (folder / "checkpoints").is_dir():
+        return None
+    then = yaml.safe_load(config.read_text())
+    if not isinstance(then, dict) or with_home(then.get("runs_dir", "runs")) != runs_dir:
+        return None
+    return Path(os.path.relpath(folder)) if name in (then.get("name"), folder.name) else None
 
 
 def without_home(value: Any) -> Any:
@@ -96,4 +138,24 @@ def without_home(value: Any) -> Any:
     home = str(Path.home())
     if isinstance(value, str) and (value == home or value.startswith(home + os.sep)) and home != os.sep:
         return "~" + value[len(home) :]
+    return value
+
+
+def with_home(value: Any) -> Any:
+    """Return nested values with a `~` at the start of paths as the user's home folder: `without_home` undone.
+
+    Namespaces are changed in place.
+    """
+    if isinstance(value, argparse.Namespace):
+        for key, inner in vars(value).items():
+            vars(value)[key] = with_home(inner)
+        return value
+    if isinstance(value, dict):
+        return {key: with_home(inner) for key, inner in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(with_home(inner) for inner in value)
+    if isinstance(value, Path):
+        return value.expanduser()
+    if isinstance(value, str) and (value == "~" or value.startswith("~" + os.sep)):
+        return os.path.expanduser(value)
     return value

@@ -9,9 +9,9 @@ import resource
 import pytest
 import torch
 
-from gan_lightning.errors import RunFailed
+from gan_lightning.errors import RunFailed, UserError
 from gan_lightning.runs.checkpoint_files import CheckpointFiles, is_whole, read_checkpoint
-from gan_lightning.runs.folders import newest_checkpoint, resume_from, without_home
+from gan_lightning.runs.folders import newest_checkpoint, resume_from, with_home, without_home
 
 CHECKPOINT = {"clock": {"updates_done": 3}, "hyper_parameters": {}, "weights": torch.arange(30_000.0)}
 
@@ -109,3 +109,47 @@ def test_the_home_folder_is_not_written_out(monkeypatch):
     monkeypatch.setenv("HOME", "/home/someone")
     given = {"root": "/home/someone/data", "other": ["/home/someone", "/home/someone-else", 3]}
     assert without_home(given) == {"root": "~/data", "other": ["~", "/home/someone-else", 3]}
+    assert with_home(without_home(given)) == given
+
+
+def copies(folder):
+    """Write `last.ckpt` at update 30, and `best.ckpt` at update 10 with the newer date, as a copy has it."""
+    last, best = folder / "checkpoints" / "last.ckpt", folder / "checkpoints" / "best.ckpt"
+    save(last, clock={"updates_done": 30})
+    save(best, clock={"updates_done": 10})
+    os.utime(last, (1, 1))
+    return last, best
+
+
+def test_the_furthest_checkpoint_is_taken_whatever_its_date(folder):
+    last, best = copies(folder)
+    assert newest_checkpoint(folder) == last
+    save(best, clock={"updates_done": 30})
+    assert newest_checkpoint(folder) == last
+    save(best, clock={"updates_done": 31})
+    assert newest_checkpoint(folder) == best
+
+
+def test_going_back_to_an_earlier_checkpoint_leaves_the_later_one_alone(folder, tmp_path):
+    last, best = copies(folder)
+    assert resume_from(str(last), tmp_path / "runs", "back").folder.resolve() == folder.resolve()
+    assert resume_from(str(best), tmp_path / "runs", "back").folder.resolve() == (tmp_path / "runs" / "back").resolve()
+
+
+def test_no_flipped_bit_goes_unseen(folder):
+    path = folder / "checkpoints" / "last.ckpt"
+    save(path, weights=torch.arange(300.0))
+    content, whole, n_refused = path.read_bytes(), read_checkpoint(path), 0
+    for position in range(0, len(content), 7):
+        flipped = bytearray(content)
+        flipped[position] ^= 1 << position % 8
+        path.write_bytes(flipped)
+        try:
+            again = read_checkpoint(path)
+        except UserError as error:
+            assert str(path) in str(error)
+            n_refused += 1
+        else:
+            assert torch.equal(again.pop("weights"), whole["weights"])
+            assert again == {key: value for key, value in whole.items() if key != "weights"}
+    assert n_refused > 100
