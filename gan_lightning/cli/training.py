@@ -44,9 +44,8 @@ from gan_lightning.runs.folders import (
     moved_run,
     new_run_folder,
     resume_from,
-    with_home,
-    without_home,
 )
+from gan_lightning.runs.home import with_home, without_home
 from gan_lightning.runs.launch import agree, die_with_launcher, is_launched_by_lightning, rank
 from gan_lightning.runs.locks import lock, unlock_all
 from gan_lightning.runs.signals import STOPPED

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from gan_lightning.errors import UserError, say
+from gan_lightning.runs.home import with_home
 
 
 class Place(NamedTuple):
@@ -127,35 +127,3 @@ def moved_run(config: Path, runs_dir: str, name: str) -> Path | None:
     if not isinstance(then, dict) or with_home(then.get("runs_dir", "runs")) != runs_dir:
         return None
     return Path(os.path.relpath(folder)) if name in (then.get("name"), folder.name) else None
-
-
-def without_home(value: Any) -> Any:
-    """Return nested plain values with the user's home folder written as `~` at the start of paths."""
-    if isinstance(value, dict):
-        return {key: without_home(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [without_home(inner) for inner in value]
-    home = str(Path.home())
-    if isinstance(value, str) and (value == home or value.startswith(home + os.sep)) and home != os.sep:
-        return "~" + value[len(home) :]
-    return value
-
-
-def with_home(value: Any) -> Any:
-    """Return nested values with a `~` at the start of paths as the user's home folder: `without_home` undone.
-
-    Namespaces are changed in place.
-    """
-    if isinstance(value, argparse.Namespace):
-        for key, inner in vars(value).items():
-            vars(value)[key] = with_home(inner)
-        return value
-    if isinstance(value, dict):
-        return {key: with_home(inner) for key, inner in value.items()}
-    if type(value) in (list, tuple):
-        return type(value)(with_home(inner) for inner in value)
-    if isinstance(value, Path):
-        return value.expanduser()
-    if isinstance(value, str) and (value == "~" or value.startswith("~" + os.sep)):
-        return os.path.expanduser(value)
-    return value

@@ -11,7 +11,8 @@ import torch
 
 from gan_lightning.errors import RunFailed, UserError
 from gan_lightning.runs.checkpoint_files import CheckpointFiles, is_whole, read_checkpoint
-from gan_lightning.runs.folders import newest_checkpoint, resume_from, with_home, without_home
+from gan_lightning.runs.folders import newest_checkpoint, resume_from
+from gan_lightning.runs.home import with_home, without_home
 
 CHECKPOINT = {"clock": {"updates_done": 3}, "hyper_parameters": {}, "weights": torch.arange(30_000.0)}
 
