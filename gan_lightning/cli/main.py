@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from gan_lightning import __version__
+from gan_lightning.cli.streams import lasting_streams
 from gan_lightning.errors import fail, nearest
 from gan_lightning.runs.signals import handlers_kept, listen
 
@@ -78,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             end="",
         )
     else:
-        with handlers_kept():
+        with handlers_kept(), lasting_streams():
             if verb == "fit":
                 listen()  # before the slow imports: a signal in the meantime would kill the run without a word
             from gan_lightning.cli.training import run

@@ -40,3 +40,21 @@ def test_main_puts_handlers_and_environment_back(tmp_path):
 def test_a_second_interrupt_ends_at_once():
     code = "import os, signal, time; from gan_lightning.runs.signals import listen; signal.signal(2, signal.default_int_handler)\nlisten(); os.kill(os.getpid(), 2); os.kill(os.getpid(), 2); time.sleep(60)"  # noqa: E501
     assert subprocess.run([sys.executable, "-c", code], timeout=30).returncode == 130
+
+
+def test_closed_streams_do_not_end_a_run(tmp_path, monkeypatch):
+    class Closed:
+        def write(self, text):
+            raise BrokenPipeError
+
+        def flush(self):
+            raise BrokenPipeError
+
+        def isatty(self):
+            return False
+
+    fit(tmp_path, {**CONFIG, "name": "first"}, "--trainer.max_steps=1")
+    monkeypatch.setattr(sys, "stdout", Closed())
+    monkeypatch.setattr(sys, "stderr", Closed())
+    main(["fit", "--config", str(tmp_path / "config.yaml"), "--name", "closed"])
+    assert (tmp_path / "closed" / "checkpoints" / "last.ckpt").is_file()
