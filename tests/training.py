@@ -101,7 +101,10 @@ def command(*words: Any) -> Outcome:
     """Run gan-lightning in this process, as if it were a new one."""
     os.environ.pop(RUN_FOLDER_VARIABLE, None)
     out, err = io.StringIO(), io.StringIO()
-    code, handlers = 0, {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1)}
+    code, handlers = (
+        0,
+        {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT, signal.SIGHUP)},
+    )
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), warnings.catch_warnings():
         try:
             main([str(word) for word in words])

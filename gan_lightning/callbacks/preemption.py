@@ -17,7 +17,7 @@ _SAVE, _STOP = 1, 2  # what a rank wishes; the largest wish of all ranks is done
 
 @final
 class Preemption(Checkpoint):
-    """Ends a run that was sent SIGTERM or SIGUSR1 (on any of its ranks) after the round, with `last.ckpt` saved.
+    """Ends a run that was sent SIGTERM, SIGUSR1, SIGINT or SIGHUP (on any of its ranks) after the round, with `last.ckpt` saved.
 
     No validation follows, because whoever sent the signal grants little time. Lightning's own handlers are kept out:
     they save in the middle of a step, or talk to other ranks from within the handler. Its broadcast of a flag before

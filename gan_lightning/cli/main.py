@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from gan_lightning import __version__
+from gan_lightning.cli.streams import lasting_streams
 from gan_lightning.errors import fail, nearest
-from gan_lightning.runs.signals import listen
+from gan_lightning.runs.signals import handlers_kept, listen
 
 VERBS = {
     "fit": "train a GAN",
@@ -78,11 +79,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
             end="",
         )
     else:
-        if verb == "fit":
-            listen()  # before the slow imports: a signal in the meantime would kill the run without a word
-        from gan_lightning.cli.training import run
+        with handlers_kept(), lasting_streams():
+            if verb == "fit":
+                listen()  # before the slow imports: a signal in the meantime would kill the run without a word
+            from gan_lightning.cli.training import run
 
-        run([verb, *("--help" if arg == "--help_all" else arg for arg in rest)])
+            run([verb, *("--help" if arg == "--help_all" else arg for arg in rest)])
 
 
 class _Parser(argparse.ArgumentParser):

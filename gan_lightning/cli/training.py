@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import warnings
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,7 @@ from gan_lightning.runs.folders import (
     resume_from,
 )
 from gan_lightning.runs.home import with_home, without_home
-from gan_lightning.runs.launch import agree, die_with_launcher, is_launched_by_lightning, rank
+from gan_lightning.runs.launch import RUN_FOLDER_VARIABLE, agree, die_with_launcher, is_launched_by_lightning, rank
 from gan_lightning.runs.locks import lock, unlock_all
 from gan_lightning.runs.signals import STOPPED
 
@@ -354,6 +355,7 @@ def run(args: list[str]) -> None:
     """
     _quieten()
     die_with_launcher()
+    inherited = os.environ.get(RUN_FOLDER_VARIABLE)
     cli: GanLightningCLI | None = None
     try:
         with user_errors():
@@ -371,6 +373,11 @@ def run(args: list[str]) -> None:
         sys.exit(1)
     finally:
         unlock_all()
-    sys.stdout.flush()
+        if inherited is None:
+            os.environ.pop(RUN_FOLDER_VARIABLE, None)
+        else:
+            os.environ[RUN_FOLDER_VARIABLE] = inherited
+    with suppress(OSError):  # nobody reads any more
+        sys.stdout.flush()
     if cli is not None and cli.subcommand == "fit" and cli.preemption.stopped_by and not is_launched_by_lightning():
         sys.exit(STOPPED)

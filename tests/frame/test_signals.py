@@ -1,0 +1,60 @@
+"""Signals that ask to stop: the state is saved, and after `main` everything is as it was before."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from gan_lightning.callbacks import Throughput
+from gan_lightning.cli.main import main
+from gan_lightning.runs.launch import RUN_FOLDER_VARIABLE
+from tests.frame.test_paths import CONFIG
+from tests.training import fit
+
+NUMBERS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT, signal.SIGHUP)
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_a_signal_saves_and_stops(number, tmp_path, monkeypatch):
+    before = [signal.getsignal(n) for n in NUMBERS]
+    monkeypatch.setattr(Throughput, "on_train_batch_end", lambda *_: os.kill(os.getpid(), number))
+    outcome = fit(tmp_path, CONFIG)
+    assert outcome.code == 75, outcome.err
+    assert f"stopped by {number.name} after update 1" in outcome.err
+    assert (tmp_path / "h" / "checkpoints" / "last.ckpt").is_file()
+    assert [signal.getsignal(n) for n in NUMBERS] == before
+
+
+def test_main_puts_handlers_and_environment_back(tmp_path):
+    fit(tmp_path, {**CONFIG, "name": "first"})
+    before = [signal.getsignal(n) for n in NUMBERS]
+    main(["fit", "--config", str(tmp_path / "config.yaml"), "--trainer.max_steps=1"])
+    assert [signal.getsignal(n) for n in NUMBERS] == before
+    assert RUN_FOLDER_VARIABLE not in os.environ
+
+
+def test_a_second_interrupt_ends_at_once():
+    code = "import os, signal, time; from gan_lightning.runs.signals import listen; signal.signal(2, signal.default_int_handler)\nlisten(); os.kill(os.getpid(), 2); os.kill(os.getpid(), 2); time.sleep(60)"  # noqa: E501
+    assert subprocess.run([sys.executable, "-c", code], timeout=30).returncode == 130
+
+
+def test_closed_streams_do_not_end_a_run(tmp_path, monkeypatch):
+    class Closed:
+        def write(self, text):
+            raise BrokenPipeError
+
+        def flush(self):
+            raise BrokenPipeError
+
+        def isatty(self):
+            return False
+
+    fit(tmp_path, {**CONFIG, "name": "first"}, "--trainer.max_steps=1")
+    monkeypatch.setattr(sys, "stdout", Closed())
+    monkeypatch.setattr(sys, "stderr", Closed())
+    main(["fit", "--config", str(tmp_path / "config.yaml"), "--name", "closed"])
+    assert (tmp_path / "closed" / "checkpoints" / "last.ckpt").is_file()
