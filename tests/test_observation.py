@@ -141,7 +141,7 @@ def adaptive_game(observation: AdaptiveAugment) -> Any:
     logged: dict[str, Tensor] = {}
     return SimpleNamespace(
         critic=Sign(),
-        observation=observation,
+        pack=observation.pack,
         critic_updates_done=0,
         shift_invariant=False,
         verdicts=torch.sign,
