@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from gan_lightning.errors import UserError
+from gan_lightning.errors import RunFailed, UserError
 from gan_lightning.runs.folders import Place
 
 RUN_FOLDER_VARIABLE = "GAN_LIGHTNING_RUN_FOLDER"
@@ -30,6 +30,7 @@ def agree(decide: Callable[[], Place], runs_dir: str | Path, resumes: bool) -> P
 
     Raises:
         UserError: What `decide` raised, or this process cannot know what rank 0 decided.
+        RunFailed: Rank 0 stopped with another exception.
     """
     inherited = _inherited()
     if inherited is not None:
@@ -111,6 +112,9 @@ def _publish(decide: Callable[[], Place], tell: Callable[[str], Any]) -> Place:
     except UserError as error:
         tell(json.dumps({"error": str(error)}))
         raise
+    except Exception as error:  # a bug of ours: rank 0 shows its traceback, and nobody waits for it
+        tell(json.dumps({"bug": f"rank 0 stopped with {type(error).__name__}: {error}"}))
+        raise
     tell(json.dumps(_as_text(place)))
     return place
 
@@ -122,6 +126,8 @@ def _as_text(place: Place) -> dict[str, str | None]:
 def _as_place(given: dict[str, Any]) -> Place:
     if "error" in given:
         raise UserError(given["error"])
+    if "bug" in given:
+        raise RunFailed(given["bug"])
     return Place(Path(given["folder"]), Path(given["checkpoint"]) if given["checkpoint"] else None)
 
 

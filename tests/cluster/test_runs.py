@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from torch.distributed import TCPStore
 
+from gan_lightning.errors import RunFailed, UserError
 from gan_lightning.runs import launch
 from gan_lightning.runs.folders import Place
 from gan_lightning.runs.launch import RUN_FOLDER_VARIABLE, agree
@@ -66,8 +67,13 @@ def test_slurm_ranks_read_what_rank_0_wrote(tmp_path, monkeypatch):
         agree(forbidden, tmp_path, False)
 
 
+@pytest.mark.parametrize(
+    ("error", "seen"),
+    [(UserError("no checkpoint there"), UserError), (TypeError("no checkpoint there"), RunFailed)],
+    ids=["user", "bug"],
+)
 @pytest.mark.parametrize("kind", ["slurm", "torchrun"])
-def test_what_stops_rank_0_stops_the_others_with_the_same_words(kind, tmp_path, monkeypatch):
+def test_what_stops_rank_0_stops_the_others_with_the_same_words(kind, error, seen, tmp_path, monkeypatch):
     server = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False, timeout=timedelta(seconds=5))
     variables = {
         "slurm": {"SLURM_PROCID": "{rank}", "SLURM_NTASKS": 2, "SLURM_JOB_ID": 8},
@@ -78,11 +84,12 @@ def test_what_stops_rank_0_stops_the_others_with_the_same_words(kind, tmp_path, 
     }[kind]  # fmt: skip
 
     def fail() -> Place:
-        raise ValueError("no checkpoint there")
+        raise error
 
-    for rank, decide in ((0, fail), (1, forbidden)):
+    monkeypatch.setattr(launch, "_PATIENCE", 5.0)
+    for rank, decide, expected in ((0, fail, type(error)), (1, forbidden, seen)):
         as_rank(monkeypatch, rank, **variables)
-        with pytest.raises(ValueError, match="no checkpoint there"):
+        with pytest.raises(expected, match="no checkpoint there"):
             agree(decide, tmp_path, True)
 
 
