@@ -11,6 +11,7 @@ from typing import Any
 from torch import nn
 
 from gan_lightning.errors import UserError
+from gan_lightning.shapes import shape_of
 
 _PRIMITIVES = (str, int, float, bool, type(None))
 
@@ -52,7 +53,7 @@ def describe_module(module: Any) -> dict[str, Any]:
         given = {k: describe(v) for k, v in module.hparams.items() if not k.startswith("_")}
     except TypeError as error:
         return {"_error": str(error)}
-    linked = {name: getattr(module, name) for name in ("image_size", "channels", "seed") if hasattr(module, name)}
+    linked = {name: describe(getattr(module, name)) for name in ("shape", "seed") if hasattr(module, name)}
     return {**given, **linked, "_class_path": _path(type(module))}
 
 
@@ -70,6 +71,8 @@ def rebuild(base: type, hyper_parameters: dict[str, Any]) -> Any:
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(base, "module", fail_untyped=False)
     arguments = {k: v for k, v in hyper_parameters.items() if not k.startswith("_")}
+    if "shape" not in arguments and {"image_size", "channels"} <= set(arguments):  # written by 0.1.0
+        arguments["shape"] = describe(shape_of(arguments.pop("image_size"), arguments.pop("channels")))
     config = {"module": {"class_path": hyper_parameters["_class_path"], "init_args": arguments}}
     instantiate = getattr(parser, "instantiate", None) or parser.instantiate_classes  # renamed in jsonargparse 4.49
     return instantiate(parser.parse_object(config))["module"]

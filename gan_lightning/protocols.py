@@ -8,6 +8,8 @@ from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from gan_lightning.shapes import Shape
+
 PlayerName = Literal["critic", "generator"]
 PLAYERS: tuple[PlayerName, PlayerName] = ("critic", "generator")
 
@@ -35,8 +37,7 @@ class Host(Protocol):
     Attributes:
         critic: The critic's network, a `networks.base.Critic`, or one of pairs where `judges_pairs`.
         generator: The generator player's network; where `judges_pairs`, generator and encoder.
-        image_size: Height and width of images in pixels; 0 for vectors.
-        channels: Channels of images, dimension of vectors.
+        shape: Shape of a sample.
         critic_updates_done: Critic updates so far.
         judges_pairs: Whether the critic judges pairs of a sample and its latents, not samples.
         shift_invariant: Whether the losses stay the same if one constant is added to all logits.
@@ -44,8 +45,7 @@ class Host(Protocol):
 
     critic: Any
     generator: Any
-    image_size: int
-    channels: int
+    shape: Shape
     critic_updates_done: int
     judges_pairs: bool
     shift_invariant: bool
@@ -72,14 +72,14 @@ class Sampler(Protocol):
     """What a watcher may ask of a game that draws samples from latents.
 
     Attributes:
-        image_size: Height and width of images in pixels; 0 for vectors.
+        shape: Shape of a sample.
         n_classes: Number of classes, 0 for an unconditional generator.
         updates_done: Generator updates so far.
         samples_seen: Real samples shown to the critic so far.
         ema_decay: Decay of the running average that samples are taken from.
     """
 
-    image_size: int
+    shape: Shape
     n_classes: int
     updates_done: int
     samples_seen: int

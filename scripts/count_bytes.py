@@ -122,6 +122,7 @@ def count_as_rank(strategy: str, folder: str, n_critic: int, width: int) -> None
     from gan_lightning.data import RandomImages
     from gan_lightning.families import WGANGP
     from gan_lightning.networks import WGANGPCNNCritic, WGANGPCNNGenerator
+    from gan_lightning.shapes import shape_of
 
     sent = {"gradients": 0, "other": 0}
     at: dict[str, int] = {}
@@ -161,8 +162,7 @@ def count_as_rank(strategy: str, folder: str, n_critic: int, width: int) -> None
     game = WGANGP(
         partial(WGANGPCNNGenerator, width=width),
         partial(WGANGPCNNCritic, width=width),
-        image_size=32,
-        channels=3,
+        shape=shape_of(32, 3),
         n_critic=n_critic,
     )
     trainer = Trainer(

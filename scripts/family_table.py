@@ -154,7 +154,7 @@ def same_class(checkpoint: Path) -> float:
     from gan_lightning.metrics import Digits
 
     game = load_game(checkpoint)
-    held_out = DigitsData(image_size=game.image_size).reference("eval")
+    held_out = DigitsData(image_size=game.shape.height).reference("eval")
     _, logits = Digits()(to_uint8(game.reconstruct(scale(held_out.images, game.dtype_of_samples))))
     assert logits is not None and held_out.labels is not None
     return (logits.argmax(1) == held_out.labels).float().mean().item()

@@ -127,7 +127,7 @@ class Case:
         arguments = copy.deepcopy({**self.arguments, **overrides})
         if issubclass(self.family, GAN | JointGAN):
             networks = mlp() if issubclass(self.family, GAN) else joint_mlp()
-            arguments = {**networks, "image_size": data.image_size, "channels": data.channels, **arguments}
+            arguments = {**networks, "shape": data.shape, **arguments}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             return self.family(**arguments)

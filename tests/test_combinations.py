@@ -42,6 +42,7 @@ from gan_lightning.observations.augmentations import ColourJitter, Cutout, Trans
 from gan_lightning.observations.base import Compose
 from gan_lightning.observations.packing import Packing
 from gan_lightning.optimizers.specs import Adam, RMSprop
+from gan_lightning.shapes import Shape, shape_of
 from gan_lightning.stabilisers.consistency import ConsistencyRegularisation
 from gan_lightning.stabilisers.generator_terms import EntropyRegularisation, FeatureMatching
 from gan_lightning.stabilisers.gradient_penalties import R1, R2, DivergencePenalty, GradientPenalty, PerturbationPenalty
@@ -62,7 +63,7 @@ class Featureless(nn.Module):
 
     n_classes = 0
 
-    def __init__(self, image_size: int, channels: int) -> None:
+    def __init__(self, shape: Shape) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.ones(()))
 
@@ -274,7 +275,7 @@ PAIRS = {
 def test_what_does_not_go_together_is_refused_before_the_first_batch(name: str, tmp_path: Any) -> None:
     pair = PAIRS[name]
     data = pair.data()
-    defaults = {"generator": MLP, "critic": MLP_CRITIC, "image_size": data.image_size, "channels": data.channels}
+    defaults = {"generator": MLP, "critic": MLP_CRITIC, "shape": data.shape}
     played: list[Any] = []
     with pytest.raises(ValueError) as caught:
         arguments = pair.arguments() if callable(pair.arguments) else pair.arguments
@@ -296,8 +297,7 @@ def test_what_goes_together_is_not_refused(tmp_path: Any) -> None:
     game = DCGAN(
         partial(DCGANGenerator, width=4, latent_dim=3),
         partial(SpectrallyNormalisedCritic, network=partial(DCGANCritic, width=4, norm=nn.Identity)),
-        image_size=8,
-        channels=1,
+        shape=shape_of(8, 1),
         real_target=0.9,
         critic_penalties=[R1(interval=2), GradientPenalty(one_sided=True)],
         generator_terms=[FeatureMatching(), EntropyRegularisation()],

@@ -18,6 +18,7 @@ from gan_lightning.games.game import Terms
 from gan_lightning.networks import MLPCritic, MLPGenerator
 from gan_lightning.observations.instance_noise import InstanceNoise
 from gan_lightning.randomness import Noise
+from gan_lightning.shapes import shape_of
 from gan_lightning.stabilisers.generator_terms import FeatureMatching
 from gan_lightning.stabilisers.gradient_penalties import R1
 
@@ -50,7 +51,7 @@ def n_nodes(loss: Tensor) -> int:
 def game(family: Any, **arguments: Any) -> Any:
     torch.manual_seed(0)
     networks = (partial(MLPGenerator, latent_dim=3, width=6), partial(MLPCritic, width=6))
-    gan = family(*networks, image_size=8, channels=1, **arguments)
+    gan = family(*networks, shape=shape_of(8, 1), **arguments)
     gan.noise = Noise(0, torch.device("cpu"), torch.float32)
     return gan
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_lightning.networks import MLPCritic
+from gan_lightning.shapes import shape_of
 from gan_lightning.stabilisers.base import GeneratorTurn
 from gan_lightning.stabilisers.generator_terms import (
     EntropyRegularisation,
@@ -50,7 +51,7 @@ def turn(real: Tensor, latents: Tensor, generator: Scale) -> GeneratorTurn:
 
 
 def game(generator: Scale, **attributes: Any) -> Any:
-    return SimpleNamespace(generator=generator, critic=Doubling(), image_size=0, channels=2, **attributes)
+    return SimpleNamespace(generator=generator, critic=Doubling(), shape=shape_of(0, 2), **attributes)
 
 
 def test_feature_matching_is_the_squared_distance_of_the_means() -> None:
@@ -109,7 +110,10 @@ def test_historical_averaging() -> None:
 
 
 def test_reconstruction_is_the_negative_log_likelihood_of_a_unit_normal() -> None:
-    generator, term = Scale(3.0), LatentReconstruction(lambda size, channels: MLPCritic(size, channels, width=4), 2.0)
+    generator, term = (
+        Scale(3.0),
+        LatentReconstruction(lambda shape: MLPCritic(shape, width=4), 2.0),
+    )
     gan = game(generator)
     term.attach(gan)
     latents = torch.randn(7, 2)

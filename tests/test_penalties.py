@@ -18,6 +18,7 @@ from gan_lightning.networks import (
 )
 from gan_lightning.networks.base import Critic
 from gan_lightning.randomness import Noise
+from gan_lightning.shapes import Images, Vectors
 from gan_lightning.stabilisers.gradient_penalties import R1, R2, GradientPenalty
 from gan_lightning.stabilisers.slopes import couples_batch, gradient_norms, input_gradients, interpolate
 
@@ -135,11 +136,11 @@ def test_nothing_flows_into_the_generator(penalty):
 @pytest.mark.parametrize(
     ("build", "shape"),
     [
-        (partial(MLPCritic, 0, 5, width=7, n_layers=2), (5,)),
-        (partial(WGANGPCNNCritic, 8, 3, width=4), (3, 8, 8)),
-        (partial(WGANGPGoodCritic, 16, 1, width=4), (1, 16, 16)),
-        (partial(SNGANResNetCritic, 8, 1, width=4), (1, 8, 8)),
-        (partial(SNGANResNetCritic, 8, 1, width=4, n_classes=3), (1, 8, 8)),
+        (partial(MLPCritic, Vectors(5), width=7, n_layers=2), (5,)),
+        (partial(WGANGPCNNCritic, Images(8, 8, 3), width=4), (3, 8, 8)),
+        (partial(WGANGPGoodCritic, Images(16, 16, 1), width=4), (1, 16, 16)),
+        (partial(SNGANResNetCritic, Images(8, 8, 1), width=4), (1, 8, 8)),
+        (partial(SNGANResNetCritic, Images(8, 8, 1), width=4, n_classes=3), (1, 8, 8)),
     ],
     ids=["mlp", "cnn", "layer-norm", "spectral", "projection"],
 )
@@ -169,7 +170,7 @@ def test_both_ways_of_differentiating_agree(build, shape):
 def test_a_critic_in_training_keeps_its_power_iteration():
     """The spectral norm's vectors are buffers that a forward pass changes: torch.func must leave them usable."""
     torch.manual_seed(0)
-    critic = SNGANResNetCritic(8, 1, width=4).double()
+    critic = SNGANResNetCritic(Images(8, 8, 1), width=4).double()
     buffers = {name: buffer.clone() for name, buffer in critic.named_buffers()}
     GradientPenalty()(critic, samples((1, 8, 8)), samples((1, 8, 8), seed=1), None, noise()).backward()
     changed = [name for name, buffer in critic.named_buffers() if not torch.equal(buffer, buffers[name])]
@@ -181,7 +182,7 @@ def test_a_critic_in_training_keeps_its_power_iteration():
 @pytest.mark.parametrize("penalty", [GradientPenalty(), GradientPenalty(one_sided=True), R1(), R2()])
 def test_the_derivative_in_the_critic_is_the_numerical_one(penalty):
     torch.manual_seed(0)
-    critic = MLPCritic(0, 3, width=4, n_layers=1, activation=nn.Softplus).double()
+    critic = MLPCritic(Vectors(3), width=4, n_layers=1, activation=nn.Softplus).double()
     first = critic.hidden[0].weight
     real, fake = 3 * samples((3,)), samples((3,), seed=1)
 
@@ -205,9 +206,9 @@ def test_the_slope_is_finite_where_the_gradient_vanishes():
 
 
 def test_layers_that_couple_samples_are_found():
-    assert couples_batch(DCGANCritic(8, 1, width=4)) == []  # too small for a normalised layer
-    (name,) = couples_batch(DCGANCritic(16, 1, width=4))
-    assert isinstance(dict(DCGANCritic(16, 1, width=4).named_modules())[name], nn.BatchNorm2d)
+    assert couples_batch(DCGANCritic(Images(8, 8, 1), width=4)) == []  # too small for a normalised layer
+    (name,) = couples_batch(DCGANCritic(Images(16, 16, 1), width=4))
+    assert isinstance(dict(DCGANCritic(Images(16, 16, 1), width=4).named_modules())[name], nn.BatchNorm2d)
     assert couples_batch(nn.Sequential(nn.Linear(2, 2), nn.LayerNorm(2))) == []
 
 

@@ -46,6 +46,7 @@ from gan_lightning.observations.augmentations import ColourJitter, Cutout, Horiz
 from gan_lightning.observations.base import Compose
 from gan_lightning.observations.instance_noise import InstanceNoise
 from gan_lightning.observations.packing import Packing
+from gan_lightning.shapes import Images
 from gan_lightning.stabilisers.consistency import ConsistencyRegularisation
 from gan_lightning.stabilisers.generator_terms import (
     EntropyRegularisation,
@@ -103,7 +104,7 @@ def has_gradients_per_sample(game: GAN, case: Case) -> bool:
 
 
 def is_image(game: GAN, case: Case) -> bool:
-    return game.image_size > 0
+    return isinstance(game.shape, Images)
 
 
 def always(game: GAN, case: Case) -> bool:

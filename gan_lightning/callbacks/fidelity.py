@@ -90,6 +90,7 @@ class Fidelity(Callback):
         self.enabled = self.enabled and hasattr(pl_module, "sample_chunks")
         if not self.enabled:
             return
+        self.extractor.check(cast(Any, pl_module).shape)
         n_classes = getattr(pl_module, "n_classes", 0)
         if self.n_samples < n_classes:
             say(f"fidelity.n_samples {self.n_samples} is below the {n_classes} classes: some are not measured")

@@ -9,6 +9,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from gan_lightning.errors import UserError
 from gan_lightning.evaluation.pictures import grid, log_picture, log_weights, scatter, to_uint8
+from gan_lightning.shapes import Images
 
 
 class SampleGrid(Callback):
@@ -62,7 +63,7 @@ class SampleGrid(Callback):
 
 def draw_samples(game: Any, n_rows: int, n_columns: int, seed: int, data: Any = None) -> Any:
     """Return a picture of samples: a grid with one row per class if there are classes, a scatter plot of vectors."""
-    if game.image_size == 0:
+    if not isinstance(game.shape, Images):
         real = None if data is None else data.reference("train").images
         points = None if real is None else real[:1000]
         return scatter(game.sample(1000, seed=seed), points)

@@ -12,6 +12,7 @@ import torch
 from gan_lightning.errors import UserError
 from gan_lightning.evaluation.pictures import grid, picture, scatter, to_uint8
 from gan_lightning.games.restore import load_game
+from gan_lightning.shapes import Images
 
 
 def write_samples(
@@ -46,7 +47,7 @@ def write_samples(
     except (FileExistsError, NotADirectoryError) as error:
         raise UserError(f"--out {folder} is a file; give a folder") from error
     samples = game.sample(n, labels, seed, **options).cpu()
-    if game.image_size == 0:
+    if not isinstance(game.shape, Images):
         rows = "\n".join(",".join(f"{value:.9g}" for value in row) for row in samples.tolist())
         (folder / "samples.csv").write_text(rows + "\n")
     else:
@@ -56,7 +57,7 @@ def write_samples(
     if with_grid:
         n_turn = len(labels) if labels else game.n_classes  # samples after which the labels begin again
         n_columns = n_turn * max(1, round(n**0.5 / n_turn)) if 1 < n_turn <= n else None
-        image = grid(samples, n_columns) if game.image_size else scatter(samples)
+        image = grid(samples, n_columns) if isinstance(game.shape, Images) else scatter(samples)
         image.save(folder / "grid.png")
-    what = "samples.csv" if game.image_size == 0 else f"{n} pictures"
+    what = "samples.csv" if not isinstance(game.shape, Images) else f"{n} pictures"
     print(f"{what} of {ckpt_path} (update {game.updates_done}, seed {seed}) in {folder}", file=sys.stderr)

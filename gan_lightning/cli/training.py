@@ -152,8 +152,7 @@ class GanLightningCLI(LightningCLI):
         parser.add_lightning_class_args(Coverage, "coverage")
         parser.add_lightning_class_args(Checkpoints, "checkpoints")
         parser.add_lightning_class_args(Canary, "canary")
-        for size in ("image_size", "channels"):
-            parser.link_arguments(f"data.{size}", f"model.init_args.{size}", apply_on="instantiate")
+        parser.link_arguments("data.shape", "model.init_args.shape", apply_on="instantiate")
         parser.link_arguments("seed_everything", "model.init_args.seed")
 
     def _parse_ckpt_path(self) -> None:

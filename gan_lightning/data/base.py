@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 from gan_lightning.data.stream import Batch, RealSamples, Rounds
 from gan_lightning.errors import UserError
 from gan_lightning.protocols import Clocked
+from gan_lightning.shapes import Shape, shape_of
 
 Split = Literal["train", "eval"]
 SPLITS: tuple[Split, ...] = ("train", "eval")
@@ -26,7 +27,7 @@ class RealData(LightningDataModule, ABC):
     argument of the same name and another value, such as a seed), and load a split.
 
     Attributes:
-        image_size: Height and width of the images, 0 for vectors.
+        image_size: Height and width of the images, one number or `[height, width]`; 0 for vectors.
         channels: Channels of the images, or the dimension of the vectors.
         n_classes: Number of classes, 0 without labels.
         centres: Means `(K, D)` of a mixture's modes, None for other data.
@@ -43,7 +44,7 @@ class RealData(LightningDataModule, ABC):
         UserError: A size is not positive.
     """
 
-    image_size: int
+    image_size: int | list[int]
     channels: int
     n_classes: int
     centres: Tensor | None = None
@@ -68,6 +69,11 @@ class RealData(LightningDataModule, ABC):
         self.dequantize = dequantize
         self.limit = limit
         self._splits: dict[Split, RealSamples] = {}
+
+    @property
+    def shape(self) -> Shape:
+        """Shape of a sample: images or vectors, as `image_size` and `channels` say, unless a subclass says otherwise."""
+        return shape_of(self.image_size, self.channels)
 
     @abstractmethod
     def load_split(self, split: Split) -> RealSamples:

@@ -1,4 +1,4 @@
-"""From any image file to a square of uint8: what each pixel format means to the person who saved it."""
+"""From any image file to uint8 of one size: what each pixel format means to the person who saved it."""
 
 from __future__ import annotations
 
@@ -10,27 +10,34 @@ import torch
 from torch import Tensor
 
 from gan_lightning.errors import UserError
+from gan_lightning.shapes import Images, shape_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 Crop = Literal["center", "none"]
+_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+ImageSize = int | list[int]
+"""Height and width: one number for both, or `[height, width]`."""
 
 
-def check_shape(image_size: int, channels: int) -> None:
-    """Refuse a shape that images cannot be converted to.
+def file_shape(image_size: ImageSize, channels: int) -> Images:
+    """Return the shape that image files are converted to.
 
     Raises:
-        UserError: The size is not positive, or the number of channels is neither 1 nor 3.
+        UserError: The size is not positive, or the number of channels is not 1, 3 or 4.
     """
-    if image_size < 1:
+    if min(image_size if isinstance(image_size, list | tuple) else [image_size], default=0) < 1:  # type: ignore[type-var]
         raise UserError(f"image_size must be at least 1, got {image_size}")
-    if channels not in (1, 3):
-        raise UserError(f"channels must be 1 (grey) or 3 (RGB) for image files, got {channels}")
+    if channels not in _MODES:
+        raise UserError(f"channels must be 1 (grey), 3 (RGB) or 4 (RGBA) for image files, got {channels}")
+    shape = shape_of(image_size, channels)
+    assert isinstance(shape, Images)
+    return shape
 
 
-def decode(content: bytes, image_size: int, channels: int, crop: Crop) -> np.ndarray:
-    """Decode the bytes of an image file to uint8 `(C, image_size, image_size)`; of an animation, the first frame.
+def decode(content: bytes, shape: Images, crop: Crop) -> np.ndarray:
+    """Decode the bytes of an image file to uint8 `(C, H, W)`; of an animation, the first frame.
 
     Raises:
         Exception: Whatever Pillow raises on bytes that are not a whole image; ValueError for pixel types whose range is
@@ -41,21 +48,20 @@ def decode(content: bytes, image_size: int, channels: int, crop: Crop) -> np.nda
     if not content:
         raise UserError("the file is empty")
     with Image.open(io.BytesIO(content)) as image:
-        return to_square(image, image_size, channels, crop)
+        return to_pixels(image, shape, crop)
 
 
-def to_square(image: Image, image_size: int, channels: int, crop: Crop) -> np.ndarray:
-    """Convert a PIL image to uint8 `(C, image_size, image_size)`.
+def to_pixels(image: Image, shape: Images, crop: Crop) -> np.ndarray:
+    """Convert a PIL image to uint8 `(C, H, W)`.
 
-    The camera's orientation is applied; 16 bits are scaled to 8 (65535 becomes 255); transparency shows a white page;
-    CMYK, palettes, grey and 1-bit become RGB (or luma, for one channel). Resizing is antialiased and bicubic.
+    The camera's orientation is applied; 16 bits are scaled to 8 (65535 becomes 255); transparency shows a white page,
+    unless it is kept; CMYK, palettes, grey and 1-bit become RGB (or luma, for one channel). Resizing is antialiased and
+    bicubic.
 
     Args:
         image: Any image; it is not changed.
-        image_size: Height and width of the result.
-        channels: 1 for grey, 3 for RGB.
-        crop: "center" scales the shorter side to the size and keeps the middle; "none" squeezes the whole image into
-            the square.
+        shape: Shape of the result; 1 channel for grey, 3 for RGB, 4 for RGBA.
+        crop: "center" scales the image until it covers the shape and keeps the middle; "none" squeezes the whole image.
 
     Raises:
         UserError: The pixels are 32-bit integers or floating point, so their range is unknown.
@@ -71,34 +77,42 @@ def to_square(image: Image, image_size: int, channels: int, crop: Crop) -> np.nd
     elif image.mode in ("I", "F"):
         kind = "32-bit integers" if image.mode == "I" else "floating point"
         raise UserError(f"its pixels are {kind} of unknown range; save it with 8 or 16 bits")
-    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+    if shape.channels != 4 and (image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info):
         colours = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), colours)
-    image = image.convert("L" if channels == 1 else "RGB")
+    image = image.convert(_MODES[shape.channels])
 
     box = None
     if crop == "center":
         width, height = image.size
-        side = min(width, height)
-        left, top = (width - side) / 2, (height - side) / 2
-        box = (left, top, left + side, top + side)
-    if image.size != (image_size, image_size):
-        image = image.resize((image_size, image_size), Image.Resampling.BICUBIC, box=box)
+        kept_height, kept_width = _middle(height, width, shape)
+        left, top = (width - kept_width) / 2, (height - kept_height) / 2
+        box = (left, top, left + kept_width, top + kept_height)
+    if image.size != (shape.width, shape.height):
+        image = image.resize((shape.width, shape.height), Image.Resampling.BICUBIC, box=box)
     pixels = np.asarray(image)
-    return pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
+    return pixels[None] if shape.channels == 1 else pixels.transpose(2, 0, 1)
 
 
-def resize(images: Tensor, image_size: int, crop: Crop = "center") -> Tensor:
-    """Resize uint8 images `(N, C, H, W)` to squares, antialiased and bicubic; "center" first cuts the middle square."""
-    height, width = images.shape[2:]
-    side = min(height, width)
+def _middle(height: int, width: int, shape: Images) -> tuple[float, float]:
+    """Return height and width of the largest part of an image that has the shape's ratio of sides."""
+    if height * shape.width > width * shape.height:  # the image is taller
+        return width * shape.height / shape.width, width
+    return height, height * shape.width / shape.height
+
+
+def resize(images: Tensor, shape: Images, crop: Crop = "center") -> Tensor:
+    """Resize uint8 images `(N, C, H, W)`, antialiased and bicubic; "center" first cuts the middle of the same ratio."""
+    size = (shape.height, shape.width)
     if crop == "center":
-        top, left = (height - side) // 2, (width - side) // 2
-        images = images[:, :, top : top + side, left : left + side]
-    if images.shape[2:] == (image_size, image_size):
+        height, width = images.shape[2:]
+        kept_height, kept_width = (max(1, round(kept)) for kept in _middle(height, width, shape))
+        top, left = (height - kept_height) // 2, (width - kept_width) // 2
+        images = images[:, :, top : top + kept_height, left : left + kept_width]
+    if images.shape[2:] == size:
         return images.contiguous()
     pieces = [
-        torch.nn.functional.interpolate(piece, size=(image_size, image_size), mode="bicubic", antialias=True)
+        torch.nn.functional.interpolate(piece, size=size, mode="bicubic", antialias=True)
         for piece in images.split(4096)  # the intermediate sizes of a whole set would not fit
     ]
     return torch.cat(pieces)

@@ -8,6 +8,7 @@ from gan_lightning.data.base import RealData, Split
 from gan_lightning.data.decoding import resize
 from gan_lightning.data.stream import RealSamples
 from gan_lightning.errors import UserError
+from gan_lightning.shapes import Images, shape_of
 
 N_TRAIN = 1437
 
@@ -34,13 +35,14 @@ class Digits(RealData):
     def __init__(
         self,
         batch_size: int = 64,
-        image_size: int = 8,
+        image_size: int | list[int] = 8,
         seed: int | None = None,
         dequantize: bool = False,
         limit: int | None = None,
     ) -> None:
         super().__init__(batch_size, seed, flip=False, dequantize=dequantize, limit=limit)
-        if image_size < 8:
+        shape = shape_of(image_size, 1)
+        if not isinstance(shape, Images) or min(shape.height, shape.width) < 8:
             raise UserError(f"image_size must be at least 8, the size of the scans, got {image_size}")
         self.image_size = image_size
         self.channels = 1
@@ -51,11 +53,13 @@ class Digits(RealData):
         """Load the training or the held-out digits."""
         from sklearn.datasets import load_digits  # slow to import
 
+        shape = shape_of(self.image_size, 1)
+        assert isinstance(shape, Images)
         digits = load_digits()
         scans = torch.from_numpy(digits.images).mul(255 / 16).round().to(torch.uint8).unsqueeze(1)
         order = torch.randperm(len(scans), generator=torch.Generator().manual_seed(0))
         rows = order[:N_TRAIN] if split == "train" else order[N_TRAIN:]
-        images = resize(scans[rows], self.image_size)
+        images = resize(scans[rows], shape)
         labels = torch.from_numpy(digits.target).to(torch.int64)[rows]
-        name = f"scikit-learn digits, {split} split, {len(rows)} images of 1x{self.image_size}x{self.image_size}"
+        name = f"scikit-learn digits, {split} split, {len(rows)} images of {shape}"
         return RealSamples(images, labels, name)

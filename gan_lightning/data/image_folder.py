@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from gan_lightning.data.base import RealData, Split
-from gan_lightning.data.decoding import Crop, check_shape, decode
+from gan_lightning.data.decoding import Crop, ImageSize, decode, file_shape
 from gan_lightning.data.image_files import LabelRule, Listing, arrange, image_files
 from gan_lightning.data.packing import OnError, Pack, Recipe, cache_home, packed
 from gan_lightning.data.stream import RealSamples
@@ -29,11 +29,11 @@ class ImageFolder(RealData):
 
     Args:
         root: Folder or `.zip`.
-        image_size: Height and width that images are brought to.
-        channels: 3 for RGB, 1 for grey.
+        image_size: Height and width that images are brought to, one number or `[height, width]`.
+        channels: 3 for RGB, 1 for grey, 4 for RGB with its transparency.
         labels: "auto" takes the first level of sub-folders for classes if there are two or more and all images lie in
             them; "folders" insists on it; "none" ignores folders.
-        crop: "center" scales the shorter side to `image_size` and keeps the middle; "none" squeezes the whole image.
+        crop: "center" scales until `image_size` is covered and keeps the middle; "none" squeezes the whole image.
         on_error: What to do about an image that cannot be read: "raise" names it and stops, "skip" leaves it out and
             counts it.
         eval_fraction: Fraction of the images to hold out for evaluation, at random but always the same ones.
@@ -53,7 +53,7 @@ class ImageFolder(RealData):
     def __init__(
         self,
         root: str,
-        image_size: int,
+        image_size: ImageSize,
         channels: int = 3,
         labels: LabelRule = "auto",
         crop: Crop = "center",
@@ -68,7 +68,7 @@ class ImageFolder(RealData):
         limit: int | None = None,
     ) -> None:
         super().__init__(batch_size, seed, flip, dequantize, limit)
-        check_shape(image_size, channels)
+        file_shape(image_size, channels)
         self.root = root
         self.image_size = image_size
         self.channels = channels
@@ -133,6 +133,7 @@ class ImageFolder(RealData):
         files = image_files(self.roots[split])
         names = self._listings[split].names
         options = {"size": self.image_size, "channels": self.channels, "crop": self.crop}
+        shape = file_shape(self.image_size, self.channels)
         beside = (files.root if files.root.is_dir() else files.root.parent) / ".gan_lightning"
         folders = [Path(self.cache_dir).expanduser()] if self.cache_dir else [beside, cache_home()]
         recipe = Recipe(
@@ -140,8 +141,8 @@ class ImageFolder(RealData):
             owner=json.dumps({"root": str(files.root.resolve()), "split": split, **options}),
             key={**options, "files": [[name, *files.stamp(name)] for name in names]},
             n=len(names),
-            shape=(self.channels, self.image_size, self.image_size),
-            decode=lambda i: decode(files.read(names[i]), self.image_size, self.channels, self.crop),
+            shape=shape.size,
+            decode=lambda i: decode(files.read(names[i]), shape, self.crop),
             describe=lambda i: f"{files.root}{'/' if files.root.is_dir() else ': '}{names[i]}",
         )
         return recipe, folders

@@ -249,7 +249,7 @@ class RandomImages(RealData):
     """Uniform noise images of a given shape, for tests and benchmarks; labels are uniform.
 
     Args:
-        image_size: Height and width.
+        image_size: Height and width, one number or `[height, width]`.
         channels: Number of channels.
         n_classes: Number of classes, 0 for no labels.
         n: Number of training images; the evaluation split is an independent draw of as many.
@@ -265,7 +265,7 @@ class RandomImages(RealData):
 
     def __init__(
         self,
-        image_size: int,
+        image_size: int | list[int],
         channels: int = 3,
         n_classes: int = 0,
         n: int = 256,
@@ -277,7 +277,7 @@ class RandomImages(RealData):
     ) -> None:
         super().__init__(batch_size, seed, flip, dequantize)
         for name, value, least in [
-            ("image_size", image_size, 1),
+            *(("image_size", side, 1) for side in ([image_size] if isinstance(image_size, int) else image_size)),
             ("channels", channels, 1),
             ("n_classes", n_classes, 0),
             ("n", n, 1),
@@ -293,7 +293,7 @@ class RandomImages(RealData):
     def load_split(self, split: Split) -> RealSamples:
         """Draw the split."""
         random = generator(self.sample_seed, 0 if split == "train" else 1)
-        shape = (self.n, self.channels, self.image_size, self.image_size)
+        shape = (self.n, *self.shape.size)
         images = torch.randint(0, 256, shape, dtype=torch.uint8, generator=random)
         labels = torch.randint(0, self.n_classes, (self.n,), generator=random) if self.n_classes else None
         return RealSamples(

@@ -19,17 +19,18 @@ import torch
 from torch import Tensor
 
 from gan_lightning.data.base import SPLITS, RealData, Split
-from gan_lightning.data.decoding import Crop, check_shape, resize, to_square, with_channels
+from gan_lightning.data.decoding import Crop, ImageSize, file_shape, resize, to_pixels, with_channels
 from gan_lightning.data.packing import OnError, Recipe, cache_home, one_line, packed, replacing, writable
 from gan_lightning.data.stream import RealSamples
 from gan_lightning.errors import UserError
+from gan_lightning.shapes import Images
 
 
 @dataclass(frozen=True)
 class Facts:
     """What is known of a data set before it is read; `evaluation` None means that it has no split for it."""
 
-    image_size: int
+    image_size: ImageSize
     channels: int
     n_classes: int
     train: dict[str, Any] = field(default_factory=lambda: {"train": True})
@@ -65,11 +66,12 @@ class TorchvisionImages(RealData):
         root: Folder that holds the data in torchvision's own layout (MNIST:
             `<root>/MNIST/raw/train-images-idx3-ubyte`).
         download: Fetch the data if they are not there.
-        image_size: Height and width; null keeps the native size (CelebA and LSUN: 64, ImageNet: 128).
+        image_size: Height and width, one number or `[height, width]`; null keeps the native size (CelebA and
+            LSUN: 64, ImageNet: 128).
         channels: 1 for grey, 3 for RGB; null keeps the native ones.
         n_classes: Number of classes, for data sets this class does not know; null takes what is known, 0 means no
             labels.
-        crop: "center" scales the shorter side to `image_size` and keeps the middle; "none" squeezes the whole image.
+        crop: "center" scales until `image_size` is covered and keeps the middle; "none" squeezes the whole image.
         on_error: What to do about an image that cannot be read: "raise" names it and stops, "skip" leaves it out and
             counts it.
         dataset_kwargs: Further arguments of the data set's constructor for the training split, such as `{split:
@@ -90,7 +92,7 @@ class TorchvisionImages(RealData):
         dataset: str,
         root: str = "data",
         download: bool = False,
-        image_size: int | None = None,
+        image_size: ImageSize | None = None,
         channels: int | None = None,
         n_classes: int | None = None,
         crop: Crop = "center",
@@ -115,7 +117,7 @@ class TorchvisionImages(RealData):
         self.facts = known
         self.image_size = known.image_size if image_size is None else image_size
         self.channels = known.channels if channels is None else channels
-        check_shape(self.image_size, self.channels)
+        file_shape(self.image_size, self.channels)
         unlabelled = self.dataset_kwargs.get("split") in ("unlabeled", "train+unlabeled")  # STL10
         self.n_classes = (0 if unlabelled else known.n_classes) if n_classes is None else n_classes
         self.save_hyperparameters(logger=False)
@@ -181,7 +183,7 @@ class TorchvisionImages(RealData):
             array = array.unsqueeze(1)
         elif array.shape[1] not in (1, 3):
             array = array.permute(0, 3, 1, 2)  # CIFAR keeps channels last
-        return resize(with_channels(array, self.channels), self.image_size, self.crop).contiguous(), None, None
+        return resize(with_channels(array, self.channels), self._file_shape, self.crop).contiguous(), None, None
 
     def _load_files(self, dataset: Any, split: Split) -> tuple[Tensor, list[int] | None, str]:
         options = {
@@ -197,8 +199,8 @@ class TorchvisionImages(RealData):
             owner=json.dumps({"root": str(root.resolve()), **options}),
             key={**options, "root": str(root.resolve()), "n": len(dataset)},  # its files are not ours to list
             n=len(dataset),
-            shape=(self.channels, self.image_size, self.image_size),
-            decode=lambda i: to_square(dataset[i][0], self.image_size, self.channels, self.crop),
+            shape=self._file_shape.size,
+            decode=lambda i: to_pixels(dataset[i][0], self._file_shape, self.crop),
             describe=lambda i: f"{self.dataset}[{i}]",
         )
         folders = [Path(self.cache_dir).expanduser()] if self.cache_dir else [root / ".gan_lightning", cache_home()]
@@ -206,6 +208,10 @@ class TorchvisionImages(RealData):
         skipped = set(pack.skipped)
         kept = [i for i in range(len(dataset)) if i not in skipped] if skipped else None
         return pack.images, kept, pack.digest
+
+    @property
+    def _file_shape(self) -> Images:
+        return file_shape(self.image_size, self.channels)
 
     def _labels(self, dataset: Any) -> Tensor | None:
         if not self.n_classes:
@@ -239,7 +245,7 @@ def _find_class(name: str) -> Any:
         raise UserError(f"there is no data set class {name!r}: {one_line(error)}") from error
 
 
-def _guess(name: str, image_size: int | None, options: dict[str, Any]) -> Facts:
+def _guess(name: str, image_size: ImageSize | None, options: dict[str, Any]) -> Facts:
     """Return facts of a data set that the table does not know, its split arguments from its signature.
 
     Where the options choose the split themselves, it has no evaluation split.

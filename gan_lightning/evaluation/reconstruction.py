@@ -17,6 +17,7 @@ from gan_lightning.evaluation.pictures import grid, scatter, to_uint8
 from gan_lightning.games.joint import JointGAN
 from gan_lightning.games.restore import load_game
 from gan_lightning.runs.checkpoint_files import read_checkpoint
+from gan_lightning.shapes import Images
 
 _CHUNK, _AT_MOST = 64, 10_000
 
@@ -77,7 +78,7 @@ def write_reconstructions(ckpt_path: str, out: str, n: int, seed: int) -> None:
         raise UserError(f"--out {folder} is a file; give a folder") from error
     shown = samples[:n]
     reconstructions = game.reconstruct(shown, seed).cpu()
-    if game.image_size:
+    if isinstance(game.shape, Images):
         n_columns = min(len(shown), 16)
         rows = [
             row
@@ -91,7 +92,7 @@ def write_reconstructions(ckpt_path: str, out: str, n: int, seed: int) -> None:
     errors = reconstruction_errors(game, samples, baseline, seed)
     card = {**errors, "update": game.updates_done, "n": len(samples), "seed": seed, "real": reference.description}
     (folder / "reconstructions.json").write_text(json.dumps(card, indent=2) + "\n")
-    what = "pixel of images in [-1, 1]" if game.image_size else "coordinate"
+    what = "pixel of images in [-1, 1]" if isinstance(game.shape, Images) else "coordinate"
     print(f"{reference.description}, update {game.updates_done}, in {folder}", file=sys.stderr)
     print(
         f"mean squared error per {what}: {errors['sample_error']:.4f} "

@@ -18,6 +18,7 @@ from gan_lightning.games.penalised import HeldCritic, check_kinds
 from gan_lightning.networks.base import Critic, CriticFactory, Generator, GeneratorFactory
 from gan_lightning.observations.base import Observation
 from gan_lightning.randomness import mix, truncate
+from gan_lightning.shapes import Shape
 from gan_lightning.stabilisers.base import CriticConstraint, CriticPenalty, GeneratorTerm, GeneratorTurn
 
 SAMPLE_CHUNK = 64
@@ -30,10 +31,9 @@ class GAN(HeldCritic):
     Fakes carry the labels of the real batch, so both players see the class distribution of the data.
 
     Args:
-        generator: Builds the generator for `(image_size, channels)`.
-        critic: Builds the critic for `(image_size, channels)`.
-        image_size: Height and width of images in pixels; 0 for vectors.
-        channels: Channels of images, dimension of vectors.
+        generator: Builds the generator of samples of the shape.
+        critic: Builds the critic of samples of the shape.
+        shape: Shape of a sample, the data's.
         critic_penalties: Terms added to the critic's loss.
         generator_terms: Terms added to the generator's loss.
         observation: What the critic is shown of samples; the samples themselves if none.
@@ -59,8 +59,7 @@ class GAN(HeldCritic):
         self,
         generator: GeneratorFactory,
         critic: CriticFactory,
-        image_size: int,
-        channels: int,
+        shape: Shape,
         critic_penalties: list[CriticPenalty] | None = None,
         generator_terms: list[GeneratorTerm] | None = None,
         observation: Observation | None = None,
@@ -75,8 +74,8 @@ class GAN(HeldCritic):
             )
         pack = observation.pack if observation else 1
         super().__init__(
-            generator(image_size, channels),
-            critic(image_size, channels * pack),
+            generator(shape),
+            critic(shape.packed(pack)),
             critic_penalties=critic_penalties,
             critic_constraint=critic_constraint,
             **kwargs,
@@ -84,7 +83,7 @@ class GAN(HeldCritic):
         with warnings.catch_warnings():  # parts that are modules are described in the checkpoint, not pickled
             warnings.filterwarnings("ignore", message="Attribute .* is an instance of .nn.Module.")
             self.save_hyperparameters(logger=False)
-        self.image_size, self.channels = image_size, channels
+        self.shape = shape
         self.generator_terms = nn.ModuleList(generator_terms or [])  # type: ignore[assignment]
         self.observation = observation
         self.pack = pack

@@ -19,6 +19,7 @@ from gan_lightning.networks.base import Generator, GeneratorFactory
 from gan_lightning.networks.encoders import Encoder, EncoderFactory
 from gan_lightning.networks.joint_critic import JointCritic, JointCriticFactory
 from gan_lightning.randomness import mix
+from gan_lightning.shapes import Shape
 from gan_lightning.stabilisers.base import CriticConstraint, CriticPenalty
 
 
@@ -59,11 +60,10 @@ class JointGAN(HeldCritic):
     turns, each on fresh latents, as in every game of this package; the losses are the papers'.
 
     Args:
-        generator: Builds the generator for `(image_size, channels)`; unconditional.
-        encoder: Builds the encoder for `(image_size, channels, n_codes)`.
-        critic: Builds the critic of pairs for `(image_size, channels, latent_dim)`.
-        image_size: Height and width of images in pixels; 0 for vectors.
-        channels: Channels of images, dimension of vectors.
+        generator: Builds the generator of samples of the shape; unconditional.
+        encoder: Builds the encoder of samples of the shape into so many numbers.
+        critic: Builds the critic of pairs of a sample of the shape and so many latent coordinates.
+        shape: Shape of a sample, the data's.
         critic_penalties: Terms added to the critic's loss, on pairs: slopes are those in sample and latents together.
         critic_constraint: What the critic's weights are held to after each of its updates.
 
@@ -85,22 +85,21 @@ class JointGAN(HeldCritic):
         generator: GeneratorFactory,
         encoder: EncoderFactory,
         critic: JointCriticFactory,
-        image_size: int,
-        channels: int,
+        shape: Shape,
         critic_penalties: list[CriticPenalty] | None = None,
         critic_constraint: CriticConstraint | None = None,
         **kwargs: Any,
     ) -> None:
-        decoder = generator(image_size, channels)
+        decoder = generator(shape)
         if decoder.n_classes:
             raise UserError(
                 f"{type(self).__name__} has no labels, but its generator has n_classes {decoder.n_classes}; set it to 0"
             )
         self.latent_dim = decoder.latent_dim
-        inference = encoder(image_size, channels, self.codes_per_latent * self.latent_dim)
+        inference = encoder(shape, self.codes_per_latent * self.latent_dim)
         super().__init__(
             GeneratorAndEncoder(decoder, inference),
-            critic(image_size, channels, self.latent_dim),
+            critic(shape, self.latent_dim),
             critic_penalties=critic_penalties,
             critic_constraint=critic_constraint,
             **kwargs,
@@ -108,7 +107,7 @@ class JointGAN(HeldCritic):
         with warnings.catch_warnings():  # penalties are described in the checkpoint, not pickled
             warnings.filterwarnings("ignore", message="Attribute .* is an instance of .nn.Module.")
             self.save_hyperparameters(logger=False)
-        self.image_size, self.channels = image_size, channels
+        self.shape = shape
         self.n_classes = 0
 
     @abstractmethod

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from gan_lightning.errors import UserError
 from gan_lightning.games.game import Game, Terms
+from gan_lightning.shapes import Shape
 from gan_lightning.stabilisers.base import CriticConstraint, CriticPenalty
 
 
@@ -20,8 +21,7 @@ class HeldCritic(Game):
         critic_constraint: What the critic's weights are held to after each of its updates.
     """
 
-    image_size: int
-    channels: int
+    shape: Shape
     critic_penalties: list[CriticPenalty]  # a ModuleList, so that their state is in the checkpoint
 
     def __init__(

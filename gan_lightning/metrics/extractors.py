@@ -16,9 +16,11 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, max_pool2d, silu
 
 from gan_lightning.errors import UserError
+from gan_lightning.shapes import Images, Shape
 
 # torch.hub downloads without a timeout: behind a firewall that drops packets it hangs for minutes.
 SECONDS_TO_REACH = 15.0
+RAW_VALUES = 8192  # the covariance of 8192 values takes .5 GB, its eigenvalues minutes
 
 
 class ExtractorUnavailable(RuntimeError):
@@ -52,6 +54,15 @@ class FeatureExtractor(ABC):
     @abstractmethod
     def _prepare(self, samples: Tensor) -> Tensor:
         """Return samples, already on the right device, as the network takes them."""
+
+    def check(self, shape: Shape) -> None:
+        """Refuse samples of a shape that the network does not take.
+
+        Raises:
+            UserError: It does not.
+        """
+        if not isinstance(shape, Images):
+            raise UserError(f"{type(self).__name__} takes images, got {shape.words}; take the extractor Raw")
 
     def to(self, device: torch.device | str) -> FeatureExtractor:
         """Move the weights, or choose where they will be loaded, and return this extractor."""
@@ -88,7 +99,7 @@ class FeatureExtractor(ABC):
         """Return float32 features `(N, F)` and logits `(N, K)`, None if it has no classes, on the extractor's device.
 
         Args:
-            samples: uint8 images `(N, C, H, W)` in 0..255, grey or RGB, on any device. `Raw` takes anything.
+            samples: uint8 images `(N, C, H, W)` in 0..255, on any device; Inception's are grey or RGB. `Raw` takes all.
 
         Raises:
             UserError: The samples are not such images.
@@ -143,8 +154,19 @@ class Inception(FeatureExtractor):
                 "provide weights-inception-2015-12-05-6726825d.pth"
             ) from error
 
+    def check(self, shape: Shape) -> None:
+        """Refuse all but grey and RGB images."""
+        super().check(shape)
+        if isinstance(shape, Images) and shape.channels not in (1, 3):
+            raise UserError(
+                f"Inception takes grey and RGB images, got {shape.channels} channels; "
+                "measure with another extractor, or set fidelity.enabled: false"
+            )
+
     def _prepare(self, samples: Tensor) -> Tensor:
         _check_images(samples)
+        n_channels, height, width = samples.shape[1:]
+        self.check(Images(height, width, n_channels))
         return samples.expand(-1, 3, -1, -1)
 
 
@@ -180,6 +202,14 @@ class Raw(FeatureExtractor):
 
     def _build(self) -> nn.Module:
         return nn.Flatten()
+
+    def check(self, shape: Shape) -> None:
+        """Refuse samples of more values than a covariance can be computed of."""
+        if shape.n_values > RAW_VALUES:
+            raise UserError(
+                f"Raw compares samples of at most {RAW_VALUES} values, got {shape.n_values} ({shape}); "
+                "take an extractor with fewer features"
+            )
 
     def _prepare(self, samples: Tensor) -> Tensor:
         return samples.float()
@@ -217,9 +247,9 @@ class DigitsClassifier(nn.Module):
 
 
 def _check_images(samples: Tensor) -> None:
-    if samples.dtype != torch.uint8 or samples.dim() != 4 or samples.shape[1] not in (1, 3):
+    if samples.dtype != torch.uint8 or samples.dim() != 4:
         raise UserError(
-            "samples must be uint8 images (N, 1 or 3, H, W) in 0..255, "
+            "samples must be uint8 images (N, C, H, W) in 0..255, "
             f"got {samples.dtype} of shape {tuple(samples.shape)}; for vectors use the extractor Raw"
         )
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 from gan_lightning.errors import UserError
+from gan_lightning.shapes import Images, Shape
 
 
 class Generator(nn.Module, ABC):
@@ -76,61 +77,50 @@ class Critic(nn.Module, ABC):
         return [parameter for parameter in self.parameters() if id(parameter) not in left_out]
 
 
-GeneratorFactory = Callable[[int, int], Generator]
-"""Builds a generator for `(image_size, channels)`; vectors of dimension D are `(0, D)`."""
+GeneratorFactory = Callable[[Shape], Generator]
+"""Builds a generator of samples of a shape."""
 
-CriticFactory = Callable[[int, int], Critic]
-"""Builds a critic for `(image_size, channels)`; vectors of dimension D are `(0, D)`."""
-
-
-def n_doublings(image_size: int, base_size: int) -> int:
-    """Return n with `image_size == base_size * 2**n`.
-
-    Raises:
-        UserError: The size is not the base size doubled a whole number of times, at least once.
-    """
-    n = 0
-    size = base_size
-    while size < image_size:
-        size, n = size * 2, n + 1
-    if n == 0 or size != image_size:
-        near = base_size * 2 ** max(n, 1)
-        raise UserError(
-            f"image_size must be {base_size} times a power of two for this network, got {image_size}; "
-            f"let the data resize to {near}"
-        )
-    return n
+CriticFactory = Callable[[Shape], Critic]
+"""Builds a critic of samples of a shape."""
 
 
-def require_images(image_size: int) -> None:
-    """Check that an image network was asked for images.
+def require_images(shape: Shape) -> Images:
+    """Return the shape that an image network was asked for.
 
     Raises:
-        UserError: The size is 0, which means vectors.
+        UserError: It is not that of images.
     """
-    if image_size < 1:
-        raise UserError(
-            f"this network is for images, got image_size {image_size} (0: vectors); take MLPGenerator and MLPCritic"
-        )
+    if not isinstance(shape, Images):
+        raise UserError(f"this network is for images, got {shape}; take MLPGenerator and MLPCritic")
+    return shape
 
 
-def base_size(image_size: int) -> int:
-    """Return the resolution, from 4 to 7, of which `image_size` is a doubling: 4 for 32, 7 for 28, 6 for 48.
+def pyramid(shape: Images) -> tuple[tuple[int, int], int]:
+    """Return the coarsest height and width, and how often they double to those of the images.
+
+    The shorter side starts from 4, 5, 6 or 7: 4 for 32, 7 for 28, 6 for 48; 64x96 is (4, 6) doubled four times.
 
     Raises:
-        UserError: The size is not 4, 5, 6 or 7 times a power of two from 2 on (0 means vectors).
+        UserError: The shorter side is not such a number times a power of two from 2 on, or the longer one cannot be
+            halved as often.
     """
-    require_images(image_size)
-    base = image_size
+    short, long = sorted((shape.height, shape.width))
+    base, n = short, 0
     while base >= 8 and base % 2 == 0:
-        base //= 2
-    if image_size < 8 or base >= 8:
-        near = next(b * 2**n for n in range(1, 64) for b in (4, 5, 6, 7) if b * 2**n >= image_size)
+        base, n = base // 2, n + 1
+    if short < 8 or base >= 8:
+        near = next(b * 2**k for k in range(1, 64) for b in (4, 5, 6, 7) if b * 2**k >= short)
         raise UserError(
-            f"image_size must be 4, 5, 6 or 7 times a power of two and at least 8 for this network, got {image_size}; "
+            f"image_size must be 4, 5, 6 or 7 times a power of two and at least 8 for this network, got {short}; "
             f"let the data resize to {near}"
         )
-    return base
+    if long % 2**n:
+        near = long + 2**n - long % 2**n
+        raise UserError(
+            f"the longer side of the images must be a multiple of {2**n} for this network, as the shorter one of {short} "
+            f"is halved {n} times, got {long}; let the data resize to {near}"
+        )
+    return (shape.height // 2**n, shape.width // 2**n), n
 
 
 def require_labels(labels: Tensor | None) -> Tensor:

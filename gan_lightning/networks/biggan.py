@@ -7,15 +7,17 @@ ajbrock/BigGAN-PyTorch, from where the layouts at 32 and 64 are.
 from __future__ import annotations
 
 from itertools import pairwise
+from math import prod
 
 import torch
 from torch import Tensor, nn, tanh
 
-from gan_lightning.networks.base import Critic, Generator, base_size, n_doublings, require_labels
+from gan_lightning.networks.base import Critic, Generator, pyramid, require_images, require_labels
 from gan_lightning.networks.layers.activations import Activation
 from gan_lightning.networks.layers.attention import SelfAttention
 from gan_lightning.networks.layers.resnet import CriticBlock, FirstCriticBlock, upsample
 from gan_lightning.networks.layers.spectral_norm import spectrally_normalise
+from gan_lightning.shapes import Shape
 
 _EPS = 1e-6  # of the spectral normalisation
 # Size: multiples of the width that the linear map and the blocks of the generator have.
@@ -90,20 +92,18 @@ class BigGANGenerator(Generator):
     chunks of 20, as in the paper. At sizes without a published layout all layers are 4 times `width`, as at 32.
 
     Args:
-        image_size: Height and width of the images: 4, 5, 6 or 7 times a power of two.
-        channels: Channels of the images.
+        shape: Shape of the images, height and width 4, 5, 6 or 7 times a power of two.
         chunk_dim: Latent coordinates in each chunk.
         width: What the channels are multiples of ("ch"); 96 in the paper, 64 in the authors' code at 32.
         embedding_dim: Dimension of the class embedding that all blocks share.
-        attention_size: Resolution at which attention is paid, if a block ends there.
+        attention_size: Resolution (of the shorter side) at which attention is paid, if a block ends there.
         n_classes: Number of classes; 0 leaves the class embedding out.
         activation: Builds the hidden activations.
     """
 
     def __init__(
         self,
-        image_size: int,
-        channels: int,
+        shape: Shape,
         chunk_dim: int = 20,
         width: int = 96,
         embedding_dim: int = 128,
@@ -112,22 +112,23 @@ class BigGANGenerator(Generator):
         activation: Activation = nn.ReLU,
     ) -> None:
         super().__init__()
-        base = base_size(image_size)
-        n = n_doublings(image_size, base)
-        widths = [width * multiple for multiple in _GENERATOR_LAYOUTS.get(image_size, (4,) * (n + 1))]
+        images = require_images(shape)
+        base, n = pyramid(images)
+        widths = [width * multiple for multiple in _GENERATOR_LAYOUTS.get(images.side or 0, (4,) * (n + 1))]
         self.latent_dim, self.n_classes, self.chunk_dim = chunk_dim * (n + 1), n_classes, chunk_dim
         n_conditions = chunk_dim + (embedding_dim if n_classes > 0 else 0)
         if n_classes > 0:
             self.embedding = nn.Embedding(n_classes, embedding_dim)
-        self.input = nn.Linear(chunk_dim, widths[0] * base**2)
-        self.unflatten = nn.Unflatten(1, (widths[0], base, base))
+        self.input = nn.Linear(chunk_dim, widths[0] * prod(base))
+        self.unflatten = nn.Unflatten(1, (widths[0], *base))
         self.blocks = nn.ModuleList(BigGANBlock(a, b, n_conditions, activation) for a, b in pairwise(widths))
         self.attention = nn.ModuleList(
-            SelfAttention(b) if base * 2**i == attention_size else nn.Identity() for i, b in enumerate(widths[1:], 1)
+            SelfAttention(b) if min(base) * 2**i == attention_size else nn.Identity()
+            for i, b in enumerate(widths[1:], 1)
         )
         self.norm = nn.BatchNorm2d(widths[-1])
         self.activation = activation()
-        self.output = nn.Conv2d(widths[-1], channels, 3, padding=1)
+        self.output = nn.Conv2d(widths[-1], images.channels, 3, padding=1)
         _initialise(self)
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -153,18 +154,16 @@ class BigGANCritic(Critic):
     blocks of 4 times `width`, halving down to twice the coarsest resolution (at least once), and two more.
 
     Args:
-        image_size: Height and width of the images: 4, 5, 6 or 7 times a power of two.
-        channels: Channels of the images.
+        shape: Shape of the images, height and width 4, 5, 6 or 7 times a power of two.
         width: What the channels are multiples of ("ch"); 96 in the paper, 64 in the authors' code at 32.
-        attention_size: Resolution at which attention is paid, if a block ends there.
+        attention_size: Resolution (of the shorter side) at which attention is paid, if a block ends there.
         n_classes: Number of classes whose embedding is projected on the features; 0 for none.
         activation: Builds the hidden activations.
     """
 
     def __init__(
         self,
-        image_size: int,
-        channels: int,
+        shape: Shape,
         width: int = 96,
         attention_size: int = 64,
         n_classes: int = 0,
@@ -172,12 +171,13 @@ class BigGANCritic(Critic):
     ) -> None:
         super().__init__()
         self.n_classes = n_classes
-        n = n_doublings(image_size, base_size(image_size))
-        n_down = n if image_size in _CRITIC_LAYOUTS else max(n - 1, 1)
-        widths = [width * multiple for multiple in _CRITIC_LAYOUTS.get(image_size, (4,) * (n_down + 2))]
-        layers: list[nn.Module] = [FirstCriticBlock(channels, widths[0], activation)]
+        images = require_images(shape)
+        n = pyramid(images)[1]
+        n_down = n if images.side in _CRITIC_LAYOUTS else max(n - 1, 1)
+        widths = [width * multiple for multiple in _CRITIC_LAYOUTS.get(images.side or 0, (4,) * (n_down + 2))]
+        layers: list[nn.Module] = [FirstCriticBlock(images.channels, widths[0], activation)]
         for i, (a, b) in enumerate(pairwise([widths[0], *widths])):
-            resolution = image_size // 2 ** min(i + 1, n_down)
+            resolution = min(images.height, images.width) // 2 ** min(i + 1, n_down)
             if i > 0:
                 layers.append(CriticBlock(a, b, downsample=i < n_down, activation=activation, hidden_channels=b))
             if resolution == attention_size and not any(isinstance(layer, SelfAttention) for layer in layers):

@@ -6,12 +6,15 @@ The 4x4 kernels, widths and missing biases are those of soumith/dcgan.torch, whi
 
 from __future__ import annotations
 
+from math import prod
+
 from torch import Tensor, nn
 
-from gan_lightning.networks.base import Critic, Generator, base_size, n_doublings
+from gan_lightning.networks.base import Critic, Generator, pyramid, require_images
 from gan_lightning.networks.layers.activations import Activation, LeakyReLU
 from gan_lightning.networks.layers.conditional import Normalisation
 from gan_lightning.networks.layers.initialisation import initialise_normal
+from gan_lightning.shapes import Shape
 
 
 class DCGANGenerator(Generator):
@@ -20,8 +23,7 @@ class DCGANGenerator(Generator):
     The widest layer has `width * size / 8` channels at sizes 32, 64, 128; each doubling halves them, down to `width`.
 
     Args:
-        image_size: Height and width of the images: 4, 5, 6 or 7 times a power of two (28, 32, 48, 64, 128, ...).
-        channels: Channels of the images.
+        shape: Shape of the images, height and width 4, 5, 6 or 7 times a power of two (28, 32, 48, 64, 128, ...).
         latent_dim: Number of latent coordinates.
         width: Channels of the last hidden layer.
         activation: Builds the hidden activations.
@@ -30,8 +32,7 @@ class DCGANGenerator(Generator):
 
     def __init__(
         self,
-        image_size: int,
-        channels: int,
+        shape: Shape,
         latent_dim: int = 100,
         width: int = 64,
         activation: Activation = nn.ReLU,
@@ -39,14 +40,14 @@ class DCGANGenerator(Generator):
     ) -> None:
         super().__init__()
         self.latent_dim = latent_dim
-        base = base_size(image_size)
-        n = n_doublings(image_size, base)
+        images = require_images(shape)
+        base, n = pyramid(images)
         n_out = width * 2 ** (n - 1)
         layers = [nn.ConvTranspose2d(latent_dim, n_out, base, bias=False), norm(n_out), activation()]
         for _ in range(n - 1):
             n_in, n_out = n_out, n_out // 2
             layers += [nn.ConvTranspose2d(n_in, n_out, 4, 2, 1, bias=False), norm(n_out), activation()]
-        layers += [nn.ConvTranspose2d(n_out, channels, 4, 2, 1, bias=False), nn.Tanh()]
+        layers += [nn.ConvTranspose2d(n_out, images.channels, 4, 2, 1, bias=False), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
         initialise_normal(self, gain_std=0.02)
 
@@ -61,8 +62,7 @@ class DCGANCritic(Critic):
     Batch normalisation couples the samples of a batch: take another `norm` under a per-sample gradient penalty.
 
     Args:
-        image_size: Height and width of the images: 4, 5, 6 or 7 times a power of two (28, 32, 48, 64, 128, ...).
-        channels: Channels of the images.
+        shape: Shape of the images, height and width 4, 5, 6 or 7 times a power of two (28, 32, 48, 64, 128, ...).
         width: Channels of the first hidden layer, doubled by each further one.
         activation: Builds the hidden activations.
         norm: Builds the normalisation of a number of channels: `torch.nn.BatchNorm2d` as in the paper,
@@ -71,21 +71,21 @@ class DCGANCritic(Critic):
 
     def __init__(
         self,
-        image_size: int,
-        channels: int,
+        shape: Shape,
         width: int = 64,
         activation: Activation = LeakyReLU,
         norm: Normalisation = nn.BatchNorm2d,
     ) -> None:
         super().__init__()
-        base = base_size(image_size)
-        layers: list[nn.Module] = [nn.Conv2d(channels, width, 4, 2, 1, bias=False), activation()]
+        images = require_images(shape)
+        base, n = pyramid(images)
+        layers: list[nn.Module] = [nn.Conv2d(images.channels, width, 4, 2, 1, bias=False), activation()]
         n_out = width
-        for _ in range(n_doublings(image_size, base) - 1):
+        for _ in range(n - 1):
             n_in, n_out = n_out, n_out * 2
             layers += [nn.Conv2d(n_in, n_out, 4, 2, 1, bias=False), norm(n_out), activation()]
         self.layers = nn.Sequential(*layers, nn.Flatten())
-        self.n_features = n_out * base**2
+        self.n_features = n_out * prod(base)
         # The published last layer, a valid convolution over all that is left, written as the linear map that it is.
         self.output = nn.Linear(self.n_features, 1, bias=False)
         initialise_normal(self, gain_std=0.02)

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from math import prod
 from typing import final
 
 from torch import Tensor, nn
 
 from gan_lightning.errors import UserError
-from gan_lightning.networks.base import base_size, n_doublings
+from gan_lightning.networks.base import pyramid, require_images
 from gan_lightning.networks.layers.activations import Activation, LeakyReLU
 from gan_lightning.networks.layers.conditional import Normalisation
 from gan_lightning.networks.layers.initialisation import glorot_uniform, initialise_normal
 from gan_lightning.networks.layers.spectral_norm import spectrally_normalise
+from gan_lightning.shapes import Images, Shape
 
 
 class Encoder(nn.Module, ABC):
@@ -28,8 +30,8 @@ class Encoder(nn.Module, ABC):
         """Map images `(N, C, H, W)` in [-1, 1] or vectors `(N, C)` to unbounded codes `(N, n_codes)`."""
 
 
-EncoderFactory = Callable[[int, int, int], Encoder]
-"""Builds an encoder for `(image_size, channels, n_codes)`; vectors of dimension D are `(0, D, n_codes)`."""
+EncoderFactory = Callable[[Shape, int], Encoder]
+"""Builds an encoder of samples of a shape into so many numbers."""
 
 
 @final
@@ -39,8 +41,7 @@ class MLPEncoder(Encoder):
     With two layers of 1024 it is that of BiGAN's permutation-invariant MNIST (Donahue et al. 2017, arXiv:1605.09782).
 
     Args:
-        image_size: Height and width of the images, 0 for vectors.
-        channels: Channels of the images, or the dimension of the vectors.
+        shape: Shape of a sample.
         n_codes: Numbers to give for each sample.
         width: Units of each hidden layer.
         n_layers: Number of hidden layers.
@@ -53,8 +54,7 @@ class MLPEncoder(Encoder):
 
     def __init__(
         self,
-        image_size: int,
-        channels: int,
+        shape: Shape,
         n_codes: int,
         width: int = 1024,
         n_layers: int = 2,
@@ -62,7 +62,7 @@ class MLPEncoder(Encoder):
         activation: Activation = LeakyReLU,
     ) -> None:
         super().__init__()
-        n_in = channels * max(image_size, 1) ** 2
+        n_in = shape.n_values
         norm: Normalisation = nn.BatchNorm1d if batch_norm else nn.Identity
         self.hidden = hidden_layers(n_in, width, n_layers, activation, norm)
         self.output = nn.Linear(width, n_codes)
@@ -81,8 +81,7 @@ class ConvEncoder(Encoder):
     normalisation and leaky ReLU, 1x1 convolutions at the end), on DCGAN's resolutions.
 
     Args:
-        image_size: Height and width of the images: 4, 5, 6 or 7 times a power of two.
-        channels: Channels of the images.
+        shape: Shape of the images, height and width 4, 5, 6 or 7 times a power of two.
         n_codes: Numbers to give for each sample.
         width: Channels of the first convolution, doubled by each strided one.
         hidden_width: Units of the layer before the codes.
@@ -92,8 +91,7 @@ class ConvEncoder(Encoder):
 
     def __init__(
         self,
-        image_size: int,
-        channels: int,
+        shape: Shape,
         n_codes: int,
         width: int = 32,
         hidden_width: int = 512,
@@ -101,7 +99,7 @@ class ConvEncoder(Encoder):
         norm: Normalisation = nn.BatchNorm2d,
     ) -> None:
         super().__init__()
-        self.layers, n_features = convolutions(image_size, channels, width, activation, norm)
+        self.layers, n_features = convolutions(require_images(shape), width, activation, norm)
         self.codes = nn.Sequential(nn.Linear(n_features, hidden_width), activation(), nn.Linear(hidden_width, n_codes))
         initialise_normal(self.layers)
         for layer in self.codes:
@@ -118,8 +116,7 @@ class SpectrallyNormalisedEncoder(Encoder):
     """Any encoder with every weight divided by its largest singular value (Miyato et al. 2018, arXiv:1802.05957).
 
     Args:
-        image_size: Height and width of the images, 0 for vectors.
-        channels: Channels of the images, or the dimension of the vectors.
+        shape: Shape of a sample.
         n_codes: Numbers to give for each sample.
         network: Builds the encoder.
         n_power_iterations: Power iterations per forward pass in train mode.
@@ -128,15 +125,14 @@ class SpectrallyNormalisedEncoder(Encoder):
 
     def __init__(
         self,
-        image_size: int,
-        channels: int,
+        shape: Shape,
         n_codes: int,
         network: EncoderFactory,
         n_power_iterations: int = 1,
         eps: float = 1e-12,
     ) -> None:
         super().__init__()
-        self.network = spectrally_normalise(network(image_size, channels, n_codes), n_power_iterations, eps)
+        self.network = spectrally_normalise(network(shape, n_codes), n_power_iterations, eps)
 
     def forward(self, samples: Tensor) -> Tensor:
         """Map images `(N, C, H, W)` in [-1, 1] or vectors `(N, C)` to the network's codes `(N, n_codes)`."""
@@ -169,17 +165,15 @@ def hidden_layers(
     return nn.Sequential(*layers)
 
 
-def convolutions(
-    image_size: int, channels: int, width: int, activation: Activation, norm: Normalisation
-) -> tuple[nn.Sequential, int]:
+def convolutions(images: Images, width: int, activation: Activation, norm: Normalisation) -> tuple[nn.Sequential, int]:
     """Return layers from images to flat features, and their number: 3x3, then 4x4 stride 2 down to 4x4 (7x7 at 28).
 
     The first convolution has no normalisation, as in DCGAN and ALI.
     """
-    base = base_size(image_size)
-    layers: list[nn.Module] = [nn.Conv2d(channels, width, 3, padding=1), activation()]
+    base, n = pyramid(images)
+    layers: list[nn.Module] = [nn.Conv2d(images.channels, width, 3, padding=1), activation()]
     n_out = width
-    for _ in range(n_doublings(image_size, base)):
+    for _ in range(n):
         n_in, n_out = n_out, n_out * 2
         layers += [nn.Conv2d(n_in, n_out, 4, 2, 1), norm(n_out), activation()]
-    return nn.Sequential(*layers, nn.Flatten()), n_out * base**2
+    return nn.Sequential(*layers, nn.Flatten()), n_out * prod(base)

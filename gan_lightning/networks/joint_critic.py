@@ -8,11 +8,13 @@ from typing import final
 
 from torch import Tensor, cat, nn
 
+from gan_lightning.networks.base import require_images
 from gan_lightning.networks.encoders import convolutions, hidden_layers
 from gan_lightning.networks.layers.activations import Activation, LeakyReLU
 from gan_lightning.networks.layers.conditional import Normalisation
 from gan_lightning.networks.layers.initialisation import glorot_uniform, initialise_normal
 from gan_lightning.networks.layers.spectral_norm import spectrally_normalise
+from gan_lightning.shapes import Shape
 
 
 class JointCritic(nn.Module, ABC):
@@ -23,8 +25,8 @@ class JointCritic(nn.Module, ABC):
         """Return raw logits `(N,)` of samples `(N, C, H, W)` in [-1, 1] or `(N, C)`, with latents `(N, D)`."""
 
 
-JointCriticFactory = Callable[[int, int, int], JointCritic]
-"""Builds a critic for `(image_size, channels, latent_dim)`; vectors of dimension D are `(0, D, latent_dim)`."""
+JointCriticFactory = Callable[[Shape, int], JointCritic]
+"""Builds a critic of samples of a shape and so many latent coordinates."""
 
 
 @final
@@ -35,8 +37,7 @@ class MLPJointCritic(JointCritic):
     without its batch normalisation, which would couple the pairs of a batch.
 
     Args:
-        image_size: Height and width of the images, 0 for vectors.
-        channels: Channels of the images, or the dimension of the vectors.
+        shape: Shape of a sample.
         latent_dim: Number of latent coordinates.
         width: Units of each hidden layer.
         n_layers: Number of hidden layers.
@@ -49,8 +50,7 @@ class MLPJointCritic(JointCritic):
 
     def __init__(
         self,
-        image_size: int,
-        channels: int,
+        shape: Shape,
         latent_dim: int,
         width: int = 1024,
         n_layers: int = 2,
@@ -58,7 +58,7 @@ class MLPJointCritic(JointCritic):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        n_in = channels * max(image_size, 1) ** 2 + latent_dim
+        n_in = shape.n_values + latent_dim
         self.hidden = hidden_layers(n_in, width, n_layers, activation, dropout=dropout)
         self.output = nn.Linear(width, 1)
         glorot_uniform(self.output)
@@ -76,8 +76,7 @@ class ConvJointCritic(JointCritic):
     latents, two on the concatenation, leaky ReLU throughout; on DCGAN's resolutions.
 
     Args:
-        image_size: Height and width of the images: 4, 5, 6 or 7 times a power of two.
-        channels: Channels of the images.
+        shape: Shape of the images, height and width 4, 5, 6 or 7 times a power of two.
         latent_dim: Number of latent coordinates.
         width: Channels of the first convolution, doubled by each strided one.
         latent_width: Units of the two layers on the latents; 512 in the paper at 32x32.
@@ -90,8 +89,7 @@ class ConvJointCritic(JointCritic):
 
     def __init__(
         self,
-        image_size: int,
-        channels: int,
+        shape: Shape,
         latent_dim: int,
         width: int = 32,
         latent_width: int = 512,
@@ -101,7 +99,7 @@ class ConvJointCritic(JointCritic):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        self.sample_layers, n_features = convolutions(image_size, channels, width, activation, norm)
+        self.sample_layers, n_features = convolutions(require_images(shape), width, activation, norm)
         initialise_normal(self.sample_layers)
         self.latent_layers = hidden_layers(latent_dim, latent_width, 2, activation, dropout=dropout)
         self.joint_layers = hidden_layers(n_features + latent_width, joint_width, 2, activation, dropout=dropout)
@@ -119,8 +117,7 @@ class SpectrallyNormalisedJointCritic(JointCritic):
     """Any critic of pairs with every weight divided by its largest singular value (Miyato et al. 2018, arXiv:1802.05957).
 
     Args:
-        image_size: Height and width of the images, 0 for vectors.
-        channels: Channels of the images, or the dimension of the vectors.
+        shape: Shape of a sample.
         latent_dim: Number of latent coordinates.
         network: Builds the critic.
         n_power_iterations: Power iterations per forward pass in train mode.
@@ -129,15 +126,14 @@ class SpectrallyNormalisedJointCritic(JointCritic):
 
     def __init__(
         self,
-        image_size: int,
-        channels: int,
+        shape: Shape,
         latent_dim: int,
         network: JointCriticFactory,
         n_power_iterations: int = 1,
         eps: float = 1e-12,
     ) -> None:
         super().__init__()
-        self.network = spectrally_normalise(network(image_size, channels, latent_dim), n_power_iterations, eps)
+        self.network = spectrally_normalise(network(shape, latent_dim), n_power_iterations, eps)
 
     def forward(self, samples: Tensor, latents: Tensor) -> Tensor:
         """Return the network's logits `(N,)` of samples `(N, C, H, W)` in [-1, 1] or `(N, C)`, with latents `(N, D)`."""

@@ -14,6 +14,7 @@ from gan_lightning.networks.base import Critic, Generator, require_labels
 from gan_lightning.networks.layers.activations import Activation
 from gan_lightning.networks.layers.initialisation import glorot_uniform
 from gan_lightning.networks.layers.spectral_norm import spectrally_normalise
+from gan_lightning.shapes import Images, Shape
 
 
 def _append_labels(inputs: Tensor, labels: Tensor | None, n_classes: int) -> Tensor:
@@ -43,8 +44,7 @@ class MLPGenerator(Generator):
     """Fully connected generator: linear output for vectors, tanh for images.
 
     Args:
-        image_size: Height and width of the images, 0 for vectors.
-        channels: Channels of the images, or the dimension of the vectors.
+        shape: Shape of a sample.
         latent_dim: Number of latent coordinates.
         width: Units of each hidden layer.
         n_layers: Number of hidden layers.
@@ -55,8 +55,7 @@ class MLPGenerator(Generator):
 
     def __init__(
         self,
-        image_size: int,
-        channels: int,
+        shape: Shape,
         latent_dim: int = 2,
         width: int = 512,
         n_layers: int = 3,
@@ -67,9 +66,9 @@ class MLPGenerator(Generator):
         super().__init__()
         self.latent_dim = latent_dim
         self.n_classes = n_classes
-        self.shape = (channels, image_size, image_size) if image_size > 0 else (channels,)
+        self.size, self.is_bounded = shape.size, isinstance(shape, Images)
         self.hidden = _hidden_layers(latent_dim + n_classes, width, n_layers, activation, batch_norm)
-        self.output = nn.Linear(width, channels * max(image_size, 1) ** 2)
+        self.output = nn.Linear(width, shape.n_values)
         glorot_uniform(self.output)
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -79,17 +78,14 @@ class MLPGenerator(Generator):
             UserError: The network is conditional and there are no labels.
         """
         samples = self.output(self.hidden(_append_labels(latents, labels, self.n_classes)))
-        if len(self.shape) == 1:
-            return samples
-        return tanh(samples).unflatten(1, self.shape)
+        return (tanh(samples) if self.is_bounded else samples).unflatten(1, self.size)
 
 
 class MLPCritic(Critic):
     """Fully connected critic of vectors or of flattened images.
 
     Args:
-        image_size: Height and width of the images, 0 for vectors.
-        channels: Channels of the images, or the dimension of the vectors.
+        shape: Shape of a sample.
         width: Units of each hidden layer.
         n_layers: Number of hidden layers.
         n_classes: Number of classes, whose one-hot code is appended to the input; 0 for none.
@@ -100,8 +96,7 @@ class MLPCritic(Critic):
 
     def __init__(
         self,
-        image_size: int,
-        channels: int,
+        shape: Shape,
         width: int = 512,
         n_layers: int = 3,
         n_classes: int = 0,
@@ -111,7 +106,7 @@ class MLPCritic(Critic):
         super().__init__()
         self.n_classes = n_classes
         self.n_features = width
-        n_in = channels * max(image_size, 1) ** 2 + n_classes
+        n_in = shape.n_values + n_classes
         self.hidden = _hidden_layers(n_in, width, n_layers, activation, batch_norm=False)
         self.output = nn.Linear(width, 1)
         glorot_uniform(self.output)

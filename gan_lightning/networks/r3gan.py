@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from torch.nn.functional import leaky_relu
 
 from gan_lightning.errors import UserError
-from gan_lightning.networks.base import Critic, Generator, base_size, n_doublings, require_labels
+from gan_lightning.networks.base import Critic, Generator, pyramid, require_images, require_labels
+from gan_lightning.shapes import Shape
 
 _SLOPE = 0.2
 _GAIN = sqrt(2 / (1 + _SLOPE**2))
@@ -77,9 +78,8 @@ class R3GANBlock(nn.Module):
         return inputs + self.conv3(self.activation2(self.conv2(hidden)))
 
 
-def _widths(image_size: int, width: int) -> list[int]:
-    """Return the channels at each resolution, from the coarsest."""
-    n = n_doublings(image_size, base_size(image_size))
+def _widths(n: int, width: int) -> list[int]:
+    """Return the channels at each of the resolutions that n doublings make, from the coarsest."""
     return [width // 2 ** max(i - 3, 0) for i in range(n + 1)]
 
 
@@ -99,8 +99,7 @@ class R3GANGenerator(Generator):
     are shown.
 
     Args:
-        image_size: Height and width of the images: 4, 5, 6 or 7 times a power of two.
-        channels: Channels of the images.
+        shape: Shape of the images, height and width 4, 5, 6 or 7 times a power of two.
         latent_dim: Number of latent coordinates.
         width: Channels up to the third doubling (32x32), halved by each further one.
         n_blocks: Residual blocks at each resolution.
@@ -111,8 +110,7 @@ class R3GANGenerator(Generator):
 
     def __init__(
         self,
-        image_size: int,
-        channels: int,
+        shape: Shape,
         latent_dim: int = 64,
         width: int = 768,
         n_blocks: int = 2,
@@ -121,11 +119,13 @@ class R3GANGenerator(Generator):
     ) -> None:
         super().__init__()
         self.latent_dim, self.n_classes = latent_dim, n_classes
-        base, widths = base_size(image_size), _widths(image_size, width)
+        images = require_images(shape)
+        base, n = pyramid(images)
+        widths = _widths(n, width)
         if n_classes > 0:
             self.embedding = nn.Embedding(n_classes, latent_dim)
             nn.init.normal_(self.embedding.weight, std=n_classes**-0.5)
-        self.basis = nn.Parameter(torch.randn(widths[0], base, base))
+        self.basis = nn.Parameter(torch.randn(widths[0], *base))
         self.input = nn.Linear(latent_dim * (2 if n_classes else 1), widths[0], bias=False)
         _draw(self.input)
         layers: list[nn.Module] = []
@@ -134,7 +134,7 @@ class R3GANGenerator(Generator):
                 layers += [*_transition(widths[i - 1], n), nn.Upsample(scale_factor=2, mode="bilinear")]
             layers += [R3GANBlock(n, group_size, n_blocks * len(widths)) for _ in range(n_blocks)]
         self.layers = nn.Sequential(*layers)
-        self.output = nn.Conv2d(widths[-1], channels, 1, bias=False)
+        self.output = nn.Conv2d(widths[-1], images.channels, 1, bias=False)
         _draw(self.output)
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -152,8 +152,7 @@ class R3GANCritic(Critic):
     """Residual blocks and halvings down to the coarsest resolution, a depthwise map of all of it, a linear map.
 
     Args:
-        image_size: Height and width of the images: 4, 5, 6 or 7 times a power of two.
-        channels: Channels of the images.
+        shape: Shape of the images, height and width 4, 5, 6 or 7 times a power of two.
         width: Channels up to the third doubling (32x32), halved by each further one.
         n_blocks: Residual blocks at each resolution.
         group_size: Channels of a group of the 3x3 convolutions.
@@ -163,8 +162,7 @@ class R3GANCritic(Critic):
 
     def __init__(
         self,
-        image_size: int,
-        channels: int,
+        shape: Shape,
         width: int = 768,
         n_blocks: int = 2,
         group_size: int = 16,
@@ -172,9 +170,11 @@ class R3GANCritic(Critic):
     ) -> None:
         super().__init__()
         self.n_classes, self.n_features = n_classes, width
-        widths = _widths(image_size, width)[::-1]
-        stem = nn.Conv2d(channels, widths[0], 1, bias=False)
-        basis = nn.Conv2d(width, width, base_size(image_size), groups=width, bias=False)
+        images = require_images(shape)
+        base, n = pyramid(images)
+        widths = _widths(n, width)[::-1]
+        stem = nn.Conv2d(images.channels, widths[0], 1, bias=False)
+        basis = nn.Conv2d(width, width, base, groups=width, bias=False)
         _draw(stem)
         _draw(basis)
         layers: list[nn.Module] = [stem]

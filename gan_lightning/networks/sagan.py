@@ -7,16 +7,18 @@ in each, spectral normalisation in both, and hidden layers of a critic's block a
 from __future__ import annotations
 
 from itertools import pairwise
+from math import prod
 
 from torch import Tensor, nn, tanh
 
 from gan_lightning.errors import UserError
-from gan_lightning.networks.base import Critic, Generator, base_size, n_doublings, require_labels
+from gan_lightning.networks.base import Critic, Generator, pyramid, require_images, require_labels
 from gan_lightning.networks.layers.activations import Activation
 from gan_lightning.networks.layers.attention import SelfAttention
 from gan_lightning.networks.layers.initialisation import glorot_uniform
 from gan_lightning.networks.layers.resnet import CriticBlock, FirstCriticBlock, GeneratorBlock
 from gan_lightning.networks.layers.spectral_norm import spectrally_normalise
+from gan_lightning.shapes import Shape
 
 
 def _initialise(module: nn.Module) -> None:
@@ -41,8 +43,7 @@ class SAGANGenerator(Generator):
     """Residual blocks that double the resolution, self-attention behind one of them, spectrally normalised.
 
     Args:
-        image_size: Height and width of the images: 4, 5, 6 or 7 times a power of two; 128 in the paper.
-        channels: Channels of the images.
+        shape: Shape of the images, height and width 4, 5, 6 or 7 times a power of two; 128 in the paper.
         latent_dim: Number of latent coordinates.
         width: Channels of the last block, doubled by each one before, up to 16 times as many.
         attention_size: Resolution at which attention is paid: that behind a block.
@@ -55,8 +56,7 @@ class SAGANGenerator(Generator):
 
     def __init__(
         self,
-        image_size: int,
-        channels: int,
+        shape: Shape,
         latent_dim: int = 128,
         width: int = 64,
         attention_size: int = 32,
@@ -65,19 +65,19 @@ class SAGANGenerator(Generator):
     ) -> None:
         super().__init__()
         self.latent_dim, self.n_classes = latent_dim, n_classes
-        base = base_size(image_size)
-        n = n_doublings(image_size, base)
-        resolutions = [base * 2**i for i in range(1, n + 1)]
+        images = require_images(shape)
+        base, n = pyramid(images)
+        resolutions = [min(base) * 2**i for i in range(1, n + 1)]
         _require_resolution(attention_size, resolutions, self)
         widths = [width * 2 ** min(i, 4) for i in reversed(range(n + 1))]
-        self.input = nn.Linear(latent_dim, widths[0] * base**2)
-        self.unflatten = nn.Unflatten(1, (widths[0], base, base))
+        self.input = nn.Linear(latent_dim, widths[0] * prod(base))
+        self.unflatten = nn.Unflatten(1, (widths[0], *base))
         self.blocks = nn.ModuleList(GeneratorBlock(a, b, n_classes, activation) for a, b in pairwise(widths))
         self.attended = resolutions.index(attention_size)
         self.attention = SelfAttention(widths[self.attended + 1])
         self.norm = nn.BatchNorm2d(width)
         self.activation = activation()
-        self.output = nn.Conv2d(width, channels, 3, padding=1)
+        self.output = nn.Conv2d(width, images.channels, 3, padding=1)
         _initialise(self)
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -98,8 +98,7 @@ class SAGANCritic(Critic):
     """Spectrally normalised residual blocks, self-attention behind one, sum over the pixels, linear map, projection.
 
     Args:
-        image_size: Height and width of the images: 4, 5, 6 or 7 times a power of two; 128 in the paper.
-        channels: Channels of the images.
+        shape: Shape of the images, height and width 4, 5, 6 or 7 times a power of two; 128 in the paper.
         width: Channels of the first block, doubled by each further one, up to 16 times as many.
         attention_size: Resolution at which attention is paid: that behind a block, half the images' or less.
         n_classes: Number of classes whose embedding is projected on the features; 0 for none.
@@ -111,8 +110,7 @@ class SAGANCritic(Critic):
 
     def __init__(
         self,
-        image_size: int,
-        channels: int,
+        shape: Shape,
         width: int = 64,
         attention_size: int = 32,
         n_classes: int = 0,
@@ -120,12 +118,12 @@ class SAGANCritic(Critic):
     ) -> None:
         super().__init__()
         self.n_classes = n_classes
-        base = base_size(image_size)
-        n = n_doublings(image_size, base)
-        resolutions = [*(base * 2**i for i in reversed(range(n))), base]
+        images = require_images(shape)
+        base, n = pyramid(images)
+        resolutions = [*(min(base) * 2**i for i in reversed(range(n))), min(base)]
         _require_resolution(attention_size, resolutions, self)
         widths = [width * 2 ** min(i, 4) for i in range(n + 1)]
-        layers: list[nn.Module] = [FirstCriticBlock(channels, width, activation)]
+        layers: list[nn.Module] = [FirstCriticBlock(images.channels, width, activation)]
         for i, (a, b) in enumerate(pairwise(widths), start=1):
             layers.append(CriticBlock(a, b, downsample=i < n, activation=activation, hidden_channels=b))
         attended = resolutions.index(attention_size)

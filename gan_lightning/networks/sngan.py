@@ -7,15 +7,17 @@ conditional as in Miyato & Koyama, cGANs with Projection Discriminator, ICLR 201
 from __future__ import annotations
 
 from itertools import pairwise
+from math import prod
 
 from torch import Tensor, nn
 
 from gan_lightning.errors import UserError
-from gan_lightning.networks.base import Critic, Generator, base_size, n_doublings, require_images, require_labels
+from gan_lightning.networks.base import Critic, Generator, pyramid, require_images, require_labels
 from gan_lightning.networks.layers.activations import Activation, LeakyReLUTenth
 from gan_lightning.networks.layers.initialisation import glorot_uniform, initialise_glorot, initialise_normal
 from gan_lightning.networks.layers.resnet import CriticBlock, FirstCriticBlock, ResNetDecoder
 from gan_lightning.networks.layers.spectral_norm import spectrally_normalise
+from gan_lightning.shapes import Images, Shape
 
 # Size: (default width, multiples of it that the linear map and the blocks have).
 _GENERATOR_LAYOUTS: dict[int, tuple[int, tuple[int, ...]]] = {
@@ -36,33 +38,32 @@ _CRITIC_LAYOUTS: dict[int, tuple[int, tuple[int, ...], int]] = {
 }
 
 
-def _required_width(image_size: int, width: int | None) -> int:
+def _required_width(images: Images, width: int | None) -> int:
     """Return the width that a size without a published network needs."""
     if width is None:
         raise UserError(
-            f"image_size {image_size} has no published width ({', '.join(map(str, _GENERATOR_LAYOUTS))} have one); "
+            f"image_size {images.side or images} has no published width ({', '.join(map(str, _GENERATOR_LAYOUTS))} have one); "
             "set the network's width, such as 64"
         )
     return width
 
 
-def _eighth(image_size: int) -> int:
-    """Return the resolution of the CNNs' coarsest layer: they always double, or halve, three times."""
-    require_images(image_size)
-    if image_size % 8:
-        near = image_size + 8 - image_size % 8
-        raise UserError(
-            f"image_size must be a multiple of 8 for this network, got {image_size}; let the data resize to {near}"
-        )
-    return image_size // 8
+def _eighth(images: Images) -> tuple[int, int]:
+    """Return height and width of the CNNs' coarsest layer: they always double, or halve, three times."""
+    for side in (images.height, images.width):
+        if side % 8:
+            near = side + 8 - side % 8
+            raise UserError(
+                f"image_size must be a multiple of 8 for this network, got {side}; let the data resize to {near}"
+            )
+    return images.height // 8, images.width // 8
 
 
 class SNGANCNNGenerator(Generator):
     """A linear map to an eighth of the size, three transposed convolutions with BN and ReLU, a 3x3 convolution, tanh.
 
     Args:
-        image_size: Height and width of the images, a multiple of 8; 32 and 48 in the paper.
-        channels: Channels of the images.
+        shape: Shape of the images, height and width a multiple of 8; 32 and 48 in the paper.
         latent_dim: Number of latent coordinates.
         width: Channels of the last hidden layer, doubled by each layer towards the latents.
         activation: Builds the hidden activations.
@@ -70,21 +71,21 @@ class SNGANCNNGenerator(Generator):
 
     def __init__(
         self,
-        image_size: int,
-        channels: int,
+        shape: Shape,
         latent_dim: int = 128,
         width: int = 64,
         activation: Activation = nn.ReLU,
     ) -> None:
         super().__init__()
         self.latent_dim = latent_dim
-        base = _eighth(image_size)
+        images = require_images(shape)
+        base = _eighth(images)
         widths = [8 * width, 4 * width, 2 * width, width]
         # Table 3 has nothing between the linear map and the first transposed convolution.
-        layers: list[nn.Module] = [nn.Linear(latent_dim, widths[0] * base**2), nn.Unflatten(1, (widths[0], base, base))]
+        layers: list[nn.Module] = [nn.Linear(latent_dim, widths[0] * prod(base)), nn.Unflatten(1, (widths[0], *base))]
         for n_in, n_out in pairwise(widths):
             layers += [nn.ConvTranspose2d(n_in, n_out, 4, 2, 1), nn.BatchNorm2d(n_out, eps=2e-5), activation()]
-        self.layers = nn.Sequential(*layers, nn.Conv2d(width, channels, 3, padding=1), nn.Tanh())
+        self.layers = nn.Sequential(*layers, nn.Conv2d(width, images.channels, 3, padding=1), nn.Tanh())
         initialise_normal(self)
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -96,8 +97,7 @@ class SNGANCNNCritic(Critic):
     """Seven spectrally normalised convolutions with leaky ReLU, three of which halve the resolution, a linear map.
 
     Args:
-        image_size: Height and width of the images, a multiple of 8; 32 and 48 in the paper.
-        channels: Channels of the images.
+        shape: Shape of the images, height and width a multiple of 8; 32 and 48 in the paper.
         width: Channels of the first convolution, doubled at each resolution.
         activation: Builds the hidden activations; slope 0.1 unless told otherwise.
         n_power_iterations: Power iterations per forward pass; 0 leaves the weights as they are, as the runs that the
@@ -106,21 +106,21 @@ class SNGANCNNCritic(Critic):
 
     def __init__(
         self,
-        image_size: int,
-        channels: int,
+        shape: Shape,
         width: int = 64,
         activation: Activation = LeakyReLUTenth,
         n_power_iterations: int = 1,
     ) -> None:
         super().__init__()
-        base = _eighth(image_size)
+        images = require_images(shape)
+        base = _eighth(images)
         layers: list[nn.Module] = []
-        n_in = channels
+        n_in = images.channels
         for n_out in (width, 2 * width, 4 * width):
             layers += [nn.Conv2d(n_in, n_out, 3, 1, 1), activation(), nn.Conv2d(n_out, n_out, 4, 2, 1), activation()]
             n_in = n_out
         self.layers = nn.Sequential(*layers, nn.Conv2d(n_in, 8 * width, 3, 1, 1), activation(), nn.Flatten())
-        self.n_features = 8 * width * base**2
+        self.n_features = 8 * width * prod(base)
         self.output = nn.Linear(self.n_features, 1)
         initialise_normal(self)
         if n_power_iterations > 0:
@@ -142,8 +142,7 @@ class SNGANResNetGenerator(Generator):
     at 32.
 
     Args:
-        image_size: Height and width of the images: 4, 5, 6 or 7 times a power of two.
-        channels: Channels of the images.
+        shape: Shape of the images, height and width 4, 5, 6 or 7 times a power of two.
         latent_dim: Number of latent coordinates.
         width: Channels of the last block, which the others are multiples of; the paper's by default (256 at size 32,
             else 64), to be given at a size that the paper does not have.
@@ -153,8 +152,7 @@ class SNGANResNetGenerator(Generator):
 
     def __init__(
         self,
-        image_size: int,
-        channels: int,
+        shape: Shape,
         latent_dim: int = 128,
         width: int | None = None,
         n_classes: int = 0,
@@ -163,14 +161,15 @@ class SNGANResNetGenerator(Generator):
         super().__init__()
         self.latent_dim = latent_dim
         self.n_classes = n_classes
-        base = base_size(image_size)
-        if image_size in _GENERATOR_LAYOUTS:
-            default_width, multiples = _GENERATOR_LAYOUTS[image_size]
+        images = require_images(shape)
+        base, n = pyramid(images)
+        if images.side in _GENERATOR_LAYOUTS:
+            default_width, multiples = _GENERATOR_LAYOUTS[images.side]
         else:
-            default_width, multiples = _required_width(image_size, width), (1,) * (n_doublings(image_size, base) + 1)
+            default_width, multiples = _required_width(images, width), (1,) * (n + 1)
         widths = [(default_width if width is None else width) * multiple for multiple in multiples]
         # 2e-5 is the eps of chainer, in which the authors wrote it.
-        self.decoder = ResNetDecoder(latent_dim, base, widths, channels, n_classes, activation, eps=2e-5)
+        self.decoder = ResNetDecoder(latent_dim, base, widths, images.channels, n_classes, activation, eps=2e-5)
         initialise_glorot(self)
         glorot_uniform(self.decoder.output)
 
@@ -192,8 +191,7 @@ class SNGANResNetCritic(Critic):
     that keep it, and no bias at the end.
 
     Args:
-        image_size: Height and width of the images: 4, 5, 6 or 7 times a power of two.
-        channels: Channels of the images.
+        shape: Shape of the images, height and width 4, 5, 6 or 7 times a power of two.
         width: Channels of the first block, which the others are multiples of; the paper's by default (128 at size 32,
             else 64), to be given at a size that the paper does not have.
         n_classes: Number of classes it is conditioned on; 0 for none.
@@ -203,8 +201,7 @@ class SNGANResNetCritic(Critic):
 
     def __init__(
         self,
-        image_size: int,
-        channels: int,
+        shape: Shape,
         width: int | None = None,
         n_classes: int = 0,
         activation: Activation = nn.ReLU,
@@ -212,21 +209,22 @@ class SNGANResNetCritic(Critic):
     ) -> None:
         super().__init__()
         self.n_classes = n_classes
-        n_halvings = n_doublings(image_size, base_size(image_size))
-        if image_size in _CRITIC_LAYOUTS:
-            default_width, multiples, n_down = _CRITIC_LAYOUTS[image_size]
+        images = require_images(shape)
+        n_halvings = pyramid(images)[1]
+        if images.side in _CRITIC_LAYOUTS:
+            default_width, multiples, n_down = _CRITIC_LAYOUTS[images.side]
         else:
-            default_width, n_down = _required_width(image_size, width), max(n_halvings - 1, 1)
+            default_width, n_down = _required_width(images, width), max(n_halvings - 1, 1)
             multiples = (1,) * (n_down + 2)
         widths = [(default_width if width is None else width) * multiple for multiple in multiples]
         blocks = [
             CriticBlock(n_in, n_out, downsample=i < n_down, activation=activation)
             for i, (n_in, n_out) in enumerate(pairwise(widths), start=1)
         ]
-        self.layers = nn.Sequential(FirstCriticBlock(channels, widths[0], activation), *blocks, activation())
+        self.layers = nn.Sequential(FirstCriticBlock(images.channels, widths[0], activation), *blocks, activation())
         self.n_features = widths[-1]
         # The authors' 32x32 critic has no bias here, the others have one.
-        self.output = nn.Linear(self.n_features, 1, bias=image_size in _CRITIC_LAYOUTS and image_size != 32)
+        self.output = nn.Linear(self.n_features, 1, bias=images.side in _CRITIC_LAYOUTS and images.side != 32)
         initialise_glorot(self)
         if n_classes > 0:
             self.embedding = nn.Embedding(n_classes, self.n_features)

@@ -7,22 +7,23 @@ From igul222/improved_wgan_training: the CNN of `gan_cifar.py`, the residual net
 from __future__ import annotations
 
 from itertools import pairwise
+from math import prod
 
 from torch import Tensor, nn
 
-from gan_lightning.networks.base import Critic, Generator, base_size, n_doublings
+from gan_lightning.networks.base import Critic, Generator, pyramid, require_images
 from gan_lightning.networks.layers.activations import Activation, LeakyReLU
 from gan_lightning.networks.layers.conditional import ChannelLayerNorm, Normalisation
 from gan_lightning.networks.layers.initialisation import glorot_uniform, initialise_glorot
 from gan_lightning.networks.layers.resnet import CriticBlock, FirstCriticBlock, ResNetDecoder
+from gan_lightning.shapes import Shape
 
 
 class WGANGPCNNGenerator(Generator):
     """Transposed 5x5 convolutions from 4x4, each doubling the resolution, with batch normalisation and ReLU.
 
     Args:
-        image_size: Height and width of the images: 4, 5, 6 or 7 times a power of two; 32 in the paper.
-        channels: Channels of the images.
+        shape: Shape of the images, height and width 4, 5, 6 or 7 times a power of two; 32 in the paper.
         latent_dim: Number of latent coordinates.
         width: Channels of the last hidden layer, doubled towards the latents.
         activation: Builds the hidden activations.
@@ -30,23 +31,22 @@ class WGANGPCNNGenerator(Generator):
 
     def __init__(
         self,
-        image_size: int,
-        channels: int,
+        shape: Shape,
         latent_dim: int = 128,
         width: int = 128,
         activation: Activation = nn.ReLU,
     ) -> None:
         super().__init__()
         self.latent_dim = latent_dim
-        base = base_size(image_size)
-        n_doubled = n_doublings(image_size, base)
+        images = require_images(shape)
+        base, n_doubled = pyramid(images)
         n_out = width * 2 ** (n_doubled - 1)
-        n_units = n_out * base**2
+        n_units = n_out * prod(base)
         layers = [
             nn.Linear(latent_dim, n_units),
             nn.BatchNorm1d(n_units),
             activation(),
-            nn.Unflatten(1, (n_out, base, base)),
+            nn.Unflatten(1, (n_out, *base)),
         ]
         for _ in range(n_doubled - 1):
             n_in, n_out = n_out, n_out // 2
@@ -55,7 +55,7 @@ class WGANGPCNNGenerator(Generator):
                 nn.BatchNorm2d(n_out),
                 activation(),
             ]
-        layers += [nn.ConvTranspose2d(n_out, channels, 5, 2, padding=2, output_padding=1), nn.Tanh()]
+        layers += [nn.ConvTranspose2d(n_out, images.channels, 5, 2, padding=2, output_padding=1), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
         initialise_glorot(self)
 
@@ -68,8 +68,7 @@ class WGANGPCNNCritic(Critic):
     """Strided 5x5 convolutions down to 4x4 with leaky ReLU, then a linear map.
 
     Args:
-        image_size: Height and width of the images: 4, 5, 6 or 7 times a power of two; 32 in the paper.
-        channels: Channels of the images.
+        shape: Shape of the images, height and width 4, 5, 6 or 7 times a power of two; 32 in the paper.
         width: Channels of the first hidden layer, doubled by each further one.
         activation: Builds the hidden activations.
         norm: Builds the normalisation of all hidden layers but the first; none by default, `torch.nn.BatchNorm2d` in
@@ -78,21 +77,21 @@ class WGANGPCNNCritic(Critic):
 
     def __init__(
         self,
-        image_size: int,
-        channels: int,
+        shape: Shape,
         width: int = 128,
         activation: Activation = LeakyReLU,
         norm: Normalisation = nn.Identity,
     ) -> None:
         super().__init__()
-        base = base_size(image_size)
-        layers: list[nn.Module] = [nn.Conv2d(channels, width, 5, 2, padding=2), activation()]
+        images = require_images(shape)
+        base, n_halved = pyramid(images)
+        layers: list[nn.Module] = [nn.Conv2d(images.channels, width, 5, 2, padding=2), activation()]
         n_out = width
-        for _ in range(n_doublings(image_size, base) - 1):
+        for _ in range(n_halved - 1):
             n_in, n_out = n_out, n_out * 2
             layers += [nn.Conv2d(n_in, n_out, 5, 2, padding=2), norm(n_out), activation()]
         self.layers = nn.Sequential(*layers, nn.Flatten())
-        self.n_features = n_out * base**2
+        self.n_features = n_out * prod(base)
         self.output = nn.Linear(self.n_features, 1)
         initialise_glorot(self)
 
@@ -109,8 +108,7 @@ class WGANGPResNetGenerator(Generator):
     """Residual blocks of one width from 4x4, each doubling the resolution (`gan_cifar_resnet.py`).
 
     Args:
-        image_size: Height and width of the images: 4, 5, 6 or 7 times a power of two; 32 in the paper.
-        channels: Channels of the images.
+        shape: Shape of the images, height and width 4, 5, 6 or 7 times a power of two; 32 in the paper.
         latent_dim: Number of latent coordinates.
         width: Channels of every block.
         n_classes: Number of classes that the blocks' normalisations are conditioned on; 0 for none.
@@ -119,8 +117,7 @@ class WGANGPResNetGenerator(Generator):
 
     def __init__(
         self,
-        image_size: int,
-        channels: int,
+        shape: Shape,
         latent_dim: int = 128,
         width: int = 128,
         n_classes: int = 0,
@@ -129,9 +126,10 @@ class WGANGPResNetGenerator(Generator):
         super().__init__()
         self.latent_dim = latent_dim
         self.n_classes = n_classes
-        base = base_size(image_size)
-        widths = [width] * (n_doublings(image_size, base) + 1)
-        self.decoder = ResNetDecoder(latent_dim, base, widths, channels, n_classes, activation)
+        images = require_images(shape)
+        base, n_doubled = pyramid(images)
+        widths = [width] * (n_doubled + 1)
+        self.decoder = ResNetDecoder(latent_dim, base, widths, images.channels, n_classes, activation)
         initialise_glorot(self)
         glorot_uniform(self.decoder.output)
 
@@ -148,8 +146,7 @@ class WGANGPResNetCritic(Critic):
     """Residual blocks of one width down to 8x8, two more, ReLU, mean over the pixels (`gan_cifar_resnet.py`).
 
     Args:
-        image_size: Height and width of the images: 4, 5, 6 or 7 times a power of two; 32 in the paper.
-        channels: Channels of the images.
+        shape: Shape of the images, height and width 4, 5, 6 or 7 times a power of two; 32 in the paper.
         width: Channels of every block.
         activation: Builds the hidden activations.
         norm: Builds the normalisations of all blocks but the first; none by default.
@@ -157,16 +154,16 @@ class WGANGPResNetCritic(Critic):
 
     def __init__(
         self,
-        image_size: int,
-        channels: int,
+        shape: Shape,
         width: int = 128,
         activation: Activation = nn.ReLU,
         norm: Normalisation = nn.Identity,
     ) -> None:
         super().__init__()
-        n_further = max(n_doublings(image_size, base_size(image_size)) - 2, 0)
+        images = require_images(shape)
+        n_further = max(pyramid(images)[1] - 2, 0)
         self.layers = nn.Sequential(
-            FirstCriticBlock(channels, width, activation),
+            FirstCriticBlock(images.channels, width, activation),
             *(CriticBlock(width, width, True, activation, norm) for _ in range(n_further)),
             *(CriticBlock(width, width, False, activation, norm) for _ in range(2)),
             activation(),
@@ -188,8 +185,7 @@ class WGANGPGoodGenerator(Generator):
     """Residual blocks that narrow as the resolution doubles, 512, 256, 128, 64 channels at 64x64 (`gan_64x64.py`).
 
     Args:
-        image_size: Height and width of the images: 4, 5, 6 or 7 times a power of two; 64 in the paper.
-        channels: Channels of the images.
+        shape: Shape of the images, height and width 4, 5, 6 or 7 times a power of two; 64 in the paper.
         latent_dim: Number of latent coordinates.
         width: Channels of the last block, doubled towards the latents.
         n_classes: Number of classes that the blocks' normalisations are conditioned on; 0 for none.
@@ -198,8 +194,7 @@ class WGANGPGoodGenerator(Generator):
 
     def __init__(
         self,
-        image_size: int,
-        channels: int,
+        shape: Shape,
         latent_dim: int = 128,
         width: int = 64,
         n_classes: int = 0,
@@ -208,10 +203,11 @@ class WGANGPGoodGenerator(Generator):
         super().__init__()
         self.latent_dim = latent_dim
         self.n_classes = n_classes
-        base = base_size(image_size)
-        narrowing = [width * 2**i for i in reversed(range(n_doublings(image_size, base)))]
+        images = require_images(shape)
+        base, n_doubled = pyramid(images)
+        narrowing = [width * 2**i for i in reversed(range(n_doubled))]
         widths = [narrowing[0], *narrowing]
-        self.decoder = ResNetDecoder(latent_dim, base, widths, channels, n_classes, activation, first_bias=False)
+        self.decoder = ResNetDecoder(latent_dim, base, widths, images.channels, n_classes, activation, first_bias=False)
         initialise_glorot(self)
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -227,8 +223,7 @@ class WGANGPGoodCritic(Critic):
     """A 3x3 convolution, then residual blocks down to 4x4, 128, 256, 512, 512 channels at 64x64 (`gan_64x64.py`).
 
     Args:
-        image_size: Height and width of the images: 4, 5, 6 or 7 times a power of two; 64 in the paper.
-        channels: Channels of the images.
+        shape: Shape of the images, height and width 4, 5, 6 or 7 times a power of two; 64 in the paper.
         width: Channels of the first convolution.
         activation: Builds the hidden activations.
         norm: Builds the normalisations of the blocks.
@@ -236,21 +231,20 @@ class WGANGPGoodCritic(Critic):
 
     def __init__(
         self,
-        image_size: int,
-        channels: int,
+        shape: Shape,
         width: int = 64,
         activation: Activation = nn.ReLU,
         norm: Normalisation = ChannelLayerNorm,
     ) -> None:
         super().__init__()
-        base = base_size(image_size)
-        n_blocks = n_doublings(image_size, base)
+        images = require_images(shape)
+        base, n_blocks = pyramid(images)
         widths = [width * 2 ** min(i, n_blocks - 1) for i in range(n_blocks + 1)]
-        self.input = nn.Conv2d(channels, width, 3, padding=1)
+        self.input = nn.Conv2d(images.channels, width, 3, padding=1)
         self.blocks = nn.Sequential(
             *(CriticBlock(n_in, n_out, True, activation, norm, first_bias=False) for n_in, n_out in pairwise(widths))
         )
-        self.n_features = widths[-1] * base**2
+        self.n_features = widths[-1] * prod(base)
         self.output = nn.Linear(self.n_features, 1)
         initialise_glorot(self)
         glorot_uniform(self.input)

@@ -18,6 +18,7 @@ from gan_lightning.errors import UserError
 from gan_lightning.observations.base import Observation
 from gan_lightning.protocols import Host
 from gan_lightning.randomness import Noise
+from gan_lightning.shapes import Images
 
 
 class Augmentation(Observation):
@@ -33,10 +34,10 @@ class Augmentation(Observation):
 
     def check(self, game: Host) -> None:
         """Refuse vectors."""
-        if game.image_size == 0:
+        if not isinstance(game.shape, Images):
             raise UserError(
-                f"{type(self).__name__} transforms images, but {type(game.generator).__name__} makes vectors "
-                "(image_size 0); take InstanceNoise for vectors"
+                f"{type(self).__name__} transforms images, but {type(game.generator).__name__} makes {game.shape.words}; "
+                "take InstanceNoise for vectors"
             )
 
 

@@ -166,7 +166,7 @@ class LatentReconstruction(GeneratorTerm):
     given G(z), so the term bounds the mutual information of latents and samples from below (as in InfoGAN).
 
     Args:
-        network: Builds F's features, as for a critic, of `(image_size, channels)`; a linear map to the latents follows.
+        network: Builds F's features, as for a critic of the samples; a linear map to the latents follows.
         weight: Weight of the term.
     """
 
@@ -180,7 +180,7 @@ class LatentReconstruction(GeneratorTerm):
 
     def attach(self, game: Host) -> None:
         """Build F for the samples and latents of the game."""
-        self.body = self.network(game.image_size, game.channels)
+        self.body = self.network(game.shape)
         self.output = nn.Linear(self.body.n_features, game.generator.latent_dim)
 
     def forward(self, game: Host, turn: GeneratorTurn) -> Tensor:

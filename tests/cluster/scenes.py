@@ -24,6 +24,7 @@ from gan_lightning.families import DCGAN, WGANGP
 from gan_lightning.networks import DCGANCritic, DCGANGenerator, MLPCritic, MLPGenerator
 from gan_lightning.runs.checkpoint_files import CheckpointFiles
 from gan_lightning.runs.signals import _note, listen
+from gan_lightning.shapes import shape_of
 from tests.training import SaveAt, train
 
 IMAGES = partial(RandomImages, image_size=8, channels=1, n=48, batch_size=8)
@@ -35,8 +36,7 @@ def batch_normalised(**options: Any) -> DCGAN:
     return DCGAN(
         partial(DCGANGenerator, width=4, latent_dim=4),
         partial(DCGANCritic, width=4),
-        image_size=8,
-        channels=1,
+        shape=shape_of(8, 1),
         **options,
     )
 
@@ -46,8 +46,7 @@ def unnormalised(**options: Any) -> WGANGP:
     return WGANGP(
         partial(MLPGenerator, width=16, n_layers=1, latent_dim=4),
         partial(MLPCritic, width=16, n_layers=1),
-        image_size=8,
-        channels=1,
+        shape=shape_of(8, 1),
         n_critic=N_CRITIC,
         **options,
     )

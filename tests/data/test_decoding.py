@@ -7,7 +7,8 @@ import pytest
 import torch
 from PIL import Image, ImageOps
 
-from gan_lightning.data.decoding import check_shape, decode, resize, with_channels
+from gan_lightning.data.decoding import decode, file_shape, resize, with_channels
+from gan_lightning.shapes import Images
 
 
 def encoded(image, kind, **options):
@@ -36,14 +37,16 @@ def noise(*shape):
 
 def test_rgb_is_kept_to_the_bit():
     pixels = noise(8, 8, 3)
-    assert np.array_equal(decode(encoded(Image.fromarray(pixels), "PNG"), 8, 3, "center"), pixels.transpose(2, 0, 1))
+    assert np.array_equal(
+        decode(encoded(Image.fromarray(pixels), "PNG"), Images(8, 8, 3), "center"), pixels.transpose(2, 0, 1)
+    )
 
 
 def test_grey_becomes_three_equal_channels():
     pixels = noise(8, 8)
-    result = decode(encoded(Image.fromarray(pixels), "PNG"), 8, 3, "center")
+    result = decode(encoded(Image.fromarray(pixels), "PNG"), Images(8, 8, 3), "center")
     assert all(np.array_equal(channel, pixels) for channel in result)
-    assert np.array_equal(decode(encoded(Image.fromarray(pixels), "PNG"), 8, 1, "center"), pixels[None])
+    assert np.array_equal(decode(encoded(Image.fromarray(pixels), "PNG"), Images(8, 8, 1), "center"), pixels[None])
 
 
 def test_sixteen_bits_are_scaled_not_clipped():
@@ -51,11 +54,11 @@ def test_sixteen_bits_are_scaled_not_clipped():
         [[0, 128, 129, 255], [256, 257, 32768, 40000], [65535, 65278, 65406, 65407], [1, 2, 3, 4]], np.uint16
     )
     expected = np.round(values.astype(np.float64) / 257).astype(np.uint8)
-    assert np.array_equal(decode(png16(values), 4, 1, "center")[0], expected)
+    assert np.array_equal(decode(png16(values), Images(4, 4, 1), "center")[0], expected)
     assert expected[2, 0] == 255 and expected[1, 2] == 128
-    assert np.array_equal(decode(png16(values), 4, 3, "center")[2], expected)
+    assert np.array_equal(decode(png16(values), Images(4, 4, 3), "center")[2], expected)
     tiff = encoded(Image.fromarray(values), "TIFF")
-    assert np.array_equal(decode(tiff, 4, 1, "center")[0], expected)
+    assert np.array_equal(decode(tiff, Images(4, 4, 1), "center")[0], expected)
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA"])
@@ -63,7 +66,7 @@ def test_transparency_shows_white(mode):
     image = Image.new(mode, (4, 4), (0, 0, 0, 0)[: len(mode)] if mode == "RGBA" else (0, 0))
     image.putpixel((0, 0), (200, 200, 200, 255) if mode == "RGBA" else (200, 255))
     image.putpixel((1, 0), (0, 0, 0, 128) if mode == "RGBA" else (0, 128))
-    result = decode(encoded(image, "PNG"), 4, 3, "center")
+    result = decode(encoded(image, "PNG"), Images(4, 4, 3), "center")
     assert result[:, 0, 0].tolist() == [200] * 3
     assert all(abs(int(value) - 127) <= 1 for value in result[:, 0, 1])
     assert (result[:, 1:] == 255).all()
@@ -73,29 +76,29 @@ def test_palettes_with_and_without_transparency():
     pixels = np.zeros((4, 4, 3), np.uint8)
     pixels[:2] = [250, 10, 20]
     palette = Image.fromarray(pixels).quantize(2)
-    assert np.array_equal(decode(encoded(palette, "PNG"), 4, 3, "center"), pixels.transpose(2, 0, 1))
+    assert np.array_equal(decode(encoded(palette, "PNG"), Images(4, 4, 3), "center"), pixels.transpose(2, 0, 1))
     black = palette.getpixel((0, 3))
-    result = decode(encoded(palette, "PNG", transparency=black), 4, 3, "center")
+    result = decode(encoded(palette, "PNG", transparency=black), Images(4, 4, 3), "center")
     assert (result[:, 2:] == 255).all() and result[:, 0, 0].tolist() == [250, 10, 20]
 
 
 def test_a_transparent_colour_of_an_rgb_file():
     image = Image.new("RGB", (4, 4), (1, 2, 3))
     image.putpixel((0, 0), (9, 9, 9))
-    result = decode(encoded(image, "PNG", transparency=(1, 2, 3)), 4, 3, "center")
+    result = decode(encoded(image, "PNG", transparency=(1, 2, 3)), Images(4, 4, 3), "center")
     assert result[:, 0, 0].tolist() == [9, 9, 9] and (result[:, 1:] == 255).all()
 
 
 def test_one_bit():
     image = Image.new("1", (4, 4))
     image.putpixel((2, 1), 1)
-    result = decode(encoded(image, "PNG"), 4, 1, "center")
+    result = decode(encoded(image, "PNG"), Images(4, 4, 1), "center")
     assert result[0, 1, 2] == 255 and result.sum() == 255
 
 
 def test_cmyk_jpeg():
     image = Image.new("CMYK", (16, 16), (0, 255, 255, 0))  # no cyan, full magenta and yellow: red
-    red, green, blue = decode(encoded(image, "JPEG", quality=95), 16, 3, "center").reshape(3, -1).mean(1)
+    red, green, blue = decode(encoded(image, "JPEG", quality=95), Images(16, 16, 3), "center").reshape(3, -1).mean(1)
     assert red > 240 and green < 20 and blue < 20
 
 
@@ -105,7 +108,7 @@ def test_the_cameras_orientation_is_applied():
     for orientation, bright in [(1, np.s_[:, :7]), (3, np.s_[:, 9:]), (6, np.s_[:, :, 9:]), (8, np.s_[:, :, :7])]:
         exif = Image.Exif()
         exif[0x0112] = orientation
-        result = decode(encoded(Image.fromarray(pixels), "PNG", exif=exif), 16, 3, "center")
+        result = decode(encoded(Image.fromarray(pixels), "PNG", exif=exif), Images(16, 16, 3), "center")
         assert (result[bright] == 255).all(), orientation
         assert result.mean() == 127.5
 
@@ -113,12 +116,12 @@ def test_the_cameras_orientation_is_applied():
 def test_of_an_animation_the_first_frame_counts():
     frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "lime", "blue")]
     content = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
-    assert decode(content, 8, 3, "center")[:, 0, 0].tolist() == [255, 0, 0]
+    assert decode(content, Images(8, 8, 3), "center")[:, 0, 0].tolist() == [255, 0, 0]
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "WEBP", "BMP", "TIFF", "PPM"])
 def test_other_formats(kind):
-    result = decode(encoded(Image.new("RGB", (20, 10), (200, 100, 50)), kind), 8, 3, "center")
+    result = decode(encoded(Image.new("RGB", (20, 10), (200, 100, 50)), kind), Images(8, 8, 3), "center")
     assert result.shape == (3, 8, 8)
     assert np.abs(result.mean((1, 2)) - [200, 100, 50]).max() < 4
 
@@ -127,21 +130,21 @@ def test_cropping_keeps_the_middle_and_squeezing_keeps_all():
     pixels = np.zeros((10, 30), np.uint8)
     pixels[:, 10:20] = 255
     content = encoded(Image.fromarray(pixels), "PNG")
-    assert (decode(content, 10, 1, "center") == 255).all()
-    squeezed = decode(content, 30, 1, "none")
+    assert (decode(content, Images(10, 10, 1), "center") == 255).all()
+    squeezed = decode(content, Images(30, 30, 1), "none")
     assert squeezed[0, 15].tolist() == pixels[0].tolist()
     tall = encoded(Image.fromarray(np.ascontiguousarray(pixels.T)), "PNG")
-    assert (decode(tall, 10, 1, "center") == 255).all()
+    assert (decode(tall, Images(10, 10, 1), "center") == 255).all()
 
 
 def test_shrinking_is_antialiased():
     stripes = np.zeros((64, 64), np.uint8)
     stripes[:, ::2] = 255
-    result = decode(encoded(Image.fromarray(stripes), "PNG"), 16, 1, "center")
+    result = decode(encoded(Image.fromarray(stripes), "PNG"), Images(16, 16, 1), "center")
     assert np.abs(result[:, 2:-2, 2:-2].astype(int) - 128).max() < 12
     square = Image.fromarray(noise(40, 40))
     expected = np.asarray(square.resize((16, 16), Image.Resampling.BICUBIC))
-    assert np.array_equal(decode(encoded(square, "PNG"), 16, 1, "center")[0], expected)
+    assert np.array_equal(decode(encoded(square, "PNG"), Images(16, 16, 1), "center")[0], expected)
 
 
 def test_tensors_are_resized_as_pictures_are():
@@ -149,11 +152,12 @@ def test_tensors_are_resized_as_pictures_are():
     expected = np.stack(
         [np.asarray(Image.fromarray(p.transpose(1, 2, 0)).resize((16, 16), Image.Resampling.BICUBIC)) for p in pixels]
     ).transpose(0, 3, 1, 2)
-    difference = resize(torch.from_numpy(pixels), 16).int() - torch.from_numpy(expected).int()
+    difference = resize(torch.from_numpy(pixels), Images(16, 16, 3)).int() - torch.from_numpy(expected).int()
     assert difference.abs().max() <= 1
     wide = torch.from_numpy(noise(2, 1, 10, 20))
-    assert torch.equal(resize(wide, 10), wide[..., 5:15])
-    assert resize(wide, 10, "none").shape == (2, 1, 10, 10)
+    assert torch.equal(resize(wide, Images(10, 10, 1)), wide[..., 5:15])
+    assert resize(wide, Images(10, 10, 1), "none").shape == (2, 1, 10, 10)
+    assert torch.equal(resize(wide, Images(5, 20, 1)), wide[..., 2:7, :])  # the middle of the same ratio
 
 
 def test_tensors_change_channels_as_pictures_do():
@@ -168,32 +172,35 @@ def test_tensors_change_channels_as_pictures_do():
 @pytest.mark.parametrize("content", [b"", b"not an image", encoded(Image.fromarray(noise(64, 64, 3)), "PNG")[:2000]])
 def test_broken_files_raise(content):
     with pytest.raises(Exception, match=r"empty|cannot identify|truncated|broken"):
-        decode(content, 8, 3, "center")
+        decode(content, Images(8, 8, 3), "center")
 
 
 def test_unknown_ranges_are_refused():
     for mode in ("I", "F"):
         with pytest.raises(ValueError, match="unknown range"):
-            decode(encoded(Image.new(mode, (4, 4)), "TIFF"), 4, 1, "center")
+            decode(encoded(Image.new(mode, (4, 4)), "TIFF"), Images(4, 4, 1), "center")
 
 
 def test_decompression_bombs_are_refused(monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     with pytest.raises(Image.DecompressionBombError):
-        decode(encoded(Image.new("L", (50, 50)), "PNG"), 4, 1, "center")
+        decode(encoded(Image.new("L", (50, 50)), "PNG"), Images(4, 4, 1), "center")
 
 
 def test_the_image_is_not_changed():
     image = Image.new("RGBA", (4, 4))
     before = image.tobytes()
-    from gan_lightning.data.decoding import to_square
+    from gan_lightning.data.decoding import to_pixels
 
-    to_square(image, 2, 3, "center")
+    to_pixels(image, Images(2, 2, 3), "center")
     assert image.tobytes() == before and image.mode == "RGBA"
     assert ImageOps.exif_transpose(image).size == (4, 4)
 
 
-@pytest.mark.parametrize(("size", "channels", "message"), [(0, 3, "image_size must be at least 1"), (8, 4, "got 4")])
+@pytest.mark.parametrize(
+    ("size", "channels", "message"),
+    [(0, 3, "image_size must be at least 1"), (8, 5, "got 5"), ([8], 3, "height, width")],
+)
 def test_shapes_are_checked(size, channels, message):
     with pytest.raises(ValueError, match=message):
-        check_shape(size, channels)
+        file_shape(size, channels)

@@ -167,8 +167,8 @@ def fake(tmp_path, **options):
 
 def test_sets_without_an_array_are_packed_once(tmp_path, monkeypatch):
     count = []
-    original = module.to_square
-    monkeypatch.setattr(module, "to_square", lambda *a: count.append(1) or original(*a))
+    original = module.to_pixels
+    monkeypatch.setattr(module, "to_pixels", lambda *a: count.append(1) or original(*a))
     source = fake(tmp_path)
     assert source.n_classes == 0
     source.prepare_data()
@@ -203,7 +203,10 @@ def test_a_class_path_of_ones_own(tmp_path):
         ({"dataset": "no.such.Thing"}, "there is no data set class 'no.such.Thing'"),
         ({"dataset": "Flowers102"}, "native size of Flowers102 is not known here; set image_size"),
         ({"dataset": "MNIST", "image_size": 0}, "image_size must be at least 1, got 0"),
-        ({"dataset": "MNIST", "channels": 2}, r"channels must be 1 \(grey\) or 3 \(RGB\) for image files, got 2"),
+        (
+            {"dataset": "MNIST", "channels": 2},
+            r"channels must be 1 \(grey\), 3 \(RGB\) or 4 \(RGBA\) for image files, got 2",
+        ),
     ],
 )
 def test_mistakes_are_named_at_once(arguments, message):

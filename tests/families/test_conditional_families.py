@@ -30,6 +30,7 @@ from gan_lightning.networks import (
 from gan_lightning.optimizers.schedules import CosineDecay, LinearDecay
 from gan_lightning.optimizers.specs import Adam
 from gan_lightning.randomness import truncate
+from gan_lightning.shapes import shape_of
 from gan_lightning.stabilisers.base import GeneratorTurn
 from gan_lightning.stabilisers.generator_terms import OrthogonalRegularisation
 from gan_lightning.stabilisers.gradient_penalties import GradientPenalty
@@ -42,7 +43,7 @@ LABELS = torch.tensor([1, 0, 2, 1])
 def mlp_game(family: type[Game], critic: Any = MLPCritic, n_classes: int = 3, **arguments: Any) -> Any:
     torch.manual_seed(0)
     generator = partial(MLPGenerator, width=8, n_classes=n_classes)
-    return family(generator=generator, critic=critic, image_size=0, channels=2, **arguments)  # type: ignore[call-arg]
+    return family(generator=generator, critic=critic, shape=shape_of(0, 2), **arguments)  # type: ignore[call-arg]
 
 
 def test_conditional_gan_is_the_cross_entropy_of_pairs() -> None:
@@ -123,7 +124,7 @@ def test_projection_is_an_inner_product_with_the_classs_vector() -> None:
         "generator": partial(SNGANResNetGenerator, width=4, latent_dim=3, n_classes=3),
         "critic": partial(SNGANResNetCritic, width=4, n_classes=3, n_power_iterations=0),
     }
-    game = ProjectionGAN(image_size=8, channels=1, **networks)
+    game = ProjectionGAN(shape=shape_of(8, 1), **networks)
     real, fake = torch.randn(2, 4, 1, 8, 8)
     critic = game.critic
     logits = []
@@ -172,7 +173,7 @@ def test_orthogonal_regularisation_leaves_lengths_and_embeddings_alone() -> None
     torch.manual_seed(0)
     generator = partial(BigGANGenerator, width=2, chunk_dim=3, n_classes=3)
     critic = partial(BigGANCritic, width=2, n_classes=3)
-    game = BigGAN(generator=generator, critic=critic, image_size=8, channels=1)
+    game = BigGAN(generator=generator, critic=critic, shape=shape_of(8, 1))
     [term] = game.generator_terms
     assert term.name == "orthogonal" and term.weight == 1e-4
     expected, weights = 0.0, []
@@ -189,9 +190,7 @@ def test_orthogonal_regularisation_leaves_lengths_and_embeddings_alone() -> None
     loss.backward()
     assert game.generator.embedding.weight.grad is None
     assert all(weight.grad is not None for weight in weights)
-    assert not BigGAN(
-        generator=generator, critic=critic, image_size=8, channels=1, orthogonal_weight=0.0
-    ).generator_terms
+    assert not BigGAN(generator=generator, critic=critic, shape=shape_of(8, 1), orthogonal_weight=0.0).generator_terms
 
 
 def test_relativistic_pairing_at_peers_published_vectors() -> None:
@@ -265,7 +264,7 @@ def test_truncation_keeps_what_is_inside_and_draws_the_rest_from_the_truncated_n
 def test_samples_are_truncated_alike_wherever_they_are_drawn() -> None:
     torch.manual_seed(0)
     generator: Any = partial(DCGANGenerator, width=4, latent_dim=3)
-    game = SAGAN(generator=generator, critic=LinearCritic, image_size=8, channels=1)
+    game = SAGAN(generator=generator, critic=LinearCritic, shape=shape_of(8, 1))
     seen: list[torch.Tensor] = []
     game.generator_average.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0]))
     first, other = game.sample(70, truncation=0.5), game.sample(70)

@@ -10,6 +10,7 @@ from gan_lightning.data import Ring
 from gan_lightning.families import GeometricGAN
 from gan_lightning.networks import MLPCritic, MLPGenerator, SNGANResNetCritic, SNGANResNetGenerator
 from gan_lightning.randomness import Noise, Shard
+from gan_lightning.shapes import shape_of
 from tests.families.closed_forms import LinearCritic, QuadraticCritic, vector_game
 from tests.training import train
 
@@ -57,7 +58,7 @@ def test_the_generator_moves_along_the_normal_and_only_support_moves_the_critic(
 
 def test_the_hyperplane_is_logged(tmp_path):
     networks = {"generator": partial(MLPGenerator, width=8), "critic": partial(MLPCritic, width=8)}
-    game = GeometricGAN(**networks, image_size=0, channels=2)
+    game = GeometricGAN(**networks, shape=shape_of(0, 2))
     recorder = train(game, Ring(n=64, batch_size=8), tmp_path, 3)
     for key in ("svm/normal", "svm/margin", "svm/support", "critic/hinge", "critic/decay"):
         assert len(recorder.column(key)) == 3
@@ -65,13 +66,13 @@ def test_the_hyperplane_is_logged(tmp_path):
 
 
 def test_critics_without_a_hyperplane_are_refused(tmp_path):
-    assert LinearCritic(0, 2).last_layer().weight.shape == (1, 2)
+    assert LinearCritic(shape_of(0, 2)).last_layer().weight.shape == (1, 2)
     with pytest.raises(ValueError, match="no last linear layer"):
-        QuadraticCritic(0, 2).last_layer()
+        QuadraticCritic(shape_of(0, 2)).last_layer()
     networks = {"generator": partial(SNGANResNetGenerator, width=4), "critic": partial(SNGANResNetCritic, width=4)}
     from gan_lightning.data import RandomImages
 
-    game = GeometricGAN(**networks, image_size=8, channels=3)
+    game = GeometricGAN(**networks, shape=shape_of(8, 3))
     with pytest.raises(ValueError, match="spectral norm"):
         train(game, RandomImages(image_size=8), tmp_path, 1)
     with pytest.raises(ValueError, match="c must be above 0"):

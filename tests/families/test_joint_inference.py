@@ -12,6 +12,7 @@ from torch.testing import assert_close
 from gan_lightning.families import ALI, BiGAN
 from gan_lightning.networks import JointCritic, MLPEncoder, MLPGenerator
 from gan_lightning.randomness import Noise
+from gan_lightning.shapes import Shape, Vectors
 from tests.cases import joint_mlp
 
 REAL, FAKE = torch.tensor([1.3, 2.9, 8.4, 6.3]), torch.tensor([4.8, 1.2, -3.5, 5.9])
@@ -19,7 +20,7 @@ REAL, FAKE = torch.tensor([1.3, 2.9, 8.4, 6.3]), torch.tensor([4.8, 1.2, -3.5, 5
 
 def game(family: Any, **overrides: Any) -> Any:
     torch.manual_seed(0)
-    built = family(**{**joint_mlp(), "image_size": 0, "channels": 2, **overrides})
+    built = family(**{**joint_mlp(), "shape": Vectors(2), **overrides})
     built.noise = Noise(0, torch.device("cpu"), torch.float32)
     return built
 
@@ -83,7 +84,7 @@ def test_the_variance_of_ali_is_trained():
 
 def test_the_critic_sees_the_image_with_its_inferred_latents_and_the_drawn_latents_with_their_image():
     class Spy(JointCritic):
-        def __init__(self, image_size: int, channels: int, latent_dim: int) -> None:
+        def __init__(self, shape: Shape, latent_dim: int) -> None:
             super().__init__()
             self.pairs: list[Any] = []
             self.level = nn.Parameter(torch.zeros(1))

@@ -11,6 +11,7 @@ from gan_lightning.data import Ring
 from gan_lightning.families import McGAN
 from gan_lightning.losses.matching import CovarianceMatching, MeanMatching
 from gan_lightning.networks import MLPCritic, MLPGenerator
+from gan_lightning.shapes import shape_of
 from gan_lightning.stabilisers.gradient_penalties import R1
 from tests.families.closed_forms import QuadraticCritic, vector_game
 from tests.training import train
@@ -119,7 +120,7 @@ def test_the_retraction_keeps_what_is_orthonormal_and_its_signs():
 def test_constraints_hold_while_training_and_the_last_layer_rests(tmp_path):
     networks = {"generator": partial(MLPGenerator, width=8), "critic": partial(MLPCritic, width=8)}
     matchings = [MeanMatching(), CovarianceMatching(3)]
-    game = McGAN(**networks, image_size=0, channels=2, n_critic=2, clip_value=0.05, matchings=matchings)
+    game = McGAN(**networks, shape=shape_of(0, 2), n_critic=2, clip_value=0.05, matchings=matchings)
     last = game.critic.output.weight.clone()
     v, u, w = (d.detach().clone() for d in game.directions.parameters())
     train(game, Ring(n=64, batch_size=8), tmp_path, 4)

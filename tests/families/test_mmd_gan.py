@@ -10,6 +10,7 @@ from torch.testing import assert_close
 from gan_lightning.data import Ring
 from gan_lightning.families import MMDGAN
 from gan_lightning.networks import MLPCritic, MLPGenerator
+from gan_lightning.shapes import shape_of
 from gan_lightning.stabilisers.gradient_penalties import R1
 from tests.families.closed_forms import vector_game
 from tests.training import train
@@ -44,7 +45,7 @@ def test_it_is_a_zero_sum_game():
 
 def test_only_the_encoder_moves_within_its_box(tmp_path):
     networks = {"generator": partial(MLPGenerator, width=8), "critic": partial(MLPCritic, width=8)}
-    game = MMDGAN(**networks, image_size=0, channels=2, n_critic=2, n_warm_up=1, n_critic_warm_up=3)
+    game = MMDGAN(**networks, shape=shape_of(0, 2), n_critic=2, n_warm_up=1, n_critic_warm_up=3)
     assert [game.critic_updates_in_round(update) for update in (0, 1, 499, 500)] == [3, 2, 2, 3]
     last = game.critic.output.weight.clone()
     train(game, Ring(n=64, batch_size=8), tmp_path, 2)

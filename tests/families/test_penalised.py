@@ -8,6 +8,7 @@ from torch.testing import assert_close
 
 from gan_lightning.families import DRAGAN, WGANDiv
 from gan_lightning.networks import DCGANCritic, DCGANGenerator
+from gan_lightning.shapes import shape_of
 from gan_lightning.stabilisers.gradient_penalties import DivergencePenalty, PerturbationPenalty, global_std
 from tests.families.closed_forms import LinearCritic, QuadraticCritic, noise, vector_game
 
@@ -20,22 +21,22 @@ def test_divergence_penalty(shape, size, k, p):
     torch.manual_seed(0)
     real, fake = torch.randn(2, 16, *shape)
     penalty = DivergencePenalty(k, p)
-    linear = LinearCritic(*size)
+    linear = LinearCritic(shape_of(*size))
     norm = linear.output.weight.norm()
     assert_close(penalty(linear, real, fake, None, noise()), k * norm**p, rtol=1e-4, atol=1e-6)
     # The gradient of |x|^2 / 2 is x: the power of each sample's own norm, reals and fakes with half the weight each.
     expected = k / 2 * sum(sum(x.norm() ** p for x in batch) / 16 for batch in (real, fake))
-    assert_close(penalty(QuadraticCritic(*size), real, fake, None, noise()), expected, rtol=1e-4, atol=1e-6)
+    assert_close(penalty(QuadraticCritic(shape_of(*size)), real, fake, None, noise()), expected, rtol=1e-4, atol=1e-6)
 
 
 @SHAPES
 def test_perturbation_penalty(shape, size):
     torch.manual_seed(0)
     real, fake = torch.randn(2, 16, *shape)
-    linear = LinearCritic(*size)
+    linear = LinearCritic(shape_of(*size))
     expected = 10 * (linear.output.weight.norm() - 1) ** 2
     assert_close(PerturbationPenalty()(linear, real, fake, None, noise()), expected, rtol=1e-4, atol=1e-5)
-    quadratic = QuadraticCritic(*size)
+    quadratic = QuadraticCritic(shape_of(*size))
     exact = 3 * torch.stack([(x.norm() - 1) ** 2 for x in real]).mean()
     assert_close(PerturbationPenalty(3.0, spread=0)(quadratic, real, fake, None, noise()), exact, rtol=1e-4, atol=1e-5)
 
@@ -66,7 +67,7 @@ def test_the_family_adds_its_penalty_and_refuses_batch_norm(family, tmp_path):
     from gan_lightning.data import RandomImages
     from tests.training import train
 
-    game = family(DCGANGenerator, DCGANCritic, image_size=16, channels=3)
+    game = family(DCGANGenerator, DCGANCritic, shape=shape_of(16, 3))
     with pytest.raises(ValueError, match="per-sample"):
         train(game, RandomImages(image_size=16), tmp_path, 1)
 

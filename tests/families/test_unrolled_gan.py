@@ -14,6 +14,7 @@ from gan_lightning.families import UnrolledGAN
 from gan_lightning.networks import Critic, Generator
 from gan_lightning.optimizers.functional import functional
 from gan_lightning.optimizers.specs import SGD, RMSprop
+from gan_lightning.shapes import Shape, shape_of
 
 X, THETA, PHI, RATE = 1.5, 0.7, -0.4, 0.3
 
@@ -23,7 +24,7 @@ class Point(Generator):
 
     latent_dim = 1
 
-    def __init__(self, image_size: int, channels: int) -> None:
+    def __init__(self, shape: Shape) -> None:
         super().__init__()
         self.phi = nn.Parameter(torch.tensor(PHI, dtype=torch.float64))
 
@@ -34,7 +35,7 @@ class Point(Generator):
 class Slope(Critic):
     """o(x) = theta x."""
 
-    def __init__(self, image_size: int, channels: int) -> None:
+    def __init__(self, shape: Shape) -> None:
         super().__init__()
         self.n_features = 1
         self.theta = nn.Parameter(torch.tensor(THETA, dtype=torch.float64))
@@ -47,7 +48,7 @@ class Slope(Critic):
 
 
 def game(n_unrolled: int, monkeypatch: pytest.MonkeyPatch) -> UnrolledGAN:
-    gan = UnrolledGAN(Point, Slope, image_size=0, channels=1, n_unrolled=n_unrolled, critic_optimizer=SGD(lr=RATE))
+    gan = UnrolledGAN(Point, Slope, shape=shape_of(0, 1), n_unrolled=n_unrolled, critic_optimizer=SGD(lr=RATE))
     optimizers = gan.configure_optimizers()
     monkeypatch.setattr(gan, "optimizers", lambda use_pl_optimizer=True: optimizers)
     return gan
@@ -149,9 +150,9 @@ def test_adam_is_differentiable_where_a_gradient_is_zero() -> None:
 
 def test_what_cannot_be_unrolled_is_refused() -> None:
     with pytest.raises(ValueError, match="cannot unroll RMSprop; take Adam or SGD"):
-        UnrolledGAN(Point, Slope, image_size=0, channels=1, critic_optimizer=RMSprop(lr=1e-3))
+        UnrolledGAN(Point, Slope, shape=shape_of(0, 1), critic_optimizer=RMSprop(lr=1e-3))
     with pytest.raises(ValueError, match="n_unrolled must be at least 0, got -1"):
-        UnrolledGAN(Point, Slope, image_size=0, channels=1, n_unrolled=-1)
+        UnrolledGAN(Point, Slope, shape=shape_of(0, 1), n_unrolled=-1)
     parameter = nn.Parameter(torch.zeros(2))
     with pytest.raises(ValueError, match="RMSprop cannot be unrolled"):
         functional(torch.optim.RMSprop([parameter]), [parameter])

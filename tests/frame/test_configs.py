@@ -17,6 +17,7 @@ from lightning.pytorch import Trainer
 
 from gan_lightning.cli import training as lightning_cli
 from gan_lightning.data import RealData
+from gan_lightning.shapes import Images, Shape
 from tests.training import assert_same, command
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -38,6 +39,10 @@ SMALL = [
     "--samples.n_rows=2",
     "--samples.n_columns=2",
 ]
+
+
+def largest(shape: Shape) -> int:
+    return max(shape.size[1:], default=0)
 
 
 def name(path: Path) -> str:
@@ -76,7 +81,7 @@ def synthetic(monkeypatch):
         config = cli.config[cli.subcommand]
         data = build_data(config.data)
         seen["data"], seen["max_steps"] = data, config.trainer.max_steps
-        if data.image_size:
+        if isinstance(data.shape, Images):
             shape = {"image_size": data.image_size, "channels": data.channels, "n_classes": data.n_classes}
             options = {"n": 8, "batch_size": BATCH_SIZE, "flip": data.flip, "dequantize": data.dequantize}
             given = {"sample_seed": 0, "seed": None, **shape, **options}
@@ -88,7 +93,7 @@ def synthetic(monkeypatch):
 
     def watched(trainer, model, *args, **kwargs):
         seen["game"], seen["trainer"] = model, trainer
-        if model.image_size <= LARGEST_PLAYED:
+        if largest(model.shape) <= LARGEST_PLAYED:
             fit(trainer, model, *args, **kwargs)
 
     monkeypatch.setattr(lightning_cli.GanLightningCLI, "before_instantiate_classes", smaller)
@@ -105,8 +110,8 @@ def test_experiments_train(path, synthetic, tmp_path):
     outcome = command("fit", "--config", path, "--runs_dir", tmp_path, *SMALL)
     assert outcome.code == 0, outcome.err[-3000:]
     game = synthetic["game"]
-    assert (game.image_size, game.channels) == (synthetic["data"].image_size, synthetic["data"].channels)
-    if game.image_size > LARGEST_PLAYED:
+    assert game.shape == synthetic["data"].shape
+    if largest(game.shape) > LARGEST_PLAYED:
         return
     assert game.updates_done == 2
     metrics = synthetic["trainer"].callback_metrics

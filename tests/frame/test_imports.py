@@ -20,18 +20,19 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 LAZY = {"torchvision", "torch_fidelity", "wandb", "sklearn", "matplotlib"}
 """Imported where they are used, not at start-up."""
 
-LEAVES = {"errors", "moved", "protocols", "randomness", "description"}
+LEAVES = {"errors", "moved", "protocols", "shapes", "randomness", "description"}
 """The modules of the root."""
 
-_NAMED = {"errors", "protocols", "randomness"}
+_NAMED = {"errors", "protocols", "randomness", "shapes"}
 ALLOWED: dict[str, set[str]] = {
     "__init__": {"moved"},
     "__main__": {"cli"},
     "errors": set(),
     "moved": set(),
     "randomness": {"errors"},
-    "protocols": {"errors", "randomness"},
-    "description": {"errors"},
+    "shapes": {"errors"},
+    "protocols": {"errors", "randomness", "shapes"},
+    "description": {"errors", "shapes"},
     "losses": {"errors"},
     "optimizers": {"errors"},
     "metrics": {"errors"},

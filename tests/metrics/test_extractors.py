@@ -21,6 +21,7 @@ from torch.testing import assert_close
 from gan_lightning.metrics import Digits, ExtractorUnavailable, FeatureExtractor, Inception, Raw, extractors
 from gan_lightning.metrics.coverage import class_coverage
 from gan_lightning.metrics.fidelity import Moments, frechet_distance
+from gan_lightning.shapes import Images, Vectors
 
 WEIGHTS = "weights-inception-2015-12-05-6726825d.pth"
 
@@ -129,12 +130,32 @@ def test_yaml_builds_them(inception_file: Path) -> None:
     assert built[1].weights_path == path
 
 
-@pytest.mark.parametrize(
-    "samples", [torch.zeros(2, 1, 8, 8), images(channels=2), torch.zeros(2, 64, dtype=torch.uint8)]
-)
-def test_images_must_be_uint8_grey_or_rgb(samples: Tensor) -> None:
+@pytest.mark.parametrize("samples", [torch.zeros(2, 1, 8, 8), torch.zeros(2, 64, dtype=torch.uint8)])
+def test_images_must_be_uint8(samples: Tensor) -> None:
     with pytest.raises(ValueError, match="samples must be uint8 images"):
         Digits()(samples)
+
+
+@pytest.mark.parametrize(
+    ("extractor", "shape", "message"),
+    [
+        (Inception(), Images(8, 8, 4), "Inception takes grey and RGB images, got 4 channels"),
+        (Inception(), Vectors(2), "Inception takes images, got vectors; take the extractor Raw"),
+        (Raw(), Images(64, 96, 3), "Raw compares samples of at most 8192 values, got 18432"),
+        (Digits(), Vectors(2), "Digits takes images, got vectors; take the extractor Raw"),
+    ],
+)
+def test_shapes_that_a_network_does_not_take_are_refused(extractor, shape, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        extractor.check(shape)
+
+
+def test_other_shapes_pass() -> None:
+    for shape in (Images(8, 12, 1), Images(8, 12, 4)):
+        Digits().check(shape)
+        Raw().check(shape)
+    Raw().check(Vectors(2))
+    Inception().check(Images(64, 96, 3))
 
 
 # --- Raw ---

@@ -21,6 +21,7 @@ from gan_lightning.networks import (
     SelfAttention,
 )
 from gan_lightning.networks.r3gan import R3GANBlock
+from gan_lightning.shapes import shape_of
 
 PAIRS: list[Any] = [
     (partial(SAGANGenerator, width=8, attention_size=8), partial(SAGANCritic, width=8, attention_size=4), 8),
@@ -63,7 +64,7 @@ def attention(n: int) -> int:
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize(("generator", "critic", "image_size"), PAIRS, ids=IDS)
 def test_shapes(generator: Any, critic: Any, image_size: int, channels: int, n_classes: int) -> None:
-    g, c = (factory(image_size, channels, n_classes=n_classes) for factory in (generator, critic))
+    g, c = (factory(shape_of(image_size, channels), n_classes=n_classes) for factory in (generator, critic))
     labels = torch.tensor([0, 2]) if n_classes else None
     images = g(torch.randn(2, g.latent_dim), labels)
     assert images.shape == (2, channels, image_size, image_size)
@@ -81,7 +82,7 @@ def test_shapes(generator: Any, critic: Any, image_size: int, channels: int, n_c
 def test_every_parameter_gets_a_gradient_once_the_zeros_have_moved(
     generator: Any, critic: Any, image_size: int
 ) -> None:
-    g, c = generator(image_size, 3, n_classes=3), critic(image_size, 3, n_classes=3)
+    g, c = generator(shape_of(image_size, 3), n_classes=3), critic(shape_of(image_size, 3), n_classes=3)
     for module in (*g.modules(), *c.modules()):
         if isinstance(module, SelfAttention):
             module.gain.data.fill_(0.5)
@@ -106,7 +107,7 @@ def test_every_parameter_gets_a_gradient_once_the_zeros_have_moved(
 
 @pytest.mark.parametrize(("generator", "critic", "image_size"), PAIRS[::2], ids=IDS[::2])
 def test_copies_and_state_dicts_are_equal(generator: Any, critic: Any, image_size: int) -> None:
-    g, other = generator(image_size, 3).eval(), generator(image_size, 3).eval()
+    g, other = generator(shape_of(image_size, 3)).eval(), generator(shape_of(image_size, 3)).eval()
     latents = torch.randn(2, g.latent_dim)
     other.load_state_dict(g.state_dict())
     assert torch.equal(other(latents), g(latents))
@@ -117,7 +118,7 @@ def test_copies_and_state_dicts_are_equal(generator: Any, critic: Any, image_siz
 def test_both_players_are_spectrally_normalised_but_not_the_generators_embeddings(family: str) -> None:
     pair = next(pair for pair, name in zip(PAIRS, IDS, strict=True) if name.startswith(family))
     for factory in pair[:2]:
-        module = factory(pair[2], 3, n_classes=3)
+        module = factory(shape_of(pair[2], 3), n_classes=3)
         layers = [m for m in module.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
         assert layers and all(is_parametrized(layer, "weight") for layer in layers)
         module.train()
@@ -135,15 +136,15 @@ def test_both_players_are_spectrally_normalised_but_not_the_generators_embedding
 def test_biggan_has_the_published_number_of_parameters() -> None:
     """At 128, 96 channels, 1000 classes: what google/compare_gan's own test asserts of its BigGAN."""
     with torch.device("meta"):
-        assert n_parameters(BigGANGenerator(128, 3, n_classes=1000)) == 70_433_988
-        assert n_parameters(BigGANCritic(128, 3, n_classes=1000)) == 87_982_370
+        assert n_parameters(BigGANGenerator(shape_of(128, 3), n_classes=1000)) == 70_433_988
+        assert n_parameters(BigGANCritic(shape_of(128, 3), n_classes=1000)) == 87_982_370
 
 
 @pytest.mark.usefixtures("_plain")
 def test_biggan_at_32_has_the_layers_of_its_table() -> None:
     with torch.device("meta"):
-        generator = BigGANGenerator(32, 3, width=64, chunk_dim=32, n_classes=10)
-        critic = BigGANCritic(32, 3, width=64, n_classes=10)
+        generator = BigGANGenerator(shape_of(32, 3), width=64, chunk_dim=32, n_classes=10)
+        critic = BigGANCritic(shape_of(32, 3), width=64, n_classes=10)
     norm = 2 * (128 + 32) * 256
     block = 2 * norm + 2 * conv(256, 256) + conv(256, 256, 1)
     assert n_parameters(generator) == 10 * 128 + (32 + 1) * 256 * 16 + 3 * block + 2 * 256 + conv(256, 3)
@@ -156,7 +157,10 @@ def test_biggan_at_32_has_the_layers_of_its_table() -> None:
 
 @pytest.mark.parametrize("image_size", [64, 128])
 def test_biggan_attends_at_64(image_size: int) -> None:
-    generator, critic = BigGANGenerator(image_size, 3, width=1), BigGANCritic(image_size, 3, width=1)
+    generator, critic = (
+        BigGANGenerator(shape_of(image_size, 3), width=1),
+        BigGANCritic(shape_of(image_size, 3), width=1),
+    )
     seen: list[tuple[str, int]] = []
     for name, module in (("generator", generator), ("critic", critic)):
         for layer in module.modules():
@@ -168,7 +172,7 @@ def test_biggan_attends_at_64(image_size: int) -> None:
 
 
 def test_each_block_of_biggan_hears_its_own_chunk_of_the_latents() -> None:
-    generator = BigGANGenerator(32, 3, chunk_dim=5, width=2, n_classes=3).eval()
+    generator = BigGANGenerator(shape_of(32, 3), chunk_dim=5, width=2, n_classes=3).eval()
     assert generator.latent_dim == 20
     conditions: list[torch.Tensor] = []
     for block in generator.blocks:
@@ -181,7 +185,7 @@ def test_each_block_of_biggan_hears_its_own_chunk_of_the_latents() -> None:
 
 
 def test_biggan_starts_from_orthogonal_weights() -> None:
-    generator = BigGANGenerator(32, 3, chunk_dim=5, width=2)
+    generator = BigGANGenerator(shape_of(32, 3), chunk_dim=5, width=2)
     weight = generator.blocks[0].conv1.parametrizations.weight.original.flatten(1)
     torch.testing.assert_close(weight @ weight.T, torch.eye(len(weight)), rtol=1e-4, atol=1e-5)
 
@@ -189,7 +193,7 @@ def test_biggan_starts_from_orthogonal_weights() -> None:
 @pytest.mark.usefixtures("_plain")
 def test_sagan_at_128_has_the_layers_of_its_code() -> None:
     with torch.device("meta"):
-        generator, critic = SAGANGenerator(128, 3, n_classes=10), SAGANCritic(128, 3, n_classes=10)
+        generator, critic = SAGANGenerator(shape_of(128, 3), n_classes=10), SAGANCritic(shape_of(128, 3), n_classes=10)
     up = [(1024, 1024), (1024, 512), (512, 256), (256, 128), (128, 64)]
     blocks = sum(2 * 10 * a + conv(a, b) + 2 * 10 * b + conv(b, b) + conv(a, b, 1) for a, b in up)
     assert n_parameters(generator) == 129 * 1024 * 16 + blocks + attention(256) + 2 * 64 + conv(64, 3)
@@ -201,15 +205,15 @@ def test_sagan_at_128_has_the_layers_of_its_code() -> None:
 
 def test_sagan_names_the_resolutions_at_which_it_can_attend() -> None:
     with pytest.raises(ValueError, match=r"attention_size of SAGANGenerator .*\(8, 16\), got 32"):
-        SAGANGenerator(16, 3)
+        SAGANGenerator(shape_of(16, 3))
     with pytest.raises(ValueError, match=r"attention_size of SAGANCritic .*\(8, 4\), got 16"):
-        SAGANCritic(16, 3, attention_size=16)
+        SAGANCritic(shape_of(16, 3), attention_size=16)
 
 
 def test_r3gan_has_the_papers_layers() -> None:
     with torch.device("meta"):
-        generator, critic = R3GANGenerator(32, 3, n_classes=10), R3GANCritic(32, 3, n_classes=10)
-        deep = R3GANGenerator(256, 3)
+        generator, critic = R3GANGenerator(shape_of(32, 3), n_classes=10), R3GANCritic(shape_of(32, 3), n_classes=10)
+        deep = R3GANGenerator(shape_of(256, 3))
     # Two blocks at 4, 8, 16 and 32, of 768 channels, 1536 inside, groups of 16; two biases.
     block = 768 * 1536 + 1536 + 1536 * 16 * 9 + 1536 + 1536 * 768
     assert n_parameters(generator) == 10 * 64 + 128 * 768 + 16 * 768 + 8 * block + 768 * 3
@@ -218,7 +222,7 @@ def test_r3gan_has_the_papers_layers() -> None:
     assert widths == [768, 768, 768, 768, 384, 192, 96]
     assert not any("Norm" in type(m).__name__ for m in [*generator.modules(), *critic.modules()])
     with pytest.raises(ValueError, match="group_size must divide 24, .*got 16"):
-        R3GANCritic(8, 3, width=12)
+        R3GANCritic(shape_of(8, 3), width=12)
 
 
 def test_r3gan_starts_with_blocks_that_do_nothing_and_scaled_weights() -> None:
@@ -233,7 +237,7 @@ def test_r3gan_starts_with_blocks_that_do_nothing_and_scaled_weights() -> None:
 
 
 def test_r3gans_first_map_is_its_basis_scaled_by_channel() -> None:
-    generator = R3GANGenerator(8, 1, latent_dim=3, width=8, n_classes=2)
+    generator = R3GANGenerator(shape_of(8, 1), latent_dim=3, width=8, n_classes=2)
     latents, labels = torch.randn(2, 3), torch.tensor([1, 0])
     scales = torch.cat([latents, generator.embedding.weight[labels]], dim=1) @ generator.input.weight.T
     hidden = torch.einsum("nc,chw->nchw", scales, generator.basis)
@@ -243,7 +247,7 @@ def test_r3gans_first_map_is_its_basis_scaled_by_channel() -> None:
 
 
 def test_r3gans_logit_is_the_inner_product_with_the_labels_embedding() -> None:
-    critic = R3GANCritic(8, 1, width=8, n_classes=2)
+    critic = R3GANCritic(shape_of(8, 1), width=8, n_classes=2)
     images, labels = torch.randn(2, 1, 8, 8), torch.tensor([1, 0])
     expected = torch.stack(
         [

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from gan_lightning.networks import MLPCritic, MLPGenerator
+from gan_lightning.shapes import shape_of
 
 
 def n_parameters(module: nn.Module) -> int:
@@ -14,20 +15,20 @@ def n_parameters(module: nn.Module) -> int:
 
 
 def test_the_defaults_are_three_hidden_layers_of_512() -> None:
-    assert n_parameters(MLPGenerator(0, 2)) == (2 * 512 + 512) + 2 * (512 * 512 + 512) + (512 * 2 + 2)
-    assert n_parameters(MLPCritic(0, 2)) == (2 * 512 + 512) + 2 * (512 * 512 + 512) + (512 + 1)
+    assert n_parameters(MLPGenerator(shape_of(0, 2))) == (2 * 512 + 512) + 2 * (512 * 512 + 512) + (512 * 2 + 2)
+    assert n_parameters(MLPCritic(shape_of(0, 2))) == (2 * 512 + 512) + 2 * (512 * 512 + 512) + (512 + 1)
 
 
 def test_vectors_are_not_squashed() -> None:
-    generator: Any = MLPGenerator(0, 5, latent_dim=3, width=8)
+    generator: Any = MLPGenerator(shape_of(0, 5), latent_dim=3, width=8)
     vectors = generator(100 * torch.randn(16, 3))
     assert vectors.shape == (16, 5)
     assert vectors.abs().max() > 1
-    assert MLPCritic(0, 5, width=8)(vectors).shape == (16,)
+    assert MLPCritic(shape_of(0, 5), width=8)(vectors).shape == (16,)
 
 
 def test_it_is_the_composition_of_its_linear_maps() -> None:
-    critic: Any = MLPCritic(4, 2, width=6, n_layers=2).double()
+    critic: Any = MLPCritic(shape_of(4, 2), width=6, n_layers=2).double()
     images = torch.randn(5, 2, 4, 4, dtype=torch.double)
     (w1, b1), (w2, b2), (w3, b3) = [(m.weight, m.bias) for m in critic.modules() if isinstance(m, nn.Linear)]
     hidden = ((images.reshape(5, 32) @ w1.T + b1).clamp(min=0) @ w2.T + b2).clamp(min=0)
@@ -37,34 +38,34 @@ def test_it_is_the_composition_of_its_linear_maps() -> None:
 
 def test_hidden_weights_start_after_he_and_the_output_after_glorot() -> None:
     torch.manual_seed(0)
-    first, second, third, output = [m for m in MLPCritic(0, 2).modules() if isinstance(m, nn.Linear)]
+    first, second, third, output = [m for m in MLPCritic(shape_of(0, 2)).modules() if isinstance(m, nn.Linear)]
     for layer, bound in [(first, 3.0), (second, 6 / 512), (third, 6 / 512), (output, 6 / 513)]:
         torch.testing.assert_close(layer.weight.abs().max().item(), bound**0.5, rtol=0.01, atol=0)
         assert not layer.bias.any()
 
 
 def test_labels_are_appended_as_a_one_hot_code() -> None:
-    generator: Any = MLPGenerator(0, 2, latent_dim=3, width=8, n_layers=1, n_classes=4).double()
+    generator: Any = MLPGenerator(shape_of(0, 2), latent_dim=3, width=8, n_layers=1, n_classes=4).double()
     latents = torch.randn(2, 3, dtype=torch.double)
     code = torch.tensor([[0, 0, 1, 0], [1, 0, 0, 0]], dtype=torch.double)
     first, output = [m for m in generator.modules() if isinstance(m, nn.Linear)]
     expected = output(first(torch.cat([latents, code], dim=1)).clamp(min=0))
     torch.testing.assert_close(generator(latents, torch.tensor([2, 0])), expected)
 
-    critic: Any = MLPCritic(0, 2, width=8, n_classes=4).double()
+    critic: Any = MLPCritic(shape_of(0, 2), width=8, n_classes=4).double()
     logits = critic(latents[:1, :2].repeat(4, 1), torch.arange(4))
     assert logits.unique().numel() == 4
 
 
 def test_missing_labels_and_layers_are_refused() -> None:
     with pytest.raises(ValueError, match="n_classes"):
-        MLPGenerator(0, 2, n_classes=3)(torch.randn(2, 2))
+        MLPGenerator(shape_of(0, 2), n_classes=3)(torch.randn(2, 2))
     with pytest.raises(ValueError, match="n_classes"):
-        MLPCritic(0, 2, n_classes=3)(torch.randn(2, 2))
+        MLPCritic(shape_of(0, 2), n_classes=3)(torch.randn(2, 2))
     with pytest.raises(ValueError, match="n_layers must be at least 1, got 0"):
-        MLPCritic(0, 2, n_layers=0)
+        MLPCritic(shape_of(0, 2), n_layers=0)
 
 
 def test_batch_norm_sits_in_every_hidden_layer_of_the_generator() -> None:
-    generator: Any = MLPGenerator(0, 2, width=8, n_layers=2, batch_norm=True)
+    generator: Any = MLPGenerator(shape_of(0, 2), width=8, n_layers=2, batch_norm=True)
     assert [type(m).__name__ for m in generator.hidden] == ["Linear", "BatchNorm1d", "ReLU"] * 2

@@ -15,7 +15,8 @@ from torch import nn
 
 from gan_lightning import networks
 from gan_lightning.networks import Critic, CriticFactory, Generator, GeneratorFactory
-from gan_lightning.networks.base import base_size, n_doublings
+from gan_lightning.networks.base import pyramid
+from gan_lightning.shapes import Images, shape_of
 
 LARGE = ("BigGAN", "R3GAN", "SAGAN")  # in test_large_networks.py
 
@@ -53,7 +54,7 @@ def _seed() -> None:
 @pytest.mark.parametrize("channels", [1, 3, 4])
 @pytest.mark.parametrize(("generator", "critic", "image_size"), CASES, ids=IDS)
 def test_shapes_and_ranges(generator: GeneratorFactory, critic: CriticFactory, image_size: int, channels: int) -> None:
-    g, c = generator(image_size, channels), critic(image_size, channels)
+    g, c = generator(shape_of(image_size, channels)), critic(shape_of(image_size, channels))
     images = g(100 * torch.randn(3, g.latent_dim))
     assert images.shape == (3, channels, image_size, image_size)
     assert images.abs().max() <= 1
@@ -68,7 +69,7 @@ def test_shapes_and_ranges(generator: GeneratorFactory, critic: CriticFactory, i
 def test_the_critic_is_its_head_on_its_features(
     generator: GeneratorFactory, critic: CriticFactory, image_size: int
 ) -> None:
-    c: Any = critic(image_size, 3).eval()
+    c: Any = critic(shape_of(image_size, 3)).eval()
     images = torch.randn(2, 3, image_size, image_size)
     weight, bias = c.output.weight, c.output.bias
     expected = (c.features(images) * weight).sum(dim=1) + (0 if bias is None else bias)
@@ -79,7 +80,7 @@ def test_the_critic_is_its_head_on_its_features(
 def test_every_parameter_is_used_and_second_derivatives_exist(
     generator: GeneratorFactory, critic: CriticFactory, image_size: int
 ) -> None:
-    g, c = generator(image_size, 3), critic(image_size, 3)
+    g, c = generator(shape_of(image_size, 3)), critic(shape_of(image_size, 3))
     c(g(torch.randn(4, g.latent_dim))).sum().backward()
     assert all(parameter.grad is not None for parameter in [*g.parameters(), *c.parameters()])
     images = torch.randn(4, 3, image_size, image_size, requires_grad=True)
@@ -96,11 +97,11 @@ def test_the_activation_argument_replaces_every_nonlinearity_of_the_critic(
     arguments: dict[str, Any] = {"activation": nn.Identity}
     if critic.func is not networks.MLPCritic and "SNGAN" not in critic.func.__name__:  # type: ignore[attr-defined]
         arguments["norm"] = nn.Identity
-    c: Any = critic(image_size, 3, **arguments).double().eval()
+    c: Any = critic(shape_of(image_size, 3), **arguments).double().eval()
     a, b = torch.randn(2, 1, 3, image_size, image_size, dtype=torch.double)
     # Without nonlinearities the critic is affine; with its own ones it is not.
     torch.testing.assert_close(c(a) + c(b), c(a + b) + c(torch.zeros_like(a)))
-    own: Any = critic(image_size, 3).double().eval()
+    own: Any = critic(shape_of(image_size, 3)).double().eval()
     assert (own(a) + own(b) - own(a + b) - own(torch.zeros_like(a))).abs() > 1e-9
 
 
@@ -108,11 +109,11 @@ def test_the_activation_argument_replaces_every_nonlinearity_of_the_critic(
 def test_the_activation_argument_reaches_the_generator_and_nothing_works_in_place(
     generator: GeneratorFactory, critic: CriticFactory, image_size: int
 ) -> None:
-    g: Any = generator(image_size, 3, activation=nn.SiLU)  # type: ignore[call-arg]
+    g: Any = generator(shape_of(image_size, 3), activation=nn.SiLU)  # type: ignore[call-arg]
     kinds = [type(module) for module in g.modules()]
     assert nn.SiLU in kinds
     assert nn.ReLU not in kinds
-    for module in [*generator(image_size, 3).modules(), *critic(image_size, 3).modules()]:
+    for module in [*generator(shape_of(image_size, 3)).modules(), *critic(shape_of(image_size, 3)).modules()]:
         assert not getattr(module, "inplace", False)
 
 
@@ -121,7 +122,7 @@ def test_state_dicts_round_trip_as_weights_only(
     generator: GeneratorFactory, critic: CriticFactory, image_size: int
 ) -> None:
     for factory in (generator, critic):
-        module = factory(image_size, 3)
+        module = factory(shape_of(image_size, 3))
         inputs = (
             torch.randn(3, module.latent_dim) if isinstance(module, Generator) else torch.randn(3, 3, *2 * [image_size])
         )
@@ -129,7 +130,7 @@ def test_state_dicts_round_trip_as_weights_only(
         file = io.BytesIO()
         torch.save(module.state_dict(), file)
         file.seek(0)
-        other = factory(image_size, 3)
+        other = factory(shape_of(image_size, 3))
         assert not torch.equal(other.eval()(inputs), module.eval()(inputs))
         other.load_state_dict(torch.load(file, weights_only=True))
         assert torch.equal(other(inputs), module(inputs))
@@ -143,7 +144,7 @@ IMAGE_CLASSES = [
     and issubclass(kind, Generator | Critic)
     and kind not in (Generator, Critic, networks.MLPGenerator, networks.MLPCritic)
     # Those that need more are wrappers around networks.
-    and not {n for n, p in signature(kind).parameters.items() if p.default is p.empty} - {"image_size", "channels"}
+    and not {n for n, p in signature(kind).parameters.items() if p.default is p.empty} - {"shape"}
 ]
 ELSEWHERE = {getattr(networks, f"{name}{player}") for name in LARGE for player in ("Generator", "Critic")}
 
@@ -158,26 +159,35 @@ def test_the_lists_of_image_networks_are_complete() -> None:
     ("image_size", "mend"), [(0, "MLPGenerator"), (4, "resize to 8"), (30, "resize to 32"), (33, "resize to (40|64)")]
 )
 def test_sizes_that_do_not_fit_are_refused(kind: type, image_size: int, mend: str) -> None:
-    with pytest.raises(ValueError, match=f"got (image_size )?{image_size}[ ;].*{mend}"):
-        kind(image_size, 3)
+    given = r"Vectors\(dim=3\)" if image_size == 0 else image_size
+    with pytest.raises(ValueError, match=f"got {given}[ ;].*{mend}"):
+        kind(shape_of(image_size, 3))
 
 
 def test_base_sizes() -> None:
     sizes = {8: 4, 12: 6, 16: 4, 20: 5, 28: 7, 32: 4, 48: 6, 56: 7, 64: 4, 96: 6, 128: 4, 224: 7, 256: 4}
-    assert {size: base_size(size) for size in sizes} == sizes
-    assert [n_doublings(size, base_size(size)) for size in (8, 28, 32, 48, 256)] == [1, 2, 3, 3, 6]
+    assert {size: pyramid(Images(size, size, 3))[0] for size in sizes} == {size: (b, b) for size, b in sizes.items()}
+    assert [pyramid(Images(size, size, 3))[1] for size in (8, 28, 32, 48, 256)] == [1, 2, 3, 3, 6]
+
+
+def test_sides_of_other_lengths_double_as_often() -> None:
+    assert pyramid(Images(64, 96, 3)) == ((4, 6), 4)
+    assert pyramid(Images(96, 64, 3)) == ((6, 4), 4)
+    assert pyramid(Images(32, 128, 1)) == ((4, 16), 3)
+    with pytest.raises(ValueError, match=r"multiple of 16 .*halved 4 times, got 100; let the data resize to 112"):
+        pyramid(Images(64, 100, 3))
 
 
 @pytest.mark.parametrize(("image_size", "near"), [(1, 8), (7, 8), (9, 10), (18, 20), (31, 32), (100, 112), (225, 256)])
 def test_base_size_names_the_next_size_that_fits(image_size: int, near: int) -> None:
     with pytest.raises(ValueError, match=f"got {image_size}; let the data resize to {near}$"):
-        base_size(image_size)
+        pyramid(shape_of(image_size, 3))
 
 
 class Pair:
     def __init__(self, generator: GeneratorFactory, critic: CriticFactory) -> None:
-        self.generator = generator(32, 3)
-        self.critic = critic(32, 3)
+        self.generator = generator(shape_of(32, 3))
+        self.critic = critic(shape_of(32, 3))
 
 
 def build(*arguments: str) -> Pair:

@@ -9,6 +9,7 @@ import torch
 
 from gan_lightning import networks
 from gan_lightning.networks import CriticFactory, GeneratorFactory
+from gan_lightning.shapes import shape_of
 
 PUBLISHED = [
     (networks.DCGANGenerator, networks.DCGANCritic, 64, 3_576_704, 2_765_568),
@@ -33,15 +34,15 @@ def test_published_networks_have_their_parameter_counts(
     generator: GeneratorFactory, critic: CriticFactory, image_size: int, n_generator: int, n_critic: int
 ) -> None:
     with torch.device("meta"):
-        assert n_parameters(generator(image_size, 3)) == n_generator
-        assert n_parameters(critic(image_size, 3)) == n_critic
+        assert n_parameters(generator(shape_of(image_size, 3))) == n_generator
+        assert n_parameters(critic(shape_of(image_size, 3))) == n_critic
 
 
 def test_conditional_sngan_adds_a_gain_and_an_offset_per_class_and_block_and_an_embedding() -> None:
     n_classes = 10
     with torch.device("meta"):
-        generator: Any = networks.SNGANResNetGenerator(32, 3, n_classes=n_classes)
-        critic: Any = networks.SNGANResNetCritic(32, 3, n_classes=n_classes)
+        generator: Any = networks.SNGANResNetGenerator(shape_of(32, 3), n_classes=n_classes)
+        critic: Any = networks.SNGANResNetCritic(shape_of(32, 3), n_classes=n_classes)
     # Three blocks of two normalisations with 256 channels each: the affine pair of one class becomes that of ten.
     assert n_parameters(generator) == 4_276_739 + 3 * 2 * (n_classes - 1) * 2 * 256
     assert n_parameters(critic) == 1_053_824 + n_classes * 128
@@ -53,8 +54,8 @@ def conv(n_in: int, n_out: int, kernel: int, bias: int) -> int:
 
 def test_the_good_networks_of_wgan_gp_have_the_widths_of_their_code() -> None:
     with torch.device("meta"):
-        generator: Any = networks.WGANGPGoodGenerator(64, 3)
-        critic: Any = networks.WGANGPGoodCritic(64, 3)
+        generator: Any = networks.WGANGPGoodGenerator(shape_of(64, 3))
+        critic: Any = networks.WGANGPGoodCritic(shape_of(64, 3))
     up = sum(
         2 * a + conv(a, b, 3, 0) + 2 * b + conv(b, b, 3, 1) + conv(a, b, 1, 1)
         for a, b in [(512, 512), (512, 256), (256, 128), (128, 64)]

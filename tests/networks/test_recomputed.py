@@ -17,6 +17,7 @@ from gan_lightning.networks import (
     WGANGPResNetCritic,
 )
 from gan_lightning.randomness import Noise
+from gan_lightning.shapes import shape_of
 from gan_lightning.stabilisers.gradient_penalties import GradientPenalty
 
 GENERATOR = partial(SNGANResNetGenerator, width=8, latent_dim=4, n_classes=3)
@@ -25,9 +26,9 @@ CRITIC = partial(WGANGPResNetCritic, width=8)
 
 def pair(plain, recomputed, size=16):
     torch.manual_seed(0)
-    one = plain(size, 3)
+    one = plain(shape_of(size, 3))
     torch.manual_seed(0)
-    return one, recomputed(size, 3, network=plain)
+    return one, recomputed(shape_of(size, 3), network=plain)
 
 
 def play(network, *inputs):
@@ -79,6 +80,6 @@ def test_a_gradient_penalty_goes_through_a_recomputed_critic():
 
 def test_what_cannot_be_recomputed_is_refused():
     with pytest.raises(ValueError, match="SNGANResNetCritic are spectrally normalised"):
-        RecomputedCritic(16, 3, network=partial(SNGANResNetCritic, width=8))
+        RecomputedCritic(shape_of(16, 3), network=partial(SNGANResNetCritic, width=8))
     with pytest.raises(ValueError, match="MLPCritic has no blocks to recompute"):
-        RecomputedCritic(0, 2, network=MLPCritic)
+        RecomputedCritic(shape_of(0, 2), network=MLPCritic)

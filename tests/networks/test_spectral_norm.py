@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
 from gan_lightning.networks import SNGANCNNCritic, SNGANResNetCritic, spectrally_normalise
+from gan_lightning.shapes import shape_of
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +46,7 @@ def test_the_largest_singular_value_becomes_one(layer: Any, inputs: Tensor, out_
 
 @pytest.mark.parametrize(("kind", "arguments"), [(SNGANCNNCritic, {}), (SNGANResNetCritic, {"n_classes": 3})])
 def test_every_weight_of_a_critic_ends_up_with_norm_one(kind: Any, arguments: dict[str, int]) -> None:
-    critic: Any = kind(8, 3, width=8, **arguments)
+    critic: Any = kind(shape_of(8, 3), width=8, **arguments)
     images, labels = torch.randn(2, 3, 8, 8), torch.tensor([0, 2])
     with torch.no_grad():
         for _ in range(1000):
@@ -90,7 +91,7 @@ def test_the_gradient_is_that_of_the_quotient_with_the_vectors_held_fixed() -> N
 
 
 def test_the_scale_of_a_weight_does_not_matter() -> None:
-    critic: Any = SNGANResNetCritic(8, 3, width=4).eval()
+    critic: Any = SNGANResNetCritic(shape_of(8, 3), width=4).eval()
     images = torch.randn(2, 3, 8, 8)
     before = critic(images)
     with torch.no_grad():
@@ -108,7 +109,7 @@ def test_applying_it_twice_is_applying_it_once_and_other_layers_are_left_alone()
 
 
 def test_a_copy_is_independent() -> None:
-    critic: Any = SNGANResNetCritic(8, 3, width=4)
+    critic: Any = SNGANResNetCritic(shape_of(8, 3), width=4)
     twin: Any = copy.deepcopy(critic)
     images = torch.randn(2, 3, 8, 8)
     state = {name: value.clone() for name, value in twin.state_dict().items()}
@@ -121,7 +122,7 @@ def test_a_copy_is_independent() -> None:
 
 @pytest.mark.parametrize("training", [True, False])
 def test_function_transforms_work_through_it(training: bool) -> None:
-    critic: Any = SNGANResNetCritic(8, 1, width=4, n_classes=3).double().eval()
+    critic: Any = SNGANResNetCritic(shape_of(8, 1), width=4, n_classes=3).double().eval()
     images, labels = torch.randn(4, 1, 8, 8, dtype=torch.double, requires_grad=True), torch.tensor([0, 1, 2, 0])
     (expected,) = torch.autograd.grad(critic(images, labels).sum(), images)
     critic.train(training)

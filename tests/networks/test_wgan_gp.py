@@ -14,6 +14,7 @@ from gan_lightning.networks import (
     WGANGPResNetCritic,
     WGANGPResNetGenerator,
 )
+from gan_lightning.shapes import shape_of
 
 
 def pool(maps: Tensor) -> Tensor:
@@ -26,7 +27,7 @@ def up(maps: Tensor) -> Tensor:
 
 def test_a_plain_block_is_x_plus_two_convolutions_and_the_features_are_means() -> None:
     torch.manual_seed(0)
-    critic: Any = WGANGPResNetCritic(8, 3, width=4).double()
+    critic: Any = WGANGPResNetCritic(shape_of(8, 3), width=4).double()
     images = torch.randn(2, 3, 8, 8, dtype=torch.double)
     first, second, third, _ = critic.layers
     hidden = first(images)
@@ -40,7 +41,7 @@ def test_a_plain_block_is_x_plus_two_convolutions_and_the_features_are_means() -
 
 def test_a_halving_block_pools_both_branches() -> None:
     torch.manual_seed(0)
-    block: Any = WGANGPResNetCritic(32, 3, width=4).double().layers[1]
+    block: Any = WGANGPResNetCritic(shape_of(32, 3), width=4).double().layers[1]
     inputs = torch.randn(2, 4, 8, 8, dtype=torch.double)
     expected = pool(block.conv2(relu(block.conv1(relu(inputs))))) + pool(block.shortcut(inputs))
     torch.testing.assert_close(block(inputs), expected)
@@ -48,7 +49,7 @@ def test_a_halving_block_pools_both_branches() -> None:
 
 def test_a_doubling_block_repeats_pixels_before_its_first_convolution() -> None:
     torch.manual_seed(0)
-    block: Any = WGANGPResNetGenerator(8, 3, width=4).double().decoder.blocks[0].eval()
+    block: Any = WGANGPResNetGenerator(shape_of(8, 3), width=4).double().decoder.blocks[0].eval()
     inputs = torch.randn(2, 4, 4, 4, dtype=torch.double)
     scale = (1 + 1e-5) ** -0.5  # batch normalisation at its start, in eval mode
     hidden = block.conv1(up(relu(inputs * scale)))
@@ -58,7 +59,7 @@ def test_a_doubling_block_repeats_pixels_before_its_first_convolution() -> None:
 
 def test_the_good_critic_normalises_each_sample_over_channels_and_pixels() -> None:
     torch.manual_seed(0)
-    block: Any = WGANGPGoodCritic(16, 3, width=4).double().blocks[0]
+    block: Any = WGANGPGoodCritic(shape_of(16, 3), width=4).double().blocks[0]
     nn.init.normal_(block.norm1.weight)
     nn.init.normal_(block.norm1.bias)
     inputs = 5 + 3 * torch.randn(2, 4, 8, 8, dtype=torch.double)
@@ -74,11 +75,13 @@ def bound(fans: float, gain: float) -> float:
 
 def test_initial_bounds_follow_the_authors_code() -> None:
     torch.manual_seed(0)
-    generator: Any = WGANGPCNNGenerator(32, 3, width=16)
-    critic: Any = WGANGPResNetCritic(32, 3)
-    resnet: Any = WGANGPResNetGenerator(32, 3)
+    generator: Any = WGANGPCNNGenerator(shape_of(32, 3), width=16)
+    critic: Any = WGANGPResNetCritic(shape_of(32, 3))
+    resnet: Any = WGANGPResNetGenerator(shape_of(32, 3))
     upwards = next(m for m in generator.modules() if isinstance(m, nn.ConvTranspose2d))  # 64 -> 32, 5x5, stride 2
-    downwards = next(m for m in WGANGPCNNCritic(32, 32, width=64).modules() if isinstance(m, nn.Conv2d))  # 32 -> 64
+    downwards = next(
+        m for m in WGANGPCNNCritic(shape_of(32, 32), width=64).modules() if isinstance(m, nn.Conv2d)
+    )  # 32 -> 64
     cases: list[tuple[Any, float]] = [
         (upwards, bound(64 * 25 / 4 + 32 * 25, 2**0.5)),
         (downwards, bound(32 * 25 + 64 * 25 / 4, 2**0.5)),
@@ -93,7 +96,7 @@ def test_initial_bounds_follow_the_authors_code() -> None:
 
 
 def test_the_conditional_generator_needs_labels_and_uses_them() -> None:
-    generator: Any = WGANGPResNetGenerator(8, 3, width=4, n_classes=3)
+    generator: Any = WGANGPResNetGenerator(shape_of(8, 3), width=4, n_classes=3)
     latents = torch.randn(1, 128).expand(3, -1)
     with pytest.raises(ValueError, match="n_classes"):
         generator(latents)
@@ -105,6 +108,6 @@ def test_the_conditional_generator_needs_labels_and_uses_them() -> None:
 
 
 def test_the_norm_argument_leaves_the_first_layer_alone() -> None:
-    critic: Any = WGANGPCNNCritic(32, 3, width=4, norm=nn.BatchNorm2d)
+    critic: Any = WGANGPCNNCritic(shape_of(32, 3), width=4, norm=nn.BatchNorm2d)
     assert [m.num_features for m in critic.modules() if isinstance(m, nn.BatchNorm2d)] == [8, 16]
-    assert not any(isinstance(m, nn.BatchNorm2d) for m in WGANGPCNNCritic(32, 3, width=4).modules())
+    assert not any(isinstance(m, nn.BatchNorm2d) for m in WGANGPCNNCritic(shape_of(32, 3), width=4).modules())

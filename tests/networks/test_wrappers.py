@@ -34,6 +34,7 @@ from gan_lightning.networks import (
     VirtualBatchNormGenerator,
     Xavier,
 )
+from gan_lightning.shapes import shape_of
 from gan_lightning.stabilisers.slopes import couples_batch
 
 
@@ -73,9 +74,9 @@ def test_wrappers_build_from_yaml_and_from_their_description(critic: Any, genera
     config: dict[str, Any] = {"critic": critic, "generator": generator}
     for _ in range(2):
         pair = parser.instantiate(parser.parse_object({"pair": config}))["pair"]
-        samples = pair.generator(8, 1)(torch.randn(5, 3))
+        samples = pair.generator(shape_of(8, 1))(torch.randn(5, 3))
         assert samples.shape == (5, 1, 8, 8)
-        assert pair.critic(8, 1)(samples).shape == (5,)
+        assert pair.critic(shape_of(8, 1))(samples).shape == (5,)
         config = {"critic": describe(pair.critic), "generator": describe(pair.generator)}
     assert config["critic"]["init_args"]["network"]["init_args"]["width"] == 4
 
@@ -85,7 +86,7 @@ def singular_value(weight: Tensor) -> float:
 
 
 def test_spectral_normalisation_of_any_critic() -> None:
-    critic = SpectrallyNormalisedCritic(16, 1, partial(DCGANCritic, width=8), n_power_iterations=3)
+    critic = SpectrallyNormalisedCritic(shape_of(16, 1), partial(DCGANCritic, width=8), n_power_iterations=3)
     for _ in range(20):
         critic(torch.randn(2, 1, 16, 16))
     weights = [m.weight for m in critic.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
@@ -96,14 +97,14 @@ def test_spectral_normalisation_of_any_critic() -> None:
 
 def test_a_wrapped_network_is_the_network() -> None:
     torch.manual_seed(0)
-    bare = MLPCritic(0, 2, width=5, n_classes=3)
+    bare = MLPCritic(shape_of(0, 2), width=5, n_classes=3)
     torch.manual_seed(0)
-    wrapped = InitialisedCritic(0, 2, partial(MLPCritic, width=5, n_classes=3), _Nothing())
+    wrapped = InitialisedCritic(shape_of(0, 2), partial(MLPCritic, width=5, n_classes=3), _Nothing())
     samples, labels = torch.randn(6, 2), torch.arange(6) % 3
     assert torch.equal(wrapped(samples, labels), bare(samples, labels))
     assert (wrapped.n_classes, wrapped.n_features) == (3, 5)
     assert torch.equal(copy.deepcopy(wrapped)(samples, labels), bare(samples, labels))
-    generator = SpectrallyNormalisedGenerator(0, 2, partial(MLPGenerator, latent_dim=4, n_classes=3))
+    generator = SpectrallyNormalisedGenerator(shape_of(0, 2), partial(MLPGenerator, latent_dim=4, n_classes=3))
     assert (generator.n_classes, generator.latent_dim) == (3, 4)
 
 
@@ -123,13 +124,13 @@ def test_initialisations_have_their_spread(initialisation: Initialisation, std: 
 
 
 def test_orthogonal_weights() -> None:
-    critic = InitialisedCritic(16, 1, partial(DCGANCritic, width=8), Orthogonal(gain=2.0))
+    critic = InitialisedCritic(shape_of(16, 1), partial(DCGANCritic, width=8), Orthogonal(gain=2.0))
     weight = critic.network.layers[2].weight.detach().flatten(1)  # (16, 128)
     torch.testing.assert_close(weight @ weight.T, 4 * torch.eye(16), atol=1e-4, rtol=0)
 
 
 def test_weights_behind_a_spectral_normalisation_are_initialised() -> None:
-    critic = InitialisedCritic(8, 1, partial(SNGANResNetCritic, width=16), Normal(3.0))
+    critic = InitialisedCritic(shape_of(8, 1), partial(SNGANResNetCritic, width=16), Normal(3.0))
     originals = [p for name, p in critic.named_parameters() if name.endswith("original")]
     spread = torch.cat([p.flatten() for p in originals]).std().item()
     assert spread == pytest.approx(3.0, rel=0.05)
@@ -154,7 +155,7 @@ def test_minibatch_discrimination_is_the_papers_sum() -> None:
 
 
 def test_minibatch_discrimination_critic() -> None:
-    critic = MinibatchDiscriminationCritic(8, 1, partial(DCGANCritic, width=4, norm=nn.Identity), n_kernels=3)
+    critic = MinibatchDiscriminationCritic(shape_of(8, 1), partial(DCGANCritic, width=4, norm=nn.Identity), n_kernels=3)
     samples = torch.randn(5, 1, 8, 8)
     features = critic.features(samples)
     assert features.shape == (5, critic.n_features) == (5, critic.network.n_features + 3)
@@ -198,7 +199,7 @@ def test_virtual_batch_norm_includes_the_sample_itself(shape: tuple[int, ...]) -
 )
 def test_virtual_batch_norm_generator(network: Any, n_classes: int) -> None:
     torch.manual_seed(0)
-    generator = VirtualBatchNormGenerator(8, 1, network, n_reference=6)
+    generator = VirtualBatchNormGenerator(shape_of(8, 1), network, n_reference=6)
     assert not any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in generator.modules())
     latents = torch.randn(5, 3)
     labels = torch.arange(5) % 3 if n_classes else None
@@ -208,13 +209,13 @@ def test_virtual_batch_norm_generator(network: Any, n_classes: int) -> None:
     torch.testing.assert_close(samples, alone)
     torch.testing.assert_close(samples, generator.eval()(latents, labels))
     assert {"reference", "reference_labels"} <= set(generator.state_dict())
-    other = VirtualBatchNormGenerator(8, 1, network, n_reference=6)
+    other = VirtualBatchNormGenerator(shape_of(8, 1), network, n_reference=6)
     other.load_state_dict(generator.state_dict())
     torch.testing.assert_close(samples, other(latents, labels))
 
 
 def test_virtual_batch_norm_needs_batch_norm() -> None:
     with pytest.raises(ValueError, match="found no batch normalisation in MLPGenerator to replace"):
-        VirtualBatchNormGenerator(8, 1, MLPGenerator)
+        VirtualBatchNormGenerator(shape_of(8, 1), MLPGenerator)
     with pytest.raises(ValueError, match="n_reference must be at least 2, got 1"):
-        VirtualBatchNormGenerator(8, 1, DCGANGenerator, n_reference=1)
+        VirtualBatchNormGenerator(shape_of(8, 1), DCGANGenerator, n_reference=1)

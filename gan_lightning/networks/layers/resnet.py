@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from math import prod
 
 from torch import Tensor, nn, tanh
 from torch.nn.functional import avg_pool2d, interpolate
@@ -126,7 +127,7 @@ class ResNetDecoder(nn.Module):
 
     Args:
         latent_dim: Number of latent coordinates.
-        base: Resolution of the linear map's output.
+        base: Height and width of the linear map's output.
         widths: Channels of the linear map's output and of each block's.
         channels: Channels of the images.
         n_classes: Classes of the blocks' conditional batch normalisations, 0 for plain ones; the last one is plain.
@@ -138,7 +139,7 @@ class ResNetDecoder(nn.Module):
     def __init__(
         self,
         latent_dim: int,
-        base: int,
+        base: tuple[int, int],
         widths: list[int],
         channels: int,
         n_classes: int = 0,
@@ -147,8 +148,8 @@ class ResNetDecoder(nn.Module):
         first_bias: bool = True,
     ) -> None:
         super().__init__()
-        self.input = nn.Linear(latent_dim, widths[0] * base**2)
-        self.unflatten = nn.Unflatten(1, (widths[0], base, base))
+        self.input = nn.Linear(latent_dim, widths[0] * prod(base))
+        self.unflatten = nn.Unflatten(1, (widths[0], *base))
         self.blocks = nn.ModuleList(
             GeneratorBlock(n_in, n_out, n_classes, activation, eps, first_bias) for n_in, n_out in pairwise(widths)
         )

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from gan_lightning.networks.base import Critic, CriticFactory, Generator, GeneratorFactory
 from gan_lightning.networks.layers.initialisation import Initialisation
 from gan_lightning.networks.layers.spectral_norm import spectrally_normalise
+from gan_lightning.shapes import Shape
 
 
 class WrappedCritic(Critic):
@@ -77,8 +78,7 @@ class SpectrallyNormalisedCritic(WrappedCritic):
     Layers that the critic normalises itself are left alone; batch normalisation is kept, whose gain is not normalised.
 
     Args:
-        image_size: Height and width of the images, 0 for vectors.
-        channels: Channels of the images, or the dimension of the vectors.
+        shape: Shape of a sample.
         network: Builds the critic.
         n_power_iterations: Power iterations per forward pass in train mode.
         eps: Least norm that a vector is divided by.
@@ -86,21 +86,19 @@ class SpectrallyNormalisedCritic(WrappedCritic):
 
     def __init__(
         self,
-        image_size: int,
-        channels: int,
+        shape: Shape,
         network: CriticFactory,
         n_power_iterations: int = 1,
         eps: float = 1e-12,
     ) -> None:
-        super().__init__(spectrally_normalise(network(image_size, channels), n_power_iterations, eps))
+        super().__init__(spectrally_normalise(network(shape), n_power_iterations, eps))
 
 
 class SpectrallyNormalisedGenerator(WrappedGenerator):
     """Any generator with every weight divided by its largest singular value, as in SAGAN (arXiv:1805.08318, section 4).
 
     Args:
-        image_size: Height and width of the images, 0 for vectors.
-        channels: Channels of the images, or the dimension of the vectors.
+        shape: Shape of a sample.
         network: Builds the generator.
         n_power_iterations: Power iterations per forward pass in train mode.
         eps: Least norm that a vector is divided by.
@@ -108,27 +106,25 @@ class SpectrallyNormalisedGenerator(WrappedGenerator):
 
     def __init__(
         self,
-        image_size: int,
-        channels: int,
+        shape: Shape,
         network: GeneratorFactory,
         n_power_iterations: int = 1,
         eps: float = 1e-12,
     ) -> None:
-        super().__init__(spectrally_normalise(network(image_size, channels), n_power_iterations, eps))
+        super().__init__(spectrally_normalise(network(shape), n_power_iterations, eps))
 
 
 class InitialisedCritic(WrappedCritic):
     """Any critic with other initial weights.
 
     Args:
-        image_size: Height and width of the images, 0 for vectors.
-        channels: Channels of the images, or the dimension of the vectors.
+        shape: Shape of a sample.
         network: Builds the critic.
         initialisation: Draws the weights, by the name of the paper: `Orthogonal`, `Xavier`, `He`, `Normal`.
     """
 
-    def __init__(self, image_size: int, channels: int, network: CriticFactory, initialisation: Initialisation) -> None:
-        super().__init__(network(image_size, channels))
+    def __init__(self, shape: Shape, network: CriticFactory, initialisation: Initialisation) -> None:
+        super().__init__(network(shape))
         initialisation(self.network)
 
 
@@ -136,14 +132,11 @@ class InitialisedGenerator(WrappedGenerator):
     """Any generator with other initial weights.
 
     Args:
-        image_size: Height and width of the images, 0 for vectors.
-        channels: Channels of the images, or the dimension of the vectors.
+        shape: Shape of a sample.
         network: Builds the generator.
         initialisation: Draws the weights, by the name of the paper: `Orthogonal`, `Xavier`, `He`, `Normal`.
     """
 
-    def __init__(
-        self, image_size: int, channels: int, network: GeneratorFactory, initialisation: Initialisation
-    ) -> None:
-        super().__init__(network(image_size, channels))
+    def __init__(self, shape: Shape, network: GeneratorFactory, initialisation: Initialisation) -> None:
+        super().__init__(network(shape))
         initialisation(self.network)

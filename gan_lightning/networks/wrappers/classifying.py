@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from gan_lightning.errors import UserError
 from gan_lightning.networks.base import Critic, CriticFactory
 from gan_lightning.networks.layers.initialisation import glorot_uniform
+from gan_lightning.shapes import Shape
 
 
 @final
@@ -18,8 +19,7 @@ class ClassifyingCritic(Critic):
     The logit ignores the labels: the classes reach the generator through the classifier's cross-entropy.
 
     Args:
-        image_size: Height and width of the images, 0 for vectors.
-        channels: Channels of the images, or the dimension of the vectors.
+        shape: Shape of a sample.
         critic: Builds the critic.
         n_classes: Number of classes that the second head tells apart.
 
@@ -27,9 +27,9 @@ class ClassifyingCritic(Critic):
         UserError: The critic is conditional itself.
     """
 
-    def __init__(self, image_size: int, channels: int, critic: CriticFactory, n_classes: int) -> None:
+    def __init__(self, shape: Shape, critic: CriticFactory, n_classes: int) -> None:
         super().__init__()
-        self.critic = critic(image_size, channels)
+        self.critic = critic(shape)
         if self.critic.n_classes:
             raise UserError(
                 f"{type(self.critic).__name__} has n_classes {self.critic.n_classes} of its own; set it to 0: a critic "

@@ -12,6 +12,7 @@ from torch.nn.functional import one_hot
 
 from gan_lightning.errors import UserError
 from gan_lightning.networks.base import Critic, CriticFactory, Generator, GeneratorFactory, require_labels
+from gan_lightning.shapes import Shape
 
 
 @final
@@ -19,8 +20,7 @@ class ConcatenatingGenerator(Generator):
     """An unconditional generator whose latents end with the label's one-hot code.
 
     Args:
-        image_size: Height and width of the images, 0 for vectors.
-        channels: Channels of the images, or the dimension of the vectors.
+        shape: Shape of a sample.
         generator: Builds the generator. Its `latent_dim` counts the code: with 110 and 10 classes, 100 latents are
             drawn.
         n_classes: Number of classes.
@@ -29,9 +29,9 @@ class ConcatenatingGenerator(Generator):
         UserError: The generator is conditional itself, or has no room for latents beside the code.
     """
 
-    def __init__(self, image_size: int, channels: int, generator: GeneratorFactory, n_classes: int) -> None:
+    def __init__(self, shape: Shape, generator: GeneratorFactory, n_classes: int) -> None:
         super().__init__()
-        self.generator = generator(image_size, channels)
+        self.generator = generator(shape)
         _require_plain(self.generator, n_classes)
         self.n_classes = n_classes
         self.latent_dim = self.generator.latent_dim - n_classes
@@ -52,18 +52,17 @@ class ConcatenatingCritic(Critic):
     """An unconditional critic that sees the label's one-hot code as further channels, each constant over the image.
 
     Args:
-        image_size: Height and width of the images, 0 for vectors.
-        channels: Channels of the images, or the dimension of the vectors.
-        critic: Builds the critic; it is asked for `channels + n_classes` channels.
+        shape: Shape of a sample.
+        critic: Builds the critic; it is asked for `n_classes` more channels.
         n_classes: Number of classes.
 
     Raises:
         UserError: The critic is conditional itself.
     """
 
-    def __init__(self, image_size: int, channels: int, critic: CriticFactory, n_classes: int) -> None:
+    def __init__(self, shape: Shape, critic: CriticFactory, n_classes: int) -> None:
         super().__init__()
-        self.critic = critic(image_size, channels + n_classes)
+        self.critic = critic(shape.widened(n_classes))
         _require_plain(self.critic, n_classes)
         self.n_classes, self.n_features = n_classes, self.critic.n_features
 

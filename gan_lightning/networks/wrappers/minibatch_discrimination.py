@@ -6,6 +6,7 @@ from torch import Tensor, cat, nn
 
 from gan_lightning.networks.base import Critic, CriticFactory
 from gan_lightning.networks.wrappers.altered import WrappedCritic
+from gan_lightning.shapes import Shape
 
 
 class MinibatchDiscrimination(nn.Module):
@@ -43,17 +44,14 @@ class MinibatchDiscriminationCritic(WrappedCritic):
     goes with no gradient penalty, and on k ranks each rank sees its own share of the batch.
 
     Args:
-        image_size: Height and width of the images, 0 for vectors.
-        channels: Channels of the images, or the dimension of the vectors.
+        shape: Shape of a sample.
         network: Builds the critic.
         n_kernels: Number of statistics, 100 in the authors' CIFAR-10 code.
         kernel_dim: Dimensions in which each is taken, 5 there.
     """
 
-    def __init__(
-        self, image_size: int, channels: int, network: CriticFactory, n_kernels: int = 100, kernel_dim: int = 5
-    ) -> None:
-        super().__init__(network(image_size, channels))
+    def __init__(self, shape: Shape, network: CriticFactory, n_kernels: int = 100, kernel_dim: int = 5) -> None:
+        super().__init__(network(shape))
         self.discrimination = MinibatchDiscrimination(self.network.n_features, n_kernels, kernel_dim)
         self.output = nn.Linear(n_kernels, 1, bias=False)
         self.n_features = self.network.n_features + n_kernels

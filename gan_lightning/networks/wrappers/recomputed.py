@@ -18,6 +18,7 @@ from torch.utils.checkpoint import checkpoint
 
 from gan_lightning.errors import UserError
 from gan_lightning.networks.base import Critic, CriticFactory, Generator, GeneratorFactory
+from gan_lightning.shapes import Shape
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
@@ -28,19 +29,18 @@ class RecomputedGenerator(Generator):
     What is returned is the network itself, with the same weights under the same names.
 
     Args:
-        image_size: Height and width of the images, 0 for vectors.
-        channels: Channels of the images, or the dimension of the vectors.
+        shape: Shape of a sample.
         network: Builds the generator.
 
     Raises:
         UserError: As `recompute_blocks`.
     """
 
-    def __new__(cls, image_size: int, channels: int, network: GeneratorFactory) -> Any:
+    def __new__(cls, shape: Shape, network: GeneratorFactory) -> Any:
         """Return the generator that `network` builds, altered."""
-        return recompute_blocks(network(image_size, channels))
+        return recompute_blocks(network(shape))
 
-    def __init__(self, image_size: int, channels: int, network: GeneratorFactory) -> None:
+    def __init__(self, shape: Shape, network: GeneratorFactory) -> None:
         raise AssertionError("__new__ returns another class; this signature is for jsonargparse")
 
 
@@ -51,19 +51,18 @@ class RecomputedCritic(Critic):
     through it by `torch.autograd`, because `torch.func` cannot.
 
     Args:
-        image_size: Height and width of the images, 0 for vectors.
-        channels: Channels of the images, or the dimension of the vectors.
+        shape: Shape of a sample.
         network: Builds the critic.
 
     Raises:
         UserError: As `recompute_blocks`.
     """
 
-    def __new__(cls, image_size: int, channels: int, network: CriticFactory) -> Any:
+    def __new__(cls, shape: Shape, network: CriticFactory) -> Any:
         """Return the critic that `network` builds, altered."""
-        return recompute_blocks(network(image_size, channels))
+        return recompute_blocks(network(shape))
 
-    def __init__(self, image_size: int, channels: int, network: CriticFactory) -> None:
+    def __init__(self, shape: Shape, network: CriticFactory) -> None:
         raise AssertionError("__new__ returns another class; this signature is for jsonargparse")
 
 

@@ -8,6 +8,7 @@ from torch import Tensor, cat, nn
 from gan_lightning.errors import UserError
 from gan_lightning.networks.base import GeneratorFactory
 from gan_lightning.networks.wrappers.altered import WrappedGenerator
+from gan_lightning.shapes import Shape
 
 
 class VirtualBatchNorm(nn.Module):
@@ -53,8 +54,7 @@ class VirtualBatchNormGenerator(WrappedGenerator):
     network is conditional.
 
     Args:
-        image_size: Height and width of the images, 0 for vectors.
-        channels: Channels of the images, or the dimension of the vectors.
+        shape: Shape of a sample.
         network: Builds the generator, whose batch normalisation layers are replaced, their gains and offsets kept.
         n_reference: B, the size of the reference batch.
 
@@ -65,8 +65,8 @@ class VirtualBatchNormGenerator(WrappedGenerator):
     reference: Tensor
     reference_labels: Tensor
 
-    def __init__(self, image_size: int, channels: int, network: GeneratorFactory, n_reference: int = 64) -> None:
-        super().__init__(network(image_size, channels))
+    def __init__(self, shape: Shape, network: GeneratorFactory, n_reference: int = 64) -> None:
+        super().__init__(network(shape))
         if n_reference < 2:
             raise UserError(f"n_reference must be at least 2, got {n_reference}; 64 is a usual batch")
         layers = {
