@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 
 from gan_lightning.errors import UserError
 from gan_lightning.games.game import Terms
-from gan_lightning.games.gan import GAN
+from gan_lightning.games.objective import ObjectiveGAN
 from gan_lightning.losses.objectives import NonSaturating, Objective
 from gan_lightning.networks.base import require_labels
 from gan_lightning.networks.wrappers.classifying import ClassifyingCritic
@@ -20,7 +20,7 @@ from gan_lightning.optimizers.specs import Adam, OptimizerSpec
 
 
 @final
-class ACGAN(GAN):
+class ACGAN(ObjectiveGAN):
     """The critic also tells the class: L_D = A_D + CE(C(x), y) + CE(C(G(z, y)), y), L_G = A_G + CE(C(G(z, y)), y).
 
     A_D = -E log D(x) - E log(1 - D(G(z, y))) and A_G = -E log D(G(z, y)), or another objective; the cross-entropies CE
@@ -63,8 +63,8 @@ class ACGAN(GAN):
         for name, weight in weights.items():
             if weight < 0:
                 raise UserError(f"{name}_class_weight must not be negative, got {weight}; 0 leaves the term out")
-        self.objective, self.class_weights = objective, weights
-        self.shift_invariant = objective.shift_invariant
+        self.class_weights = weights
+        self.play_for(objective)
 
     def critic_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
         """Return the objective's critic loss and the cross-entropies of the classes."""

@@ -7,17 +7,14 @@ from __future__ import annotations
 
 from typing import Any, final
 
-from torch import Tensor
-
-from gan_lightning.games.game import Terms
-from gan_lightning.games.gan import GAN
-from gan_lightning.losses.logits import hinge_critic_loss, hinge_generator_loss
+from gan_lightning.games.objective import ObjectiveGAN
+from gan_lightning.losses.objectives import Hinge
 from gan_lightning.optimizers.specs import Adam, OptimizerSpec
 from gan_lightning.stabilisers.generator_terms import OrthogonalRegularisation
 
 
 @final
-class BigGAN(GAN):
+class BigGAN(ObjectiveGAN):
     """The hinge game: L_D = E max(0, 1 - f(x)) + E max(0, 1 + f(G(z))), L_G = -E f(G(z)) + R(G), minimised.
 
     R = beta sum_W |W W^T - diag(W W^T)|^2 over the generator's weights. The networks are `BigGANGenerator` and
@@ -50,13 +47,6 @@ class BigGAN(GAN):
             ema_decay=ema_decay,
             **kwargs,
         )
+        self.play_for(Hinge())
         if orthogonal_weight:
             self.generator_terms.insert(0, OrthogonalRegularisation(orthogonal_weight))
-
-    def critic_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
-        """Return the hinge loss."""
-        return {"hinge": hinge_critic_loss(self.critic(real, labels), self.critic(fake, labels))}
-
-    def generator_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
-        """Return minus the critic's mean over the fakes; the regularisation joins as a term of its own."""
-        return {"hinge": hinge_generator_loss(self.critic(fake, labels))}

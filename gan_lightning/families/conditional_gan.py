@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from typing import Any, final
 
-from torch import Tensor
-
-from gan_lightning.games.game import Terms
-from gan_lightning.games.gan import GAN
-from gan_lightning.losses.logits import check_real_target, logistic_critic_loss, non_saturating_generator_loss
+from gan_lightning.games.objective import ObjectiveGAN
+from gan_lightning.losses.objectives import NonSaturating
 from gan_lightning.optimizers.specs import Adam, OptimizerSpec
 
 
 @final
-class ConditionalGAN(GAN):
+class ConditionalGAN(ObjectiveGAN):
     """Both players see the label y: L_D = -E log D(x, y) - E log(1 - D(G(z, y), y)), L_G = -E log D(G(z, y), y).
 
     The label enters as its one-hot code beside the latents and beside the samples: `MLPGenerator` and `MLPCritic` with
@@ -27,6 +24,7 @@ class ConditionalGAN(GAN):
     """
 
     conditional = True
+    generator_term = "non_saturating"
 
     def __init__(
         self,
@@ -37,13 +35,4 @@ class ConditionalGAN(GAN):
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, critic_optimizer=critic_optimizer, generator_optimizer=generator_optimizer, **kwargs)
-        self.real_target = check_real_target(real_target)
-
-    def critic_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
-        """Return the binary cross-entropy of samples with their labels."""
-        real_logits, fake_logits = self.critic(real, labels), self.critic(fake, labels)
-        return {"logistic": logistic_critic_loss(real_logits, fake_logits, self.real_target)}
-
-    def generator_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
-        """Return the cross-entropy of the fakes with the label of the real."""
-        return {"non_saturating": non_saturating_generator_loss(self.critic(fake, labels))}
+        self.play_for(NonSaturating(real_target))

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from typing import Any, final
 
-from torch import Tensor
-
-from gan_lightning.games.game import Terms
-from gan_lightning.games.gan import GAN
-from gan_lightning.losses.logits import check_real_target, logistic_critic_loss, non_saturating_generator_loss
+from gan_lightning.games.objective import ObjectiveGAN
+from gan_lightning.losses.objectives import NonSaturating
 from gan_lightning.optimizers.specs import Adam, OptimizerSpec
 from gan_lightning.stabilisers.gradient_penalties import PerturbationPenalty
 
 
 @final
-class DRAGAN(GAN):
+class DRAGAN(ObjectiveGAN):
     """Penalty near the data: L_D = E sp(-o(x)) + E sp(o(G(z))) + lambda E (|grad o(xh)| - 1)^2, L_G = E sp(-o(G(z))).
 
     o is the critic's logit, sp the softplus. xh = x + a c s u with s the standard deviation of the real batch, u in
@@ -30,6 +27,8 @@ class DRAGAN(GAN):
         generator_optimizer: Optimizer of the generator.
     """
 
+    generator_term = "non_saturating"
+
     def __init__(
         self,
         *args: Any,
@@ -41,14 +40,5 @@ class DRAGAN(GAN):
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, critic_optimizer=critic_optimizer, generator_optimizer=generator_optimizer, **kwargs)
-        self.real_target = check_real_target(real_target)
+        self.play_for(NonSaturating(real_target))
         self.own_penalties(PerturbationPenalty(gp_weight, spread))
-
-    def critic_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
-        """Return the binary cross-entropy; the penalty joins as a term of its own."""
-        real_logits, fake_logits = self.critic(real, labels), self.critic(fake, labels)
-        return {"logistic": logistic_critic_loss(real_logits, fake_logits, self.real_target)}
-
-    def generator_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
-        """Return the cross-entropy of the fakes with the label of the real."""
-        return {"non_saturating": non_saturating_generator_loss(self.critic(fake, labels))}

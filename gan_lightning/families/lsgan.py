@@ -7,17 +7,13 @@ from __future__ import annotations
 
 from typing import Any, final
 
-from torch import Tensor
-
-from gan_lightning.errors import UserError
-from gan_lightning.games.game import Terms
-from gan_lightning.games.gan import GAN
-from gan_lightning.losses.logits import least_squares_critic_loss, least_squares_generator_loss
+from gan_lightning.games.objective import ObjectiveGAN
+from gan_lightning.losses.objectives import LeastSquares
 from gan_lightning.optimizers.specs import Adam, OptimizerSpec
 
 
 @final
-class LSGAN(GAN):
+class LSGAN(ObjectiveGAN):
     """Least squares: L_D = 1/2 E (f(x) - b)^2 + 1/2 E (f(G(z)) - a)^2, L_G = 1/2 E (f(G(z)) - c)^2, minimised.
 
     f is the critic's raw output, no sigmoid. The defaults are the paper's binary coding, eq. 9; with b - c = 1 and
@@ -41,21 +37,5 @@ class LSGAN(GAN):
         generator_optimizer: OptimizerSpec = Adam(lr=2e-4, betas=(0.5, 0.999)),
         **kwargs: Any,
     ) -> None:
-        if fake_target == real_target:
-            raise UserError(f"fake_target and real_target must differ, got {fake_target} for both; take 0 and 1")
         super().__init__(*args, critic_optimizer=critic_optimizer, generator_optimizer=generator_optimizer, **kwargs)
-        self.fake_target, self.real_target, self.generator_target = fake_target, real_target, generator_target
-
-    def verdicts(self, logits: Tensor) -> Tensor:
-        """Return on which side of the middle between both targets the logits are, 1 for the real one's."""
-        return ((logits - (self.real_target + self.fake_target) / 2) * (self.real_target - self.fake_target)).sign()
-
-    def critic_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
-        """Return half the mean squared distances from the targets."""
-        real_logits, fake_logits = self.critic(real, labels), self.critic(fake, labels)
-        loss = least_squares_critic_loss(real_logits, fake_logits, self.real_target, self.fake_target)
-        return {"least_squares": loss}
-
-    def generator_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
-        """Return half the mean squared distance of the fakes from the generator's target."""
-        return {"least_squares": least_squares_generator_loss(self.critic(fake, labels), self.generator_target)}
+        self.play_for(LeastSquares(fake_target, real_target, generator_target))

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from typing import Any, final
 
-from torch import Tensor
-
-from gan_lightning.games.game import Terms
-from gan_lightning.games.gan import GAN
-from gan_lightning.losses.logits import check_real_target, logistic_critic_loss, saturating_generator_loss
+from gan_lightning.games.objective import ObjectiveGAN
+from gan_lightning.losses.objectives import Saturating
 from gan_lightning.optimizers.specs import SGD, OptimizerSpec
 
 
 @final
-class MinimaxGAN(GAN):
+class MinimaxGAN(ObjectiveGAN):
     """The zero-sum game of algorithm 1: L_D = -E log D(x) - E log(1 - D(G(z))), L_G = E log(1 - D(G(z))), minimised.
 
     L_G saturates: its gradient at the logit is -D(G(z)), which vanishes while the critic is sure of its case.
@@ -24,6 +21,8 @@ class MinimaxGAN(GAN):
         generator_optimizer: Optimizer of the generator; the default is that of the paper's code.
     """
 
+    generator_term = "saturating"
+
     def __init__(
         self,
         *args: Any,
@@ -33,13 +32,4 @@ class MinimaxGAN(GAN):
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, critic_optimizer=critic_optimizer, generator_optimizer=generator_optimizer, **kwargs)
-        self.real_target = check_real_target(real_target)
-
-    def critic_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
-        """Return the binary cross-entropy, real and fake averaged apart and added."""
-        real_logits, fake_logits = self.critic(real, labels), self.critic(fake, labels)
-        return {"logistic": logistic_critic_loss(real_logits, fake_logits, self.real_target)}
-
-    def generator_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
-        """Return what the critic maximises of the fakes."""
-        return {"saturating": saturating_generator_loss(self.critic(fake, labels))}
+        self.play_for(Saturating(real_target))

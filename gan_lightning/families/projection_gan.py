@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from typing import Any, final
 
-from torch import Tensor
-
-from gan_lightning.games.game import Terms
-from gan_lightning.games.gan import GAN
+from gan_lightning.games.objective import ObjectiveGAN
 from gan_lightning.losses.objectives import Hinge, Objective
 from gan_lightning.optimizers.specs import Adam, OptimizerSpec
 
 
 @final
-class ProjectionGAN(GAN):
+class ProjectionGAN(ObjectiveGAN):
     """Projection: L_D = E max(0, 1 - f(x, y)) + E max(0, 1 + f(G(z, y), y)), L_G = -E f(G(z, y), y), minimised.
 
     f(x, y) = l(h(x)) + <e(y), h(x)>. The projection e is in the critic and conditional batch norm in the generator:
@@ -45,13 +42,4 @@ class ProjectionGAN(GAN):
             generator_optimizer=generator_optimizer,
             **kwargs,
         )
-        self.objective = objective
-        self.shift_invariant = objective.shift_invariant
-
-    def critic_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
-        """Return the objective's critic loss on samples with their labels."""
-        return {self.objective.name: self.objective.critic_loss(self.critic(real, labels), self.critic(fake, labels))}
-
-    def generator_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
-        """Return the objective's generator loss on samples with the labels asked for."""
-        return {self.objective.name: self.objective.generator_loss(self.critic(fake, labels))}
+        self.play_for(objective)

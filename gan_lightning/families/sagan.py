@@ -7,16 +7,13 @@ from __future__ import annotations
 
 from typing import Any, final
 
-from torch import Tensor
-
-from gan_lightning.games.game import Terms
-from gan_lightning.games.gan import GAN
-from gan_lightning.losses.logits import hinge_critic_loss, hinge_generator_loss
+from gan_lightning.games.objective import ObjectiveGAN
+from gan_lightning.losses.objectives import Hinge
 from gan_lightning.optimizers.specs import Adam, OptimizerSpec
 
 
 @final
-class SAGAN(GAN):
+class SAGAN(ObjectiveGAN):
     """The hinge on two time scales: L_D = E max(0, 1 - f(x)) + E max(0, 1 + f(G(z))), L_G = -E f(G(z)), minimised.
 
     What makes it SAGAN is the networks (`SAGANGenerator`, `SAGANCritic`: self-attention, spectral normalisation in
@@ -44,11 +41,4 @@ class SAGAN(GAN):
             generator_optimizer=generator_optimizer,
             **kwargs,
         )
-
-    def critic_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
-        """Return the hinge loss."""
-        return {"hinge": hinge_critic_loss(self.critic(real, labels), self.critic(fake, labels))}
-
-    def generator_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
-        """Return minus the critic's mean over the fakes."""
-        return {"hinge": hinge_generator_loss(self.critic(fake, labels))}
+        self.play_for(Hinge())

@@ -7,16 +7,13 @@ from __future__ import annotations
 
 from typing import Any, final
 
-from torch import Tensor
-
-from gan_lightning.games.game import Terms
-from gan_lightning.games.gan import GAN
+from gan_lightning.games.objective import ObjectiveGAN
 from gan_lightning.losses.objectives import Hinge, Objective
 from gan_lightning.optimizers.specs import Adam, OptimizerSpec
 
 
 @final
-class SNGAN(GAN):
+class SNGAN(ObjectiveGAN):
     """Spectral normalisation, by default with the hinge: L_D = E max(0, 1 - f(x)) + E max(0, 1 + f(G(z))), L_G = -E f(G(z)).
 
     The normalisation is in the critic (`SNGANResNetCritic`, `SNGANCNNCritic`); with `n_classes` on both networks it is
@@ -46,13 +43,4 @@ class SNGAN(GAN):
             generator_optimizer=generator_optimizer,
             **kwargs,
         )
-        self.objective = objective
-        self.shift_invariant = objective.shift_invariant
-
-    def critic_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
-        """Return the objective's critic loss."""
-        return {self.objective.name: self.objective.critic_loss(self.critic(real, labels), self.critic(fake, labels))}
-
-    def generator_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
-        """Return the objective's generator loss."""
-        return {self.objective.name: self.objective.generator_loss(self.critic(fake, labels))}
+        self.play_for(objective)

@@ -10,14 +10,14 @@ from torch.func import functional_call
 
 from gan_lightning.errors import UserError
 from gan_lightning.games.game import Terms
-from gan_lightning.games.gan import GAN
-from gan_lightning.losses.logits import check_real_target, logistic_critic_loss
+from gan_lightning.games.objective import ObjectiveGAN
+from gan_lightning.losses.objectives import Saturating
 from gan_lightning.optimizers.functional import functional
 from gan_lightning.optimizers.specs import SGD, Adam, OptimizerSpec
 
 
 @final
-class UnrolledGAN(GAN):
+class UnrolledGAN(ObjectiveGAN):
     """The generator looks K critic steps ahead: L_D(theta) = -E log D(x) - E log(1 - D(G(z))), L_G = -L_D(theta_K).
 
     theta_0 = theta and theta_{k+1} is theta_k after one step of the critic's own optimizer down L_D, its moments
@@ -49,13 +49,8 @@ class UnrolledGAN(GAN):
                 f"UnrolledGAN cannot unroll {type(critic_optimizer).__name__}; take Adam or SGD as critic_optimizer"
             )
         super().__init__(*args, critic_optimizer=critic_optimizer, generator_optimizer=generator_optimizer, **kwargs)
-        self.real_target = check_real_target(real_target)
+        self.play_for(Saturating(real_target))
         self.n_unrolled = n_unrolled
-
-    def critic_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
-        """Return the binary cross-entropy, real and fake averaged apart and added."""
-        real_logits, fake_logits = self.critic(real, labels), self.critic(fake, labels)
-        return {"logistic": logistic_critic_loss(real_logits, fake_logits, self.real_target)}
 
     def generator_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
         """Return minus the loss of the critic that would be after its next K steps."""
@@ -66,7 +61,7 @@ class UnrolledGAN(GAN):
         def loss() -> Tensor:
             state = {**dict(zip(names, parameters, strict=True)), **buffers}
             real_logits, fake_logits = (functional_call(self.critic, state, (x, labels)) for x in (real, fake))
-            return logistic_critic_loss(real_logits, fake_logits, self.real_target)
+            return self.objective.critic_loss(real_logits, fake_logits)
 
         optimizer = functional(self.optimizers(use_pl_optimizer=False)[0], owned)  # type: ignore[index]
         for _ in range(self.n_unrolled):

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from typing import Any, final
 
-from torch import Tensor
-
 from gan_lightning.errors import UserError
-from gan_lightning.games.game import Terms
-from gan_lightning.games.gan import GAN
-from gan_lightning.losses.logits import wasserstein_critic_loss, wasserstein_generator_loss
+from gan_lightning.games.objective import ObjectiveGAN
+from gan_lightning.losses.objectives import Wasserstein
 from gan_lightning.optimizers.specs import OptimizerSpec, RMSprop
 from gan_lightning.stabilisers.weight_clipping import WeightClipping
 
 
 @final
-class WGAN(GAN):
+class WGAN(ObjectiveGAN):
     """Weight clipping: L_D = E f(G(z)) - E f(x) with every weight of f in [-c, c], L_G = -E f(G(z)), minimised.
 
     Clipping keeps f K-Lipschitz for some unknown K, so -L_D estimates K times the Wasserstein distance. All parameters of
@@ -29,8 +26,6 @@ class WGAN(GAN):
         critic_optimizer: Optimizer of the critic; momentum makes it unstable (section 4.3).
         generator_optimizer: Optimizer of the generator.
     """
-
-    shift_invariant = True
 
     def __init__(
         self,
@@ -52,16 +47,9 @@ class WGAN(GAN):
             generator_optimizer=generator_optimizer,
             **kwargs,
         )
+        self.play_for(Wasserstein())
         self.critic_constraint = WeightClipping(clip_value)
         self.n_critic_warm_up, self.n_warm_up = n_critic_warm_up, n_warm_up
-
-    def critic_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
-        """Return minus the difference of the critic's means."""
-        return {"wasserstein": wasserstein_critic_loss(self.critic(real, labels), self.critic(fake, labels))}
-
-    def generator_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
-        """Return minus the critic's mean over the fakes."""
-        return {"wasserstein": wasserstein_generator_loss(self.critic(fake, labels))}
 
     def critic_updates_in_round(self, update: int) -> int:
         """Return `n_critic_warm_up` early and at every 500th round, else `n_critic`."""

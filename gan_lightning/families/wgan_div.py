@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from typing import Any, final
 
-from torch import Tensor
-
-from gan_lightning.games.game import Terms
-from gan_lightning.games.gan import GAN
-from gan_lightning.losses.logits import wasserstein_critic_loss, wasserstein_generator_loss
+from gan_lightning.games.objective import ObjectiveGAN
+from gan_lightning.losses.objectives import Wasserstein
 from gan_lightning.optimizers.specs import Adam, OptimizerSpec
 from gan_lightning.stabilisers.gradient_penalties import DivergencePenalty
 
 
 @final
-class WGANDiv(GAN):
+class WGANDiv(ObjectiveGAN):
     """Wasserstein divergence: L_D = E f(G(z)) - E f(x) + k/2 (E |grad f(x)|^p + E |grad f(G(z))|^p), L_G = -E f(G(z)).
 
     Both are minimised. The penalty sits at the real and at the generated samples themselves, half each (the paper also
@@ -29,8 +26,6 @@ class WGANDiv(GAN):
         critic_optimizer: Optimizer of the critic (the common implementations').
         generator_optimizer: Optimizer of the generator (the common implementations').
     """
-
-    shift_invariant = True
 
     def __init__(
         self,
@@ -49,12 +44,5 @@ class WGANDiv(GAN):
             generator_optimizer=generator_optimizer,
             **kwargs,
         )
+        self.play_for(Wasserstein())
         self.own_penalties(DivergencePenalty(k, p))
-
-    def critic_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
-        """Return minus the difference of the critic's means; the penalty joins as a term of its own."""
-        return {"wasserstein": wasserstein_critic_loss(self.critic(real, labels), self.critic(fake, labels))}
-
-    def generator_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
-        """Return minus the critic's mean over the fakes."""
-        return {"wasserstein": wasserstein_generator_loss(self.critic(fake, labels))}

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from typing import Any, final
 
-from torch import Tensor
-
-from gan_lightning.games.game import Terms
-from gan_lightning.games.gan import GAN
-from gan_lightning.losses.logits import wasserstein_critic_loss, wasserstein_generator_loss
+from gan_lightning.games.objective import ObjectiveGAN
+from gan_lightning.losses.objectives import Wasserstein
 from gan_lightning.optimizers.specs import Adam, OptimizerSpec
 from gan_lightning.stabilisers.gradient_penalties import GradientPenalty
 
 
 @final
-class WGANGP(GAN):
+class WGANGP(ObjectiveGAN):
     """Gradient penalty: L_D = E f(G(z)) - E f(x) + lambda E (|grad f(xh)| - 1)^2, L_G = -E f(G(z)), minimised.
 
     xh is uniform on the line between a real and a generated sample, the norm runs over all axes of a sample. The critic
@@ -27,8 +24,6 @@ class WGANGP(GAN):
         critic_optimizer: Optimizer of the critic (algorithm 1's).
         generator_optimizer: Optimizer of the generator (algorithm 1's).
     """
-
-    shift_invariant = True
 
     def __init__(
         self,
@@ -46,12 +41,5 @@ class WGANGP(GAN):
             generator_optimizer=generator_optimizer,
             **kwargs,
         )
+        self.play_for(Wasserstein())
         self.own_penalties(GradientPenalty(gp_weight))
-
-    def critic_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
-        """Return minus the difference of the critic's means; the penalty joins as a term of its own."""
-        return {"wasserstein": wasserstein_critic_loss(self.critic(real, labels), self.critic(fake, labels))}
-
-    def generator_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
-        """Return minus the critic's mean over the fakes."""
-        return {"wasserstein": wasserstein_generator_loss(self.critic(fake, labels))}

@@ -29,7 +29,7 @@ from gan_lightning.losses.logits import (
     wasserstein_generator_loss,
 )
 from gan_lightning.losses.matching import CovarianceMatching, Matching, MeanMatching
-from gan_lightning.losses.objectives import Hinge, NonSaturating, Objective, Wasserstein
+from gan_lightning.losses.objectives import Hinge, LeastSquares, NonSaturating, Objective, Saturating, Wasserstein
 
 __all__ = [
     "CovarianceMatching",
@@ -39,6 +39,7 @@ __all__ = [
     "Jeffrey",
     "JensenShannon",
     "KL",
+    "LeastSquares",
     "MMDEstimator",
     "Matching",
     "MeanMatching",
@@ -47,6 +48,7 @@ __all__ = [
     "Objective",
     "Pearson",
     "ReverseKL",
+    "Saturating",
     "SquaredHellinger",
     "TotalVariation",
     "UStatistic",

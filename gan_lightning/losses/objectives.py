@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from gan_lightning.errors import UserError
 from gan_lightning.losses import logits
 
 
@@ -33,6 +34,10 @@ class Objective(ABC):
     @abstractmethod
     def generator_loss(self, fake_logits: Tensor) -> Tensor:
         """Return the generator's loss, a scalar."""
+
+    def verdicts(self, logits: Tensor) -> Tensor:
+        """Return 1 where logits `(N,)` take a sample for real, -1 where for generated: their sign."""
+        return logits.sign()
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,53 @@ class NonSaturating(Objective):
     def generator_loss(self, fake_logits: Tensor) -> Tensor:
         """Return -E log D(G(z))."""
         return logits.non_saturating_generator_loss(fake_logits)
+
+
+@dataclass(frozen=True)
+class Saturating(NonSaturating):
+    """Binary cross-entropy with the generator of the zero-sum game (arXiv:1406.2661, algorithm 1), which saturates.
+
+    Args:
+        real_target: What D(x) is drawn to on real samples, in (0.5, 1].
+    """
+
+    def generator_loss(self, fake_logits: Tensor) -> Tensor:
+        """Return E log(1 - D(G(z)))."""
+        return logits.saturating_generator_loss(fake_logits)
+
+
+@dataclass(frozen=True)
+class LeastSquares(Objective):
+    """Half the mean squared distances from three targets (Mao 2017, arXiv:1611.04076, eq. 2).
+
+    Args:
+        fake_target: a, what the critic is to say of generated samples.
+        real_target: b, what the critic is to say of real ones.
+        generator_target: c, what the generator wants the critic to say of its samples.
+    """
+
+    fake_target: float = 0.0
+    real_target: float = 1.0
+    generator_target: float = 1.0
+
+    name = "least_squares"
+
+    def __post_init__(self) -> None:
+        """Refuse a critic with nothing to tell apart."""
+        if self.fake_target == self.real_target:
+            raise UserError(f"fake_target and real_target must differ, got {self.fake_target} for both; take 0 and 1")
+
+    def critic_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        """Return E (f(x) - b)^2 / 2 + E (f(G(z)) - a)^2 / 2."""
+        return logits.least_squares_critic_loss(real_logits, fake_logits, self.real_target, self.fake_target)
+
+    def generator_loss(self, fake_logits: Tensor) -> Tensor:
+        """Return E (f(G(z)) - c)^2 / 2."""
+        return logits.least_squares_generator_loss(fake_logits, self.generator_target)
+
+    def verdicts(self, logits: Tensor) -> Tensor:
+        """Return on which side of the middle between both targets the logits are, 1 for the real one's."""
+        return ((logits - (self.real_target + self.fake_target) / 2) * (self.real_target - self.fake_target)).sign()
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ ALLOWED: dict[str, set[str]] = {
     "description": {"errors", "shapes"},
     "losses": {"errors"},
     "optimizers": {"errors"},
-    "metrics": {"errors"},
+    "metrics": {"errors", "shapes"},
     "loggers": {"errors"},
     "networks": {*_NAMED},
     "data": {*_NAMED},
@@ -49,6 +49,7 @@ ALLOWED: dict[str, set[str]] = {
         "stabilisers",
         "observations",
         "optimizers",
+        "losses.objectives",
         "execution",
         "networks.base",
         "networks.encoders",  # their base classes: the players of joint inference
