@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from itertools import chain
 from typing import Any
 
@@ -17,12 +17,8 @@ from gan_lightning.games.game import Terms
 from gan_lightning.games.penalised import HeldCritic, check_kinds
 from gan_lightning.networks.base import Critic, CriticFactory, Generator, GeneratorFactory
 from gan_lightning.observations.base import Observation
-from gan_lightning.randomness import mix, truncate
 from gan_lightning.shapes import Shape
 from gan_lightning.stabilisers.base import CriticConstraint, CriticPenalty, GeneratorTerm, GeneratorTurn
-
-SAMPLE_CHUNK = 64
-"""Samples are drawn in chunks of this many, each from its own seed, so that any sharing of the chunks gives the same."""
 
 
 class GAN(HeldCritic):
@@ -92,6 +88,11 @@ class GAN(HeldCritic):
         for term in self.generator_terms:
             term.attach(self)
 
+    @property
+    def latent_dim(self) -> int:
+        """Number of latent coordinates D."""
+        return self.generator.latent_dim
+
     @abstractmethod
     def critic_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
         """Return the terms of the critic's loss on samples `(N, ...)`, as the critic is shown them."""
@@ -99,10 +100,6 @@ class GAN(HeldCritic):
     @abstractmethod
     def generator_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
         """Return the terms of the generator's loss on samples `(N, ...)`, as the critic is shown them."""
-
-    def latents(self, n: int) -> Tensor:
-        """Return this turn's N(0, 1) latents `(n, latent_dim)` for this process's n rows."""
-        return self.noise.normal(n, self.generator.latent_dim)
 
     def critic_turn(self, batch: Any) -> Terms:
         """Return the family's critic terms and the penalties', on a fake batch made without a graph."""
@@ -145,64 +142,6 @@ class GAN(HeldCritic):
         """Tell the terms that keep a memory."""
         for term in self.generator_terms:
             term.after_update(self)
-
-    @torch.no_grad()
-    def sample(
-        self, n: int, labels: Sequence[int] | Tensor | None = None, seed: int = 0, truncation: float | None = None
-    ) -> Tensor:
-        """Return `n` samples of the averaged generator, images `(n, C, H, W)` in [-1, 1] or vectors `(n, D)`.
-
-        Args:
-            n: Number of samples.
-            labels: Classes, repeated in turn until there are n; all classes in turn if none are given.
-            seed: The same seed gives the same samples.
-            truncation: Draw the latents outside [-truncation, truncation] anew (BigGAN, arXiv:1809.11096, section 3.1).
-
-        Raises:
-            UserError: n is below 1, truncation is not above 0, or labels are given to an unconditional generator or are
-                not among its classes.
-        """
-        if n < 1:
-            raise UserError(f"n must be at least 1, got {n}")
-        return torch.cat(list(self.sample_chunks(range(-(-n // SAMPLE_CHUNK)), labels, seed, truncation)))[:n]
-
-    @torch.no_grad()
-    def sample_chunks(
-        self,
-        chunks: Sequence[int],
-        labels: Sequence[int] | Tensor | None = None,
-        seed: int = 0,
-        truncation: float | None = None,
-    ) -> Iterator[Tensor]:
-        """Yield the chunks of `SAMPLE_CHUNK` samples with these indices; chunk j is the same wherever it is drawn."""
-        classes = self._classes(labels)
-        dtype = self.dtype_of_samples
-        for chunk in chunks:
-            generator = torch.Generator().manual_seed(mix(seed, chunk, 0x5A))
-            latents = self.sample_latents(SAMPLE_CHUNK, generator)
-            if truncation is not None:
-                latents = truncate(latents, truncation, generator)
-            latents = latents.to(self.device, dtype)
-            rows = torch.arange(chunk * SAMPLE_CHUNK, (chunk + 1) * SAMPLE_CHUNK)
-            chosen = None if classes is None else classes[rows % len(classes)].to(self.device)
-            yield self.generator_average(latents, chosen)
-
-    def sample_latents(self, n: int, generator: torch.Generator) -> Tensor:
-        """Return N(0, 1) latents `(n, latent_dim)` on the CPU for sampling, drawn from `generator`."""
-        return torch.randn(n, self.generator.latent_dim, generator=generator)
-
-    def _classes(self, labels: Sequence[int] | Tensor | None) -> Tensor | None:
-        if not self.n_classes:
-            if labels is not None:
-                raise UserError(f"labels {list(map(int, labels))} given, but this generator is not conditional")
-            return None
-        if labels is None:
-            return torch.arange(self.n_classes)
-        classes = torch.as_tensor(labels, dtype=torch.long).flatten().cpu()
-        wrong = classes[(classes < 0) | (classes >= self.n_classes)].tolist()
-        if wrong or not len(classes):
-            raise UserError(f"labels must be among 0 ... {self.n_classes - 1}, got {wrong or 'none'}")
-        return classes
 
     def _labels(self, batch: Any) -> Tensor | None:
         return batch.labels if self.n_classes or self.critic.n_classes else None

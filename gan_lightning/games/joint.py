@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from math import prod
 from typing import Any, ClassVar
 
@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from gan_lightning.errors import UserError
 from gan_lightning.games.game import Terms
-from gan_lightning.games.gan import SAMPLE_CHUNK
 from gan_lightning.games.penalised import HeldCritic
 from gan_lightning.networks.base import Generator, GeneratorFactory
 from gan_lightning.networks.encoders import Encoder, EncoderFactory
@@ -30,9 +29,9 @@ class GeneratorAndEncoder(nn.Module):
         super().__init__()
         self.generator, self.encoder = generator, encoder
 
-    def forward(self, latents: Tensor) -> Tensor:
+    def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return samples of latents `(N, latent_dim)`: images `(N, C, H, W)` in [-1, 1] or vectors `(N, C)`."""
-        return self.generator(latents)
+        return self.generator(latents, labels)
 
 
 class CriticOfRows(nn.Module):
@@ -95,11 +94,10 @@ class JointGAN(HeldCritic):
             raise UserError(
                 f"{type(self).__name__} has no labels, but its generator has n_classes {decoder.n_classes}; set it to 0"
             )
-        self.latent_dim = decoder.latent_dim
-        inference = encoder(shape, self.codes_per_latent * self.latent_dim)
+        inference = encoder(shape, self.codes_per_latent * decoder.latent_dim)
         super().__init__(
             GeneratorAndEncoder(decoder, inference),
-            critic(shape, self.latent_dim),
+            critic(shape, decoder.latent_dim),
             critic_penalties=critic_penalties,
             critic_constraint=critic_constraint,
             **kwargs,
@@ -109,6 +107,11 @@ class JointGAN(HeldCritic):
             self.save_hyperparameters(logger=False)
         self.shape = shape
         self.n_classes = 0
+
+    @property
+    def latent_dim(self) -> int:
+        """Number of latent coordinates D."""
+        return self.generator.generator.latent_dim
 
     @abstractmethod
     def critic_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Terms:
@@ -121,14 +124,6 @@ class JointGAN(HeldCritic):
     @abstractmethod
     def infer(self, codes: Tensor, noise: Tensor) -> Tensor:
         """Return latents `(N, D)` from the encoder's codes `(N, codes_per_latent * D)` and N(0, 1) draws `(N, D)`."""
-
-    def latents(self, n: int) -> Tensor:
-        """Return this turn's N(0, 1) latents `(n, latent_dim)` for this process's n rows."""
-        return self.noise.normal(n, self.latent_dim)
-
-    def sample_latents(self, n: int, generator: torch.Generator) -> Tensor:
-        """Return N(0, 1) latents `(n, latent_dim)` on the CPU for sampling, drawn from `generator`."""
-        return torch.randn(n, self.latent_dim, generator=generator)
 
     def critic_turn(self, batch: Any) -> Terms:
         """Return the family's critic terms and the penalties', on pairs made without a graph."""
@@ -149,29 +144,6 @@ class JointGAN(HeldCritic):
         latents = self.latents(len(samples))
         noise = self.noise.normal(len(samples), self.latent_dim)
         return (samples, self.infer(self.generator.encoder(samples), noise)), (self.generator(latents), latents)
-
-    @torch.no_grad()
-    def sample(self, n: int, labels: Sequence[int] | Tensor | None = None, seed: int = 0) -> Tensor:
-        """Return `n` samples of the averaged generator, images `(n, C, H, W)` in [-1, 1] or vectors `(n, C)`.
-
-        Raises:
-            UserError: n is below 1, or labels are given.
-        """
-        if n < 1:
-            raise UserError(f"n must be at least 1, got {n}")
-        return torch.cat(list(self.sample_chunks(range(-(-n // SAMPLE_CHUNK)), labels, seed)))[:n]
-
-    @torch.no_grad()
-    def sample_chunks(
-        self, chunks: Sequence[int], labels: Sequence[int] | Tensor | None = None, seed: int = 0
-    ) -> Iterator[Tensor]:
-        """Yield the chunks of `SAMPLE_CHUNK` samples with these indices; chunk j is the same wherever it is drawn."""
-        if labels is not None:
-            raise UserError(f"labels {list(map(int, labels))} given, but this generator is not conditional")
-        for chunk in chunks:
-            generator = torch.Generator().manual_seed(mix(seed, chunk, 0x5A))
-            latents = self.sample_latents(SAMPLE_CHUNK, generator)
-            yield self.generator_average(latents.to(self.device, self.dtype_of_samples))
 
     @torch.no_grad()
     def encode(self, samples: Tensor, seed: int = 0) -> Tensor:

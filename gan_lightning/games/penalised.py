@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from typing import Any
 
 from torch import Tensor, nn
 
 from gan_lightning.errors import UserError
-from gan_lightning.games.game import Game, Terms
-from gan_lightning.shapes import Shape
+from gan_lightning.games.game import Terms
+from gan_lightning.games.sampling import SamplingGame
 from gan_lightning.stabilisers.base import CriticConstraint, CriticPenalty
 
 
-class HeldCritic(Game):
-    """A game in which penalties join the critic's loss and a constraint follows its updates.
+class HeldCritic(SamplingGame):
+    """A game of samples in which penalties join the critic's loss and a constraint follows its updates.
 
     Args:
         critic_penalties: Terms added to the critic's loss.
         critic_constraint: What the critic's weights are held to after each of its updates.
     """
 
-    shape: Shape
     critic_penalties: list[CriticPenalty]  # a ModuleList, so that their state is in the checkpoint
 
     def __init__(
@@ -36,10 +34,6 @@ class HeldCritic(Game):
         self.critic_constraint = critic_constraint
         for penalty in self.critic_penalties:
             penalty.attach(self)
-
-    @abstractmethod
-    def latents(self, n: int) -> Tensor:
-        """Return this turn's latents `(n, latent_dim)` for this process's n rows."""
 
     def verdicts(self, logits: Tensor) -> Tensor:
         """Return 1 where the critic's logits `(N,)` take a sample for real, -1 where for generated; the sign of most losses."""

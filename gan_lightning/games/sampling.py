@@ -1,0 +1,94 @@
+"""SamplingGame: a game whose generator makes samples from latents, and how they are drawn."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from gan_lightning.errors import UserError
+from gan_lightning.games.game import Game
+from gan_lightning.randomness import mix, truncate
+from gan_lightning.shapes import Shape
+
+SAMPLE_CHUNK = 64
+"""Samples are drawn in chunks of this many, each from its own seed, so that any sharing of the chunks gives the same."""
+
+
+class SamplingGame(Game):
+    """A game whose averaged generator makes samples from latents, the `Sampler` of everything that watches it.
+
+    Attributes:
+        shape: Shape of a sample.
+        n_classes: Number of classes, 0 for an unconditional generator.
+    """
+
+    shape: Shape
+    n_classes: int
+
+    @property
+    @abstractmethod
+    def latent_dim(self) -> int:
+        """Number of latent coordinates D."""
+
+    def latents(self, n: int) -> Tensor:
+        """Return this turn's N(0, 1) latents `(n, latent_dim)` for this process's n rows."""
+        return self.noise.normal(n, self.latent_dim)
+
+    def sample_latents(self, n: int, generator: torch.Generator) -> Tensor:
+        """Return N(0, 1) latents `(n, latent_dim)` on the CPU for sampling, drawn from `generator`."""
+        return torch.randn(n, self.latent_dim, generator=generator)
+
+    @torch.no_grad()
+    def sample(
+        self, n: int, labels: Sequence[int] | Tensor | None = None, seed: int = 0, truncation: float | None = None
+    ) -> Tensor:
+        """Return `n` samples of the averaged generator, images `(n, C, H, W)` in [-1, 1] or vectors `(n, D)`.
+
+        Args:
+            n: Number of samples.
+            labels: Classes, repeated in turn until there are n; all classes in turn if none are given.
+            seed: The same seed gives the same samples.
+            truncation: Draw the latents outside [-truncation, truncation] anew (BigGAN, arXiv:1809.11096, section 3.1).
+
+        Raises:
+            UserError: n is below 1, truncation is not above 0, or labels are given to an unconditional generator or are
+                not among its classes.
+        """
+        if n < 1:
+            raise UserError(f"n must be at least 1, got {n}")
+        return torch.cat(list(self.sample_chunks(range(-(-n // SAMPLE_CHUNK)), labels, seed, truncation)))[:n]
+
+    @torch.no_grad()
+    def sample_chunks(
+        self,
+        chunks: Iterable[int],
+        labels: Sequence[int] | Tensor | None = None,
+        seed: int = 0,
+        truncation: float | None = None,
+    ) -> Iterator[Tensor]:
+        """Yield the chunks of `SAMPLE_CHUNK` samples with these indices; chunk j is the same wherever it is drawn."""
+        classes = self._classes(labels)
+        for chunk in chunks:
+            generator = torch.Generator().manual_seed(mix(seed, chunk, 0x5A))
+            latents = self.sample_latents(SAMPLE_CHUNK, generator)
+            if truncation is not None:
+                latents = truncate(latents, truncation, generator)
+            rows = torch.arange(chunk * SAMPLE_CHUNK, (chunk + 1) * SAMPLE_CHUNK)
+            chosen = None if classes is None else classes[rows % len(classes)].to(self.device)
+            yield self.generator_average(latents.to(self.device, self.dtype_of_samples), chosen)
+
+    def _classes(self, labels: Sequence[int] | Tensor | None) -> Tensor | None:
+        if not self.n_classes:
+            if labels is not None:
+                raise UserError(f"labels {list(map(int, labels))} given, but this generator is not conditional")
+            return None
+        if labels is None:
+            return torch.arange(self.n_classes)
+        classes = torch.as_tensor(labels, dtype=torch.long).flatten().cpu()
+        wrong = classes[(classes < 0) | (classes >= self.n_classes)].tolist()
+        if wrong or not len(classes):
+            raise UserError(f"labels must be among 0 ... {self.n_classes - 1}, got {wrong or 'none'}")
+        return classes
