@@ -113,3 +113,16 @@ class Clocked(Protocol):
 
     def critic_updates_in_round(self, update: int) -> int:
         """Return the number of batches that generator update `update` consumes."""
+
+
+@runtime_checkable
+class Mixture(Protocol):
+    """What a watcher may ask of data whose modes are known.
+
+    Attributes:
+        centres: Means `(K, D)` of the modes, None where they are not known.
+        std: Standard deviation of each mode, None where it is not known.
+    """
+
+    centres: Tensor | None
+    std: float | None

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
+from gan_lightning.callbacks.measuring import Measuring
 from gan_lightning.errors import UserError, nearest, say
 
 _EFFECTS = {
@@ -169,7 +170,7 @@ class Checkpoints(Checkpoint):
 
 def _measured_names(trainer: Trainer) -> list[str]:
     """Return what the run's own metrics are logged as, also where they are left out this time."""
-    parts = [c.names(trainer) for c in trainer.callbacks if hasattr(c, "names")]  # type: ignore[attr-defined]
+    parts = [c.names(trainer) for c in trainer.callbacks if isinstance(c, Measuring)]  # type: ignore[attr-defined]
     return [name for part in parts for name in part]
 
 

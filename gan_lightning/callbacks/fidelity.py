@@ -5,18 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import time
 from collections.abc import Callable, Iterable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
+from gan_lightning.callbacks.measuring import Measurement, Measuring
 from gan_lightning.errors import UserError, say
-from gan_lightning.evaluation.cards import write_card
 from gan_lightning.evaluation.pictures import to_uint8
 from gan_lightning.metrics.extractors import ExtractorUnavailable, FeatureExtractor, Inception
 from gan_lightning.metrics.fidelity import (
@@ -30,6 +29,7 @@ from gan_lightning.metrics.fidelity import (
     proportional_labels,
     shard,
 )
+from gan_lightning.protocols import Sampler
 
 _CACHE_FORMAT = 1
 
@@ -40,7 +40,7 @@ class _Measured(NamedTuple):
     logits: Tensor | None
 
 
-class Fidelity(Callback):
+class Fidelity(Measuring):
     """Measures generated against real samples at every validation, and before the first update.
 
     Numbers are logged as `val/fid`, `val/isc_mean`, ... when they come from Inception, and with the extractor's name
@@ -61,6 +61,9 @@ class Fidelity(Callback):
         enabled: Measure at all.
     """
 
+    option = "fidelity"
+    libraries = ("torch", "torch-fidelity", "lightning")
+
     def __init__(
         self,
         extractor: FeatureExtractor | None = None,
@@ -75,25 +78,27 @@ class Fidelity(Callback):
     ) -> None:
         if labels not in ("data", "uniform"):
             raise UserError(f"fidelity.labels must be data or uniform, got {labels}")
-        if n_samples < 2:
-            raise UserError(f"fidelity.n_samples must be at least 2, got {n_samples}")
+        super().__init__(n_samples, seed, enabled, least=2)
         self.extractor = extractor or Inception()
-        self.n_samples, self.metrics, self.split = n_samples, metrics or ["fid", "isc"], split
-        self.seed, self.required, self.isc_splits, self.enabled = seed, required, isc_splits, enabled
+        self.metrics, self.split, self.required, self.isc_splits = (
+            metrics or ["fid", "isc"],
+            split,
+            required,
+            isc_splits,
+        )
         self.labels = labels
         self._is_unavailable = False
-        self.history: list[tuple[int, dict[str, float]]] = []
         self._real: _Measured | None = None
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Load the extractor before anything is trained."""
-        self.enabled = self.enabled and hasattr(pl_module, "sample_chunks")
+        self.enabled = self.enabled and isinstance(pl_module, Sampler)
         if not self.enabled:
             return
-        self.extractor.check(cast(Any, pl_module).shape)
-        n_classes = getattr(pl_module, "n_classes", 0)
-        if self.n_samples < n_classes:
-            say(f"fidelity.n_samples {self.n_samples} is below the {n_classes} classes: some are not measured")
+        game = cast(Sampler, pl_module)
+        self.extractor.check(game.shape)
+        if self.n_samples < game.n_classes:
+            say(f"fidelity.n_samples {self.n_samples} is below the {game.n_classes} classes: some are not measured")
         try:
             self.extractor.load()
         except ExtractorUnavailable as error:
@@ -111,28 +116,19 @@ class Fidelity(Callback):
         found = [
             name for metric in self.metrics for name in known[metric] if metric != "isc" or self.extractor.has_logits
         ]
-        return [f"val/{name}{self.extractor.log_suffix}" for name in found]
+        return [f"val/{name}{self.suffix}" for name in found]
 
-    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Measure, log and write the card."""
-        self._evaluate(trainer, pl_module)
+    @property
+    def suffix(self) -> str:
+        """The extractor's, so that numbers of two cannot be confused."""
+        return self.extractor.log_suffix
 
-    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Measure, log and write the card."""
-        self._evaluate(trainer, pl_module)
+    def applies(self, trainer: Trainer, game: Any) -> bool:
+        """Measure all samples that the extractor takes."""
+        return True
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return the numbers so far."""
-        return {"history": [[update, dict(values)] for update, values in self.history]}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up the numbers so far."""
-        self.history = [(update, values) for update, values in state_dict["history"]]
-
-    def _evaluate(self, trainer: Trainer, game: Any) -> None:
-        if not self.enabled:
-            return
-        start = time.perf_counter()
+    def measure(self, trainer: Trainer, game: Any) -> Measurement:
+        """Compare generated with real samples."""
         self.extractor.to(game.device)
         reference = trainer.datamodule.reference(self.split)  # type: ignore[attr-defined]
         if self._real is None:
@@ -146,18 +142,19 @@ class Fidelity(Callback):
 
         is_8_bit = reference.images.dtype == torch.uint8  # otherwise fakes are compared as the floats they are
         fake = self._measure(trainer, self.n_samples, generate, to_uint8 if is_8_bit else None)
-        values = self._values(self._real, fake)
-        named = {f"val/{name}{self.extractor.log_suffix}": value for name, value in values.items()}
-        self.history.append((game.updates_done, named))
-        if trainer.sanity_checking:  # Lightning drops what is logged there: this is the number before the first update
-            for logger in trainer.loggers:
-                logger.log_metrics(named, step=game.updates_done)
-        else:
-            # Lightning takes a number of this name for the loggers' x-axis; its own is one update behind.
-            step = {"step": float(game.updates_done)} if trainer.loggers else {}
-            game.log_dict(named | step, batch_size=1)
-        if trainer.is_global_zero:
-            self._write_card(trainer, game, values, reference, time.perf_counter() - start)
+        facts = {
+            "labels": self._labels_for_people(game, reference),
+            "real": reference.description,
+            "real_split": self.split,
+            "n_real": len(reference.images),
+            "real_fingerprint": reference.fingerprint,
+            "extractor": self.extractor.name,
+            "extractor_fingerprint": self.extractor.fingerprint(),
+            "isc_splits": self.isc_splits,
+        }
+        differs = [self.extractor.name, self.split, str(self.n_samples), f"seed{self.seed}"]
+        differs += [] if self.labels == "data" else [self.labels]
+        return Measurement(self._values(self._real, fake), facts, tuple(differs))
 
     def _labels_of_fakes(self, game: Any, reference: Any) -> Tensor | None:
         """Return the classes of the fakes, None for all in turn or for no classes."""
@@ -254,32 +251,6 @@ class Fidelity(Callback):
             return None
         in_turn = self._labels_of_fakes(game, reference) is None
         return "all classes in turn" if in_turn else f"as frequent as in the {self.split} split"
-
-    def _write_card(
-        self, trainer: Trainer, game: Any, values: dict[str, float], reference: Any, seconds: float
-    ) -> None:
-        facts = {
-            "update": game.updates_done,
-            "kimg": game.samples_seen / 1000,
-            "n_generated": self.n_samples,
-            "seed": self.seed,
-            "labels": self._labels_for_people(game, reference),
-            "real": reference.description,
-            "real_split": self.split,
-            "n_real": len(reference.images),
-            "real_fingerprint": reference.fingerprint,
-            "extractor": self.extractor.name,
-            "extractor_fingerprint": self.extractor.fingerprint(),
-            "isc_splits": self.isc_splits,
-            "family": type(game).__name__,
-            "ema_decay": game.ema_decay,
-            "trainer_precision": str(trainer.precision),
-            "seconds": round(seconds, 3),
-            "versions": {name: version(name) for name in ("torch", "torch-fidelity", "lightning")},
-        }
-        differs = [self.extractor.name, self.split, str(self.n_samples), f"seed{self.seed}"]
-        differs += [] if self.labels == "data" else [self.labels]
-        write_card(trainer, values, facts, "", *differs)
 
 
 def _cache_folder() -> Path:

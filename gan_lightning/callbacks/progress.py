@@ -10,6 +10,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar
 from tqdm import tqdm
 
+from gan_lightning.callbacks.measuring import Measuring
+
 
 class Throughput(Callback):
     """Logs `perf/images_per_second`: real samples shown to the critic, over all ranks, per second of training.
@@ -115,7 +117,7 @@ class UpdateBar(ProgressBar):
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
             if isinstance(callback, Throughput) and callback.images_per_second:
                 shown["images/s"] = f"{callback.images_per_second:.0f}"
-            for update, values in getattr(callback, "history", [])[-1:]:
+            for update, values in callback.history[-1:] if isinstance(callback, Measuring) else []:
                 for key, value in values.items():
                     if key.startswith("val/fid"):
                         shown[key.removeprefix("val/")] = f"{value:.2f} at {update}"

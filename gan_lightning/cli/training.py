@@ -30,6 +30,7 @@ from gan_lightning.callbacks import (
     Throughput,
     UpdateBar,
 )
+from gan_lightning.callbacks.measuring import Measuring
 from gan_lightning.cli.mistakes import user_errors
 from gan_lightning.cli.parser import Parser
 from gan_lightning.data.stream import check_shares
@@ -256,16 +257,16 @@ class GanLightningCLI(LightningCLI):
         print(f"checkpoint   {folder / 'checkpoints' / 'last.ckpt'}")
         print(f"config       {folder / 'config.yaml'}")
         for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
-            history = getattr(callback, "history", [])
+            history = callback.history if isinstance(callback, Measuring) else []
             for key in history[-1][1] if history else []:
                 if key.startswith("val/fid") and key in history[0][1]:
-                    (first, before), (last, after) = history[0], history[-1]
+                    (first, before), (done, after) = history[0], history[-1]
                     name = key.removeprefix("val/")
-                    print(f"{name}: {before[key]:.2f} after {first} updates, {after[key]:.2f} after {last}")
+                    print(f"{name}: {before[key]:.2f} after {first} updates, {after[key]:.2f} after {done}")
                 elif key == "val/modes":
-                    (first, before), (last, after) = history[0], history[-1]
+                    (first, before), (done, after) = history[0], history[-1]
                     print(
-                        f"modes: {before[key]:.0f} after {first} updates, {after[key]:.0f} after {last} "
+                        f"modes: {before[key]:.0f} after {first} updates, {after[key]:.0f} after {done} "
                         f"({after['val/high_quality']:.1%} of the samples of high quality)"
                     )
 

@@ -31,7 +31,7 @@ class GeneratorAndEncoder(nn.Module):
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return samples of latents `(N, latent_dim)`: images `(N, C, H, W)` in [-1, 1] or vectors `(N, C)`."""
-        return self.generator(latents, labels)
+        return self.generator(latents)
 
 
 class CriticOfRows(nn.Module):

@@ -7,9 +7,9 @@ import shutil
 import time
 
 import pytest
-from lightning.pytorch import Callback
 
 from gan_lightning.callbacks import Checkpoints, Fidelity
+from gan_lightning.callbacks.measuring import Measurement, Measuring
 from gan_lightning.errors import UserError
 from gan_lightning.families import NonSaturatingGAN
 from gan_lightning.metrics import Digits, ExtractorUnavailable
@@ -94,18 +94,23 @@ def test_another_experiment_is_refused(config, message, run, tmp_path):
     assert message in line and "give another --name" in line
 
 
-class Numbers(Callback):
-    """Logs a number of a given series at each validation."""
+class Numbers(Measuring):
+    """Measures a number of a given series at each validation."""
+
+    option = "numbers"
 
     def __init__(self, name, series):
+        super().__init__(1, 0, enabled=True)
         self.name, self.series = name, iter(series)
 
     def names(self, trainer):
         return [self.name] if self.name else []
 
-    def on_validation_epoch_end(self, trainer, pl_module):
-        if not trainer.sanity_checking:
-            pl_module.log(self.name, next(self.series))
+    def applies(self, trainer, game):
+        return not trainer.sanity_checking
+
+    def measure(self, trainer, game):
+        return Measurement({self.name.removeprefix("val/"): next(self.series)}, {}, ())
 
 
 def best_update(folder, name, series, keeper, ckpt=None, updates=4):

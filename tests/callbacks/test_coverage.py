@@ -21,6 +21,7 @@ class Sampler:
     def __init__(self, ring: Ring, modes: list[int]) -> None:
         self.ring, self.modes = ring, torch.tensor(modes)
         self.updates_done, self.samples_seen, self.n_classes, self.ema_decay = 7, 0, 0, 0.0
+        self.shape = ring.shape
         self.logged: dict[str, float] = {}
 
     def sample_chunks(self, chunks, seed=0):
@@ -28,6 +29,11 @@ class Sampler:
             random = torch.Generator().manual_seed(1000 * seed + chunk)
             modes = self.modes[torch.randint(len(self.modes), (64,), generator=random)]
             yield self.ring.centres[modes] + self.ring.std * torch.randn(64, 2, generator=random)
+
+    def sample(self, n, labels=None, seed=0):
+        raise AssertionError("whole samples are not drawn")
+
+    sample_latents = sample
 
     def log_dict(self, values, **_):
         self.logged = values

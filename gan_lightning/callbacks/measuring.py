@@ -1,0 +1,120 @@
+"""What every callback that measures the averaged generator has in common: when, in which log, on which card."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from importlib.metadata import version
+from typing import Any, ClassVar, NamedTuple
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from gan_lightning.errors import UserError
+from gan_lightning.evaluation.cards import write_card
+from gan_lightning.protocols import Sampler
+
+
+class Measurement(NamedTuple):
+    """What a callback found.
+
+    Attributes:
+        values: The numbers, by the names of their metrics.
+        facts: What they depend on, for the card.
+        differs: Settings in which two measurements of one checkpoint may differ, as words of the card's file name.
+    """
+
+    values: dict[str, float]
+    facts: dict[str, Any]
+    differs: tuple[str, ...]
+
+
+class Measuring(Callback, ABC):
+    """Measures the averaged generator at every validation, and before the first update.
+
+    Each evaluation is logged as `val/<metric><suffix>` at the update it was made after, kept in `history`, and leaves a
+    card in `evaluation/`.
+
+    Args:
+        n_samples: Generated samples.
+        seed: Seed of the generated samples.
+        enabled: Measure at all.
+
+    Attributes:
+        history: Updates done, and the numbers as they are logged.
+        option: What the config calls this callback.
+        card_prefix: What its cards' file names start with.
+        libraries: Whose versions are on the card.
+    """
+
+    option: ClassVar[str]
+    card_prefix: ClassVar[str] = ""
+    libraries: ClassVar[tuple[str, ...]] = ("torch", "lightning")
+
+    def __init__(self, n_samples: int, seed: int, enabled: bool, least: int = 1) -> None:
+        if n_samples < least:
+            raise UserError(f"{self.option}.n_samples must be at least {least}, got {n_samples}")
+        self.n_samples, self.seed, self.enabled = n_samples, seed, enabled
+        self.history: list[tuple[int, dict[str, float]]] = []
+
+    @property
+    def suffix(self) -> str:
+        """What follows a metric in its logged key, such as an extractor's name."""
+        return ""
+
+    @abstractmethod
+    def names(self, trainer: Trainer) -> list[str]:
+        """Return what the numbers are logged as, also where they are left out this time."""
+
+    @abstractmethod
+    def applies(self, trainer: Trainer, game: Any) -> bool:
+        """Tell whether there is something to measure of this game on these data."""
+
+    @abstractmethod
+    def measure(self, trainer: Trainer, game: Any) -> Measurement:
+        """Measure; every rank takes part and gets the same numbers."""
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Measure, log and write the card."""
+        self._evaluate(trainer, pl_module)
+
+    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Measure, log and write the card."""
+        self._evaluate(trainer, pl_module)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the numbers so far."""
+        return {"history": [[update, dict(values)] for update, values in self.history]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up the numbers so far."""
+        self.history = [(update, values) for update, values in state_dict["history"]]
+
+    def _evaluate(self, trainer: Trainer, module: LightningModule) -> None:
+        game: Any = module
+        if not (self.enabled and isinstance(game, Sampler) and self.applies(trainer, game)):
+            return
+        start = time.perf_counter()
+        found = self.measure(trainer, game)
+        named = {f"val/{name}{self.suffix}": value for name, value in found.values.items()}
+        self.history.append((game.updates_done, named))
+        if trainer.sanity_checking:  # Lightning drops what is logged there: this is the number before the first update
+            for logger in trainer.loggers:
+                logger.log_metrics(named, step=game.updates_done)
+        else:
+            # Lightning takes a number of this name for the loggers' x-axis; its own is one update behind.
+            step = {"step": float(game.updates_done)} if trainer.loggers else {}
+            module.log_dict(named | step, batch_size=1)
+        if trainer.is_global_zero:
+            facts = {
+                "update": game.updates_done,
+                "kimg": game.samples_seen / 1000,
+                "n_generated": self.n_samples,
+                "seed": self.seed,
+                **found.facts,
+                "family": type(game).__name__,
+                "ema_decay": game.ema_decay,
+                "trainer_precision": str(trainer.precision),
+                "seconds": round(time.perf_counter() - start, 3),
+                "versions": {name: version(name) for name in self.libraries},
+            }
+            write_card(trainer, found.values, facts, self.card_prefix, *found.differs)
