@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import torch
@@ -85,11 +86,17 @@ class Sampler(Protocol):
     samples_seen: int
     ema_decay: float
 
-    def sample(self, n: int, labels: Sequence[int] | Tensor | None = None, seed: int = 0) -> Tensor:
+    def sample(
+        self, n: int, labels: Sequence[int] | Tensor | None = None, seed: int = 0, truncation: float | None = None
+    ) -> Tensor:
         """Return `n` samples of the averaged generator."""
 
     def sample_chunks(
-        self, chunks: Iterable[int], labels: Sequence[int] | Tensor | None = None, seed: int = 0
+        self,
+        chunks: Iterable[int],
+        labels: Sequence[int] | Tensor | None = None,
+        seed: int = 0,
+        truncation: float | None = None,
     ) -> Iterator[Tensor]:
         """Yield the chunks of samples with these indices; a chunk is the same wherever it is drawn."""
 
@@ -113,6 +120,38 @@ class Clocked(Protocol):
 
     def critic_updates_in_round(self, update: int) -> int:
         """Return the number of batches that generator update `update` consumes."""
+
+
+@runtime_checkable
+class Data(Protocol):
+    """What a game may ask of its data; data of somebody else's making need not answer.
+
+    Attributes:
+        batch_size: Samples in the global batch, summed over processes.
+        n_classes: Number of classes, 0 for data without labels.
+    """
+
+    batch_size: int
+    n_classes: int
+
+
+@runtime_checkable
+class ShowsPictures(Protocol):
+    """A logger that shows pictures, such as Lightning's for Weights & Biases."""
+
+    def log_image(self, key: str, images: list[Any], step: int | None = None) -> None:
+        """Show 8-bit pictures."""
+
+
+@runtime_checkable
+class RunLogger(ShowsPictures, Protocol):
+    """A logger that takes all that a run has to tell."""
+
+    def log_run(self, config: Path) -> None:
+        """Record the run's config, the file in its folder, and the version of the code."""
+
+    def log_histograms(self, histograms: Mapping[str, Tensor], step: int) -> None:
+        """Record the histogram of each of some flat tensors."""
 
 
 @runtime_checkable

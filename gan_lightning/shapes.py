@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from math import prod
 
 from gan_lightning.errors import UserError
@@ -44,10 +44,9 @@ class Shape(ABC):
 
     def __post_init__(self) -> None:
         """Refuse an empty axis."""
-        for field in fields(self):  # type: ignore[arg-type]
-            value = getattr(self, field.name)
+        for name, value in vars(self).items():
             if isinstance(value, int) and value < 1:
-                raise UserError(f"{field.name} of {type(self).__name__} must be at least 1, got {value}")
+                raise UserError(f"{name} of {type(self).__name__} must be at least 1, got {value}")
 
 
 @dataclass(frozen=True)

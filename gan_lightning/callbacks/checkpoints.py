@@ -12,6 +12,7 @@ from lightning.pytorch.callbacks import Checkpoint
 
 from gan_lightning.callbacks.measuring import Measuring
 from gan_lightning.errors import UserError, nearest, say
+from gan_lightning.protocols import Data
 
 _EFFECTS = {
     "processes": "sums are rounded otherwise, and batch statistics are taken over other rows; all else is as it was",
@@ -182,9 +183,10 @@ def _direction(name: str) -> Literal["min", "max"] | None:
 
 
 def _circumstances(trainer: Trainer, game: Any) -> dict[str, Any]:
+    data = trainer.datamodule  # type: ignore[attr-defined]
     return {
         "processes": trainer.world_size,
-        "batch_size": getattr(trainer.datamodule, "batch_size", None),  # type: ignore[attr-defined]
-        "seed": getattr(game, "seed", None),
+        "batch_size": data.batch_size if isinstance(data, Data) else None,
+        "seed": game.seed,
         "precision": str(trainer.precision),
     }

@@ -10,6 +10,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
 from gan_lightning.callbacks.checkpoints import Checkpoints
+from gan_lightning.execution.lightning_private import keep_signals
 from gan_lightning.runs.signals import forget, heard, listen
 
 _SAVE, _STOP = 1, 2  # what a rank wishes; the largest wish of all ranks is done
@@ -37,8 +38,7 @@ class Preemption(Checkpoint):
         """Listen for signals, and keep Lightning from doing so."""
         if stage == "fit":
             listen()
-            trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
-            trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
+            keep_signals(trainer)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Open the CPU group if the ranks' own is on devices."""

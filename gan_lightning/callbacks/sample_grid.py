@@ -9,6 +9,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from gan_lightning.errors import UserError
 from gan_lightning.evaluation.pictures import grid, log_picture, log_weights, scatter, to_uint8
+from gan_lightning.protocols import Sampler
 from gan_lightning.shapes import Images
 
 
@@ -50,7 +51,7 @@ class SampleGrid(Callback):
         self._draw(trainer, pl_module)
 
     def _draw(self, trainer: Trainer, game: Any) -> None:
-        if not trainer.is_global_zero or not hasattr(game, "sample") or self._drawn == game.updates_done:
+        if not trainer.is_global_zero or not isinstance(game, Sampler) or self._drawn == game.updates_done:
             return
         self._drawn = game.updates_done
         path = Path(trainer.default_root_dir) / "samples" / f"{game.updates_done:06d}.png"

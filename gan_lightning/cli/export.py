@@ -10,6 +10,7 @@ import torch
 
 from gan_lightning.errors import UserError
 from gan_lightning.games.restore import load_game
+from gan_lightning.games.sampling import SamplingGame
 
 
 def write_program(ckpt_path: str, out: str) -> None:
@@ -19,7 +20,7 @@ def write_program(ckpt_path: str, out: str) -> None:
         UserError: The checkpoint has no generator of samples.
     """
     game = load_game(ckpt_path)
-    if not hasattr(game, "sample_latents"):
+    if not isinstance(game, SamplingGame):
         raise UserError(f"{type(game).__name__} has no generator from latents to export")
     latents = game.sample_latents(2, torch.Generator().manual_seed(0))
     inputs: tuple[Any, ...] = (latents, torch.zeros(2, dtype=torch.long)) if game.n_classes else (latents,)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 from gan_lightning.errors import UserError
 from gan_lightning.evaluation.pictures import grid, picture, scatter, to_uint8
 from gan_lightning.games.restore import load_game
+from gan_lightning.games.sampling import SamplingGame
 from gan_lightning.shapes import Images
 
 
@@ -31,11 +31,9 @@ def write_samples(
         UserError: The checkpoint, the labels, the truncation or the folder cannot be used.
     """
     game = load_game(ckpt_path)
-    if not hasattr(game, "sample"):
+    if not isinstance(game, SamplingGame):
         raise UserError(f"{type(game).__name__} draws no samples from latents")
     options = {} if truncation is None else {"truncation": truncation}
-    if options and "truncation" not in inspect.signature(game.sample).parameters:
-        raise UserError(f"{type(game).__name__} has no truncation; leave --truncation out")
     device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     try:
         game.to(device)

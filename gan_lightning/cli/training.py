@@ -39,6 +39,7 @@ from gan_lightning.execution.gan_ddp import check_strategy
 from gan_lightning.execution.ranks import close_process_group
 from gan_lightning.games.game import Game, check_precision
 from gan_lightning.moved import with_new_names
+from gan_lightning.protocols import RunLogger
 from gan_lightning.runs.checkpoint_files import DISK_IS_FULL, CheckpointFiles, read_checkpoint
 from gan_lightning.runs.folders import (
     Place,
@@ -67,7 +68,7 @@ class SaveConfig(SaveConfigCallback):
                 path.rename(path.with_name(f"config.{_free_number(path)}.yaml"))
             path.write_text(text)
             for logger in trainer.loggers:
-                if hasattr(logger, "log_run"):
+                if isinstance(logger, RunLogger):
                     logger.log_run(path)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
@@ -211,7 +212,7 @@ class GanLightningCLI(LightningCLI):
         """Return where the run to resume has been moved to, if its own config says so and nothing is where it was."""
         if config.resume != "auto" or (Path(config.runs_dir) / name).is_dir():
             return None
-        files = [Path(path.absolute) for path in config.get("config") or [] if hasattr(path, "absolute")]
+        files = [Path(path.absolute) for path in config.get("config") or [] if path is not None]
         found = [folder for file in files if (folder := moved_run(file, config.runs_dir, name))]
         return str(found[-1]) if found else None
 

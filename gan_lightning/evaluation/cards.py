@@ -9,6 +9,8 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from lightning.pytorch.trainer.states import TrainerFn
+
 
 def write_card(trainer: Any, values: Mapping[str, float], facts: Mapping[str, Any], prefix: str, *differs: str) -> Path:
     """Write the card into `evaluation/` and return its path; call it on rank 0. A number that is not finite is null.
@@ -30,7 +32,7 @@ def write_card(trainer: Any, values: Mapping[str, float], facts: Mapping[str, An
     card = {name: value if isfinite(value) else None for name, value in values.items()} | dict(facts)
     words = [f"{facts['update']:06d}"]
     if trainer.state.fn not in ("fit", None):
-        words.insert(0, getattr(trainer.state.fn, "value", trainer.state.fn))
+        words.insert(0, TrainerFn(trainer.state.fn).value)
         checkpoint = trainer.ckpt_path
         if checkpoint and Path(checkpoint).is_file():
             digest = short_hash(Path(checkpoint))

@@ -6,7 +6,10 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import torch
+from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
+
+from gan_lightning.protocols import RunLogger, ShowsPictures
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -82,9 +85,9 @@ def log_picture(trainer: Any, key: str, image: Image, step: int) -> None:
     import numpy as np
 
     for logger in trainer.loggers:
-        if hasattr(logger, "log_image"):  # Weights & Biases: a PIL image, because its floats come out black
+        if isinstance(logger, ShowsPictures):  # Weights & Biases: a PIL image, because its floats come out black
             logger.log_image(key, [image], step=step)
-        elif hasattr(getattr(logger, "experiment", None), "add_image"):
+        elif isinstance(logger, TensorBoardLogger):
             pixels = np.asarray(image)
             logger.experiment.add_image(key, pixels, step, dataformats="HWC" if pixels.ndim == 3 else "HW")
 
@@ -94,25 +97,18 @@ def log_weights(trainer: Any, game: Any, step: int) -> None:
 
     The keys are `weights/critic/<parameter>` and `weights/generator/<parameter>`.
     """
-    takers = [
-        take
-        for logger in trainer.loggers
-        if (take := getattr(logger, "log_histograms", None) or _histograms_of(getattr(logger, "experiment", None)))
-    ]
+    takers = [logger for logger in trainer.loggers if isinstance(logger, RunLogger | TensorBoardLogger)]
     if not takers:
         return
     weights = {
         f"weights/{player}/{name}": parameter.detach().float().cpu().flatten()
-        for player in ("critic", "generator")
-        for name, parameter in getattr(game, player).named_parameters()
+        for player, network in (("critic", game.critic), ("generator", game.generator))
+        for name, parameter in network.named_parameters()
     }
-    finite = {key: values[values.isfinite()] for key, values in weights.items()}
-    for take in takers:
-        take({key: values for key, values in finite.items() if len(values)}, step)
-
-
-def _histograms_of(writer: Any) -> Any:
-    """Return what adds histograms to a TensorBoard writer, None for other writers."""
-    if not hasattr(writer, "add_histogram"):
-        return None
-    return lambda histograms, step: [writer.add_histogram(key, values, step) for key, values in histograms.items()]
+    finite = {key: found for key, values in weights.items() if len(found := values[values.isfinite()])}
+    for logger in takers:
+        if isinstance(logger, RunLogger):
+            logger.log_histograms(finite, step)
+        else:
+            for key, values in finite.items():
+                logger.experiment.add_histogram(key, values, step)

@@ -8,12 +8,12 @@ from typing import Any, cast
 
 import torch
 import torch.distributed as dist
-from lightning.pytorch.overrides.distributed import _sync_module_states
 from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy, Strategy, StrategyRegistry
 from torch import Tensor, nn
 from torch.nn import Parameter
 
 from gan_lightning.errors import RunFailed, UserError
+from gan_lightning.execution.lightning_private import converts_batch_norm, ddp_options, name_of, share_states
 
 _FALLBACK = "ddp_find_unused_parameters_true"
 
@@ -55,7 +55,7 @@ class GANDDPStrategy(DDPStrategy):
     def configure_ddp(self) -> None:
         """Make all ranks equal to rank 0, but for what each kept for itself; `self.model` stays the bare module."""
         game = self._game
-        _sync_module_states(game)
+        share_states(game)
         own = dict(game.named_buffers())
         for name, values in self._restored.items():
             own[name].copy_(values[self.global_rank])
@@ -169,7 +169,7 @@ class GANDDPStrategy(DDPStrategy):
 def check_strategy(strategy: Strategy, training: bool = True) -> None:
     """Raise a UserError with the fix if a game cannot be trained right under this strategy."""
     if isinstance(strategy, GANDDPStrategy):
-        if strategy._layer_sync is not None and strategy.root_device.type != "cuda":
+        if converts_batch_norm(strategy) and strategy.root_device.type != "cuda":
             raise UserError(
                 "sync_batchnorm works on GPUs only (torch's SyncBatchNorm refuses other devices); leave it out: "
                 "each process then normalises with the statistics of its own rows"
@@ -178,7 +178,7 @@ def check_strategy(strategy: Strategy, training: bool = True) -> None:
     if not training:
         return
     if isinstance(strategy, DDPStrategy):
-        options = strategy._ddp_kwargs
+        options = ddp_options(strategy)
         if options.get("static_graph"):
             raise UserError(
                 "static_graph is refused: the players' graphs alternate, and gradients would silently stay different "
@@ -191,7 +191,7 @@ def check_strategy(strategy: Strategy, training: bool = True) -> None:
             )
     elif not isinstance(strategy, SingleDeviceStrategy):
         raise UserError(
-            f"strategy {strategy.strategy_name if hasattr(strategy, 'strategy_name') else type(strategy).__name__} is "
+            f"strategy {name_of(strategy)} is "
             "refused: it shards or wraps the module, and neither the two players nor second derivatives of the critic "
             "were tried with that; use trainer.strategy=gan_ddp"
         )

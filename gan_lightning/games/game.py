@@ -17,11 +17,12 @@ from torch.utils._pytree import tree_flatten
 from gan_lightning.description import describe_module
 from gan_lightning.errors import UserError
 from gan_lightning.execution.gan_ddp import GANDDPStrategy, check_strategy, share_buffers
+from gan_lightning.execution.lightning_private import do_not_count, set_logged_step, trainer_of
 from gan_lightning.games.divergence import EVERY, DivergenceWatch, OnDivergence
 from gan_lightning.games.player import Player, Terms
 from gan_lightning.optimizers.schedules import Schedule
 from gan_lightning.optimizers.specs import OptimizerSpec
-from gan_lightning.protocols import PLAYERS, PlayerName, Share
+from gan_lightning.protocols import PLAYERS, Data, PlayerName, Share
 from gan_lightning.randomness import Noise, Shard, mix
 
 
@@ -122,10 +123,9 @@ class Game(LightningModule, ABC):
     def share(self, player: PlayerName) -> Share | None:
         """Return how the batch is cut in a player's turn, None if the data do not say their batch size."""
         data = self.trainer.datamodule  # type: ignore[attr-defined]
-        batch_size = getattr(data, "batch_size", None)  # data of somebody else's making need not have one
-        if batch_size is None:
+        if not isinstance(data, Data):
             return None
-        return Share(batch_size, self._world_size * self.players[PLAYERS.index(player)].accumulation)
+        return Share(data.batch_size, self._world_size * self.players[PLAYERS.index(player)].accumulation)
 
     def critic_parameters(self) -> Iterable[Parameter]:
         """Return the parameters that the critic's optimizer moves."""
@@ -143,10 +143,8 @@ class Game(LightningModule, ABC):
     def training_step(self, batch: list[Any], batch_idx: int) -> None:
         """Play one round on the round's batches of real data."""
         (critic, generator), (critic_optimizer, generator_optimizer) = self.players, cast(list[Any], self.optimizers())
-        # Lightning counts optimizer steps; only the generator's may count, so that its clock is ours.
-        critic_optimizer._on_before_step = critic_optimizer._on_after_step = lambda: None
-        # The loggers' x-axis: Lightning's count is one too many after some resumes.
-        self.trainer.fit_loop.epoch_loop._batches_that_stepped = self.updates_done
+        do_not_count(critic_optimizer)  # the generator's steps alone are Lightning's clock, as they are ours
+        set_logged_step(self.trainer, self.updates_done)
         for index, part in enumerate(batch):
             self._move(critic, critic_optimizer, self.critic_turn, part, index)
             with torch.no_grad():
@@ -247,7 +245,7 @@ class Game(LightningModule, ABC):
         clock = checkpoint["clock"]
         self.updates_done, self.critic_updates_done = clock["updates_done"], clock["critic_updates_done"]
         self.samples_seen = clock["samples_seen"]
-        if self._trainer is not None and self._trainer.state.fn == "fit":
+        if (trainer := trainer_of(self)) is not None and trainer.state.fn == "fit":
             for player, state in zip(self.players, checkpoint.get("optimizer_states", []), strict=False):
                 player.check_state(state)
 
@@ -297,11 +295,11 @@ class Game(LightningModule, ABC):
 
     @property
     def _rank(self) -> int:
-        return self.trainer.global_rank if self._trainer is not None else 0
+        return 0 if (trainer := trainer_of(self)) is None else trainer.global_rank
 
     @property
     def _world_size(self) -> int:
-        return self.trainer.world_size if self._trainer is not None else 1
+        return 1 if (trainer := trainer_of(self)) is None else trainer.world_size
 
 
 def check_precision(precision: Any) -> None:

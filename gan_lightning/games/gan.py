@@ -17,6 +17,7 @@ from gan_lightning.games.game import Terms
 from gan_lightning.games.penalised import HeldCritic, check_kinds
 from gan_lightning.networks.base import Critic, CriticFactory, Generator, GeneratorFactory
 from gan_lightning.observations.base import Observation
+from gan_lightning.protocols import Data
 from gan_lightning.shapes import Shape
 from gan_lightning.stabilisers.base import CriticConstraint, CriticPenalty, GeneratorTerm, GeneratorTurn
 
@@ -165,11 +166,10 @@ class GAN(HeldCritic):
                 f"{type(self).__name__} needs classes, but {mine} has n_classes 0; set n_classes on both networks, or take "
                 "a family that needs none"
             )
-        data = getattr(self.trainer, "datamodule", None)
-        known = getattr(data, "n_classes", self.n_classes)
-        if self.n_classes and known != self.n_classes:
+        data = self.trainer.datamodule  # type: ignore[attr-defined]
+        if self.n_classes and isinstance(data, Data) and data.n_classes != self.n_classes:
             raise UserError(
-                f"{mine} has n_classes {self.n_classes} but {type(data).__name__} has {known}: set "
+                f"{mine} has n_classes {self.n_classes} but {type(data).__name__} has {data.n_classes}: set "
                 "model.generator.n_classes and model.critic.n_classes to the data's, 0 for an unconditional GAN"
             )
         if not self.adversarial_weight > 0 and (self.adversarial_weight < 0 or not self.generator_terms):
@@ -177,7 +177,7 @@ class GAN(HeldCritic):
                 f"adversarial_weight {self.adversarial_weight} with {len(self.generator_terms)} generator_terms leaves "
                 "the generator nothing to learn; it must be above 0, or 0 beside a term such as FeatureMatching"
             )
-        if hasattr(self.critic, "classify") and not self.classifies:
+        if isinstance(self.critic, Critic) and self.critic.classifies and not self.classifies:
             raise UserError(
                 f"{theirs} tells the class, but {type(self).__name__} has no loss that trains it to, and its logit ignores "
                 "the labels; take ACGAN, or a critic that is conditional itself, such as ConcatenatingCritic"

@@ -15,6 +15,7 @@ from lightning.pytorch.loggers.logger import rank_zero_experiment
 from lightning.pytorch.utilities import rank_zero_only
 
 from gan_lightning.errors import say
+from gan_lightning.execution.lightning_private import require
 
 
 class RunCSVLogger(CSVLogger):
@@ -32,6 +33,8 @@ class RunCSVLogger(CSVLogger):
 
     def __init__(self, save_dir: str = ".") -> None:
         super().__init__(save_dir, name="", version="", flush_logs_every_n_steps=1)
+        require(self, "_experiment")
+        require(ExperimentWriter, "_check_log_dir_exists", "_record_new_keys")
         self._old: list[dict[str, str]] = []
 
     @property

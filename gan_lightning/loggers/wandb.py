@@ -15,6 +15,8 @@ from lightning.pytorch.loggers.logger import rank_zero_experiment
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
+from gan_lightning.execution.lightning_private import require
+
 
 class RunWandbLogger(WandbLogger):
     """Sends a run to Weights & Biases, as one run there however often it is stopped and resumed; rank 0 only.
@@ -46,6 +48,7 @@ class RunWandbLogger(WandbLogger):
         super().__init__(
             name=Path(save_dir).name, save_dir=save_dir, project=project, entity=entity, group=group, tags=tags
         )
+        require(self, "_experiment", "_wandb_init", "_id")
         self.folder, self.log_checkpoints = Path(save_dir), log_checkpoints
         self._offline = offline
         self._cards: set[Path] = set()

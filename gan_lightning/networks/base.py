@@ -36,10 +36,12 @@ class Critic(nn.Module, ABC):
     Attributes:
         n_classes: Number of classes it is conditioned on, 0 if it is unconditional.
         n_features: Width F of its last hidden layer, 0 if it has none to show.
+        classifies: Whether it also tells the class, as a `ClassifyingCritic`.
     """
 
     n_classes: int = 0
     n_features: int = 0
+    classifies: bool = False
 
     @abstractmethod
     def features(self, samples: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -59,7 +61,7 @@ class Critic(nn.Module, ABC):
         Raises:
             UserError: It keeps none, or one that is not a map of `n_features` features to one logit.
         """
-        layer = getattr(self, "output", None)
+        layer = dict(self.named_children()).get("output")
         if not isinstance(layer, nn.Linear) or (layer.in_features, layer.out_features) != (self.n_features, 1):
             raise UserError(
                 f"{type(self).__name__} has no last linear layer from its {self.n_features} features to a logit: "

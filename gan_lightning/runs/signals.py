@@ -30,7 +30,7 @@ def listen() -> None:
     if threading.current_thread() is threading.main_thread():
         _listener = os.getpid()
         for name in _NAMES:
-            number = getattr(signal, name, None)
+            number = signal.Signals.__members__.get(name)  # Windows has not all of them
             if number is None or (name in _FROM_THE_TERMINAL and signal.getsignal(number) is signal.SIG_IGN):
                 continue
             signal.signal(number, _note)
@@ -39,7 +39,7 @@ def listen() -> None:
 @contextmanager
 def handlers_kept() -> Iterator[None]:
     """Put the handlers back as they were, and forget what was heard."""
-    numbers = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
+    numbers = [number for name, number in signal.Signals.__members__.items() if name in _NAMES]
     before = {number: signal.getsignal(number) for number in numbers}
     forget()
     try:

@@ -216,8 +216,8 @@ def _filters(network: nn.Module) -> list[Tensor]:
     found = []
     for layer in network.modules():
         if isinstance(layer, nn.Linear | nn.modules.conv._ConvNd):
-            normalised: Any = getattr(layer, "parametrizations", None)
-            weight = normalised.weight.original if is_parametrized(layer, "weight") else layer.weight
-            rows = weight.transpose(0, 1) if getattr(layer, "transposed", False) else weight
+            parametrized = is_parametrized(layer, "weight")
+            weight: Any = layer.parametrizations["weight"].original if parametrized else layer.weight  # type: ignore[index,union-attr]
+            rows = weight.transpose(0, 1) if isinstance(layer, nn.modules.conv._ConvTransposeNd) else weight
             found.append(rows.flatten(1))
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import re
 import subprocess
 import sys
 import time
@@ -36,7 +37,7 @@ ALLOWED: dict[str, set[str]] = {
     "losses": {"errors"},
     "optimizers": {"errors"},
     "metrics": {"errors", "shapes"},
-    "loggers": {"errors"},
+    "loggers": {"errors", "execution.lightning_private"},
     "networks": {*_NAMED},
     "data": {*_NAMED},
     "runs": {"errors"},
@@ -66,7 +67,7 @@ ALLOWED: dict[str, set[str]] = {
         "networks.wrappers.classifying",
     },
     "evaluation": {*_NAMED, "description", "metrics", "data", "games", "runs.checkpoint_files"},
-    "callbacks": {*_NAMED, "evaluation", "metrics", "runs", "loggers"},
+    "callbacks": {*_NAMED, "evaluation", "metrics", "runs", "loggers", "execution.lightning_private"},
     "cli": {"*"},
 }
 """The allow-list: room: what it may import of the package beside itself, type-only and deferred imports included.
@@ -163,6 +164,26 @@ def test_the_root_holds_leaves_only():
     assert set(ALLOWED) - {"__init__", "__main__"} - LEAVES == {
         path.parent.name for path in PACKAGE.glob("*/__init__.py")
     }
+
+
+def test_probes_are_few():
+    """Contracts are declared in protocols.py; what is asked by name is what nobody can declare, such as torchvision's data."""
+    probes = [
+        f"{path.relative_to(PACKAGE)}:{node.lineno}"
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func) in ("hasattr", "getattr", "setattr", "object.__setattr__")
+    ]
+    assert len(probes) <= 20, probes
+
+
+def test_lightnings_private_parts_are_in_one_file():
+    """But for those of a class that is derived from: those are asserted when it is built."""
+    for path in MODULES:
+        for line in path.read_text().splitlines():
+            reached = re.search(r"\b(trainer|strategy|optimizer|loop|connector|module)(\.\w+)*\._[a-z]", line)
+            assert not reached or path.name == "lightning_private.py", f"{path}: {line}"
 
 
 def test_there_are_no_cycles():

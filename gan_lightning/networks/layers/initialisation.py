@@ -94,9 +94,8 @@ class Initialisation(ABC):
                     _ = layer.weight  # each look is a power iteration
             else:
                 self.draw(layer.weight)
-            bias = getattr(layer, "bias", None)
-            if bias is not None:
-                nn.init.zeros_(bias)
+            if not isinstance(layer, nn.Embedding) and layer.bias is not None:
+                nn.init.zeros_(layer.bias)
 
 
 @dataclass(frozen=True)

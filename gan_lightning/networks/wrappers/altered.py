@@ -20,13 +20,8 @@ from gan_lightning.networks.layers.spectral_norm import spectrally_normalise
 from gan_lightning.shapes import Shape
 
 
-class WrappedCritic(Critic):
-    """A critic that is another one, `network`, whose attributes it shares unless it has its own."""
-
-    def __init__(self, network: Critic) -> None:
-        super().__init__()
-        self.network = network
-        self.n_classes, self.n_features = network.n_classes, network.n_features
+class Wrapped(nn.Module):
+    """A network that is another one, `network`, whose attributes it shares unless it has its own."""
 
     def __getattr__(self, name: str) -> Any:
         """Return an attribute that only the network has, such as its last layer `output`."""
@@ -35,7 +30,17 @@ class WrappedCritic(Critic):
         except AttributeError:
             if name == "network":  # not there yet
                 raise
-            return getattr(self.network, name)
+            return getattr(self.network, name)  # any name: the user's networks have attributes of their own
+
+
+class WrappedCritic(Wrapped, Critic):
+    """A critic that is another one, `network`, whose attributes it shares unless it has its own."""
+
+    def __init__(self, network: Critic) -> None:
+        super().__init__()
+        self.network = network
+        self.n_classes, self.n_features = network.n_classes, network.n_features
+        self.classifies = network.classifies
 
     def last_layer(self) -> nn.Linear:
         """Return the network's last linear map."""
@@ -50,22 +55,13 @@ class WrappedCritic(Critic):
         return self.network.head(features, labels)
 
 
-class WrappedGenerator(Generator):
+class WrappedGenerator(Wrapped, Generator):
     """A generator that is another one, `network`, whose attributes it shares unless it has its own."""
 
     def __init__(self, network: Generator) -> None:
         super().__init__()
         self.network = network
         self.n_classes, self.latent_dim = network.n_classes, network.latent_dim
-
-    def __getattr__(self, name: str) -> Any:
-        """Return an attribute that only the network has."""
-        try:
-            return super().__getattr__(name)
-        except AttributeError:
-            if name == "network":  # not there yet
-                raise
-            return getattr(self.network, name)
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return the network's samples `(N, ...)` of latents `(N, D)`."""

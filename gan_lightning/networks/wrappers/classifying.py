@@ -27,6 +27,8 @@ class ClassifyingCritic(Critic):
         UserError: The critic is conditional itself.
     """
 
+    classifies = True
+
     def __init__(self, shape: Shape, critic: CriticFactory, n_classes: int) -> None:
         super().__init__()
         self.critic = critic(shape)
