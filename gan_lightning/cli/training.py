@@ -31,6 +31,7 @@ from gan_lightning.callbacks import (
     UpdateBar,
 )
 from gan_lightning.callbacks.measuring import Measuring
+from gan_lightning.cli.config_files import config_folder, read_config
 from gan_lightning.cli.mistakes import user_errors
 from gan_lightning.cli.parser import Parser
 from gan_lightning.data.stream import check_shares
@@ -286,12 +287,6 @@ def _refuse_other_experiment(config: Any, path: Path, folder: Path) -> None:
             raise UserError(f"{folder} is a run of {part} {was}, not of {asked}; give another --name")
 
 
-def config_folder() -> Path:
-    """Return the folder of the configs that ship: inside an installed package, beside it in a checkout."""
-    package = Path(gan_lightning.__file__).parent
-    return package / "configs" if (package / "configs").is_dir() else package.parent / "configs"
-
-
 def _with_checkpoint_config(args: list[str]) -> list[str]:
     """Put the config that a checkpoint carries in front, for a verb that measures it and was given none."""
     given = _last_value(args, "ckpt_path")
@@ -319,14 +314,12 @@ def _last_value(args: list[str], option: str, dashes: str = "--") -> str | None:
 
 
 def _check_files(args: list[str]) -> None:
-    """Raise a UserError that names the config file which is no YAML: jsonargparse leaves the name out."""
-    for option, path in zip(args, args[1:], strict=False):
-        file = Path(path).expanduser()
+    """Raise a UserError that names the config file which cannot be read: jsonargparse leaves the name out."""
+    for option, value in zip(args, [*args[1:], ""], strict=True):
+        option, _, joined = option.partition("=")
+        file = Path(joined or value).expanduser()
         if option in ("-c", "--config") and file.is_file():
-            try:
-                yaml.safe_load(file.read_text())
-            except (yaml.YAMLError, UnicodeDecodeError) as error:
-                raise UserError(f"{path} is not valid YAML: {error}") from error
+            read_config(file)
 
 
 def _quieten() -> None:
