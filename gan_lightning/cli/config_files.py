@@ -38,7 +38,8 @@ def read_config(file: Path) -> dict[str, Any]:
 
 
 def _with_bases(file: Path, above: tuple[Path, ...]) -> dict[str, Any]:
-    own, merged, above = _read(file), {}, (*above, file.resolve())
+    own, above = _read(file), (*above, file.resolve())
+    merged: dict[str, Any] = {}
     named = own.pop(BASE, [])
     for name in named if isinstance(named, list) else [named]:
         base = _find(name, file)

@@ -18,8 +18,6 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveCon
 from lightning.pytorch.strategies import StrategyRegistry
 from lightning.pytorch.utilities import rank_zero_only
 
-import gan_lightning
-import gan_lightning.cli.names
 from gan_lightning.callbacks import (
     Canary,
     Checkpoints,
