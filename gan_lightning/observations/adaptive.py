@@ -28,6 +28,12 @@ class AdaptiveAugment(Observation):
     the checkpoint and in the log (`augmentation/probability`). Above about 0.8 augmentations leak into the samples
     (their section 2.2).
 
+    Example:
+        >>> from gan_lightning.observations import HorizontalFlip, Translation
+        >>> augment = AdaptiveAugment([HorizontalFlip(), Translation()], target=0.6)
+        >>> augment.p  # rises once the critic overfits
+        tensor(0.)
+
     Args:
         augmentations: In the order in which they are made.
         target: The aim of r, in (-1, 1).
