@@ -1,4 +1,4 @@
-"""The sample grid: what fixed latents look like as training goes on."""
+"""The sample grid: what fixed latents look like throughout training."""
 
 from __future__ import annotations
 

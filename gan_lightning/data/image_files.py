@@ -200,7 +200,7 @@ def arrange(names: list[str], rule: LabelRule, root: Path) -> Arrangement:
             split only.
     """
     below = {name: tuple(name.split("/")) for name in names}
-    deepest = 3 if rule == "folders" else 2  # a single class folder is a class only for someone who says so
+    deepest = 3 if rule == "folders" else 2  # one folder alone is a class only under the rule folders
     while len({parts[0] for parts in below.values()}) == 1 and min(map(len, below.values())) >= deepest:
         below = {name: parts[1:] for name, parts in below.items()}
 

@@ -128,9 +128,9 @@ class Rounds:
 
     Batch `k` (counted from the start of training) covers positions `[k * B, (k + 1) * B)` of the endless concatenation
     of one permutation of the set per pass; it may straddle passes, and it may be larger than the set. The object has no
-    state: every iterator starts where `clock` says training stands and never ends; the length only tells Lightning how
-        many rounds to call an epoch (and, being there, stops it
-    from prefetching). Each of R ranks gathers its slice of the same global batch, so the result does not depend on R.
+    state: every iterator starts at the update that `clock` returns, and never ends. The length only tells Lightning how
+    many rounds make an epoch, and keeps it from prefetching. Each of R ranks gathers its slice of the same global batch,
+    so the result does not depend on R.
 
     Example:
         >>> points = RealSamples(torch.arange(8.0)[:, None], None, "eight points")

@@ -56,7 +56,7 @@ class ConsistencyRegularisation(CriticPenalty):
         return torch.stack([gap.square().mean() for gap in gaps]).sum()
 
     def check(self, game: Host) -> None:
-        """Refuse critics of more than a sample, and what the transformation refuses."""
+        """Refuse critics that judge pairs or packs of samples, and what the transformation itself refuses."""
         super().check(game)
         if game.judges_pairs:
             raise UserError(

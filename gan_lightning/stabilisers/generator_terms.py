@@ -113,7 +113,7 @@ class ModeSeeking(GeneratorTerm):
         self.eps = eps
 
     def forward(self, game: Host, turn: GeneratorTurn) -> Tensor:
-        """Return the weighted inverse of how far samples move for how far their latents move."""
+        """Return the weight over the ratio of the samples' mean distance to their latents' mean distance."""
         latents = game.latents(len(turn.latents))
         generated = game.generator(latents, turn.generated_labels)
         ratio = (generated - turn.generated).abs().mean() / (latents - turn.latents).abs().mean()
