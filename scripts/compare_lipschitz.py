@@ -1,9 +1,9 @@
 """Train every experiment of configs/compare/ at every seed and write the table docs/lipschitz.md (and .json).
 
-    python scripts/compare_lipschitz.py                 about an hour on two cores; start it again to go on
+    python scripts/compare_lipschitz.py                 about an hour on two cores; start it again to resume
     python scripts/compare_lipschitz.py --updates 20 --seeds 0 --methods plain gp --out runs/trial    a trial
 
-Each run is `gan-lightning fit --resume auto`, so it goes on from its last checkpoint, and leaves its measurements in
+Each run is `gan-lightning fit --resume auto`, so it resumes from its last checkpoint, and leaves its measurements in
 `runs/compare/<method>-<seed>/lipschitz.json`; what is there is not done again. The time of an update is measured at the
 end with nothing else running, in rounds over all methods, so that a change of the machine's speed meets them alike.
 """

@@ -29,7 +29,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-import yaml
+from gan_lightning.cli.config_files import read_config
 
 ROOT = Path(__file__).resolve().parent.parent
 BUDGETS = {"digits": 180.0, "ring": 120.0}
@@ -65,8 +65,8 @@ def run_folder(config: Path, runs_dir: Path) -> Path:
 
 
 def fingerprint(config: Path) -> str:
-    """Return a hash of what the config says (comments aside), with the base config under it."""
-    said = [yaml.safe_load(path.read_text()) for path in (ROOT / "configs" / "base.yaml", config)]
+    """Return a hash of what the config says (comments aside), with its bases and the base of all runs under it."""
+    said = [read_config(path) for path in (ROOT / "configs" / "base.yaml", config)]
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -129,7 +129,7 @@ def measured(folder: Path) -> dict[str, Any]:
 
 def has_encoder(config: Path) -> bool:
     """Return whether the config's family infers latents."""
-    return "encoder" in yaml.safe_load(config.read_text())["model"]["init_args"]
+    return "encoder" in read_config(config)["model"]["init_args"]
 
 
 def reconstruct(folder: Path, config: Path) -> dict[str, Any]:
@@ -162,7 +162,7 @@ def same_class(checkpoint: Path) -> float:
 
 def paper(config: Path) -> tuple[str, str]:
     """Return the family's class name and a link to its paper, as its module's docstring has it."""
-    name = yaml.safe_load(config.read_text())["model"]["class_path"].rpartition(".")[2]
+    name = read_config(config)["model"]["class_path"].rpartition(".")[2]
     cls = getattr(importlib.import_module("gan_lightning.families"), name)
     text = sys.modules[cls.__module__].__doc__ or ""
     url = re.search(r"https?://\S+?(?=[\s,]|\.?$)", text, re.MULTILINE)

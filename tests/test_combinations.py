@@ -1,4 +1,4 @@
-"""What must not be combined: each pair is refused before the first batch, in one line with both sides and the mend."""
+"""What must not be combined: each pair is refused before the first batch, in one line with both sides and the fix."""
 
 from __future__ import annotations
 
@@ -76,12 +76,12 @@ class Pair(NamedTuple):
 
     Attributes:
         sides: What the message must name of both.
-        mend: What it must offer.
+        fix: What it must offer.
         arguments: The game's; images, an unconditional GAN and small networks unless they are given.
     """
 
     sides: tuple[str, str]
-    mend: str
+    fix: str
     arguments: dict[str, Any] | Callable[[], dict[str, Any]]
     family: Any = NonSaturatingGAN
     data: Any = GREY
@@ -288,7 +288,7 @@ def test_what_does_not_go_together_is_refused_before_the_first_batch(name: str, 
     message = str(caught.value)
     assert not played
     assert "\n" not in message
-    for words in (*pair.sides, pair.mend):
+    for words in (*pair.sides, pair.fix):
         assert words in message
 
 

@@ -7,12 +7,14 @@ from typing import Any
 
 import yaml
 
+from gan_lightning.cli.config_files import read_config
+
 FOLDER = Path(__file__).parent.parent / "configs" / "compare"
 METHODS = {"plain", "clipping", "gp", "one_sided_gp", "div", "dragan", "r1", "sn"}
 
 
 def test_the_experiments_differ_in_nothing_else() -> None:
-    configs: dict[str, Any] = {path.stem: yaml.safe_load(path.read_text()) for path in FOLDER.glob("*.yaml")}
+    configs: dict[str, Any] = {path.stem: read_config(path) for path in FOLDER.glob("*.yaml")}
     assert set(configs) == METHODS
     held: set[str] = set()
     for method, config in configs.items():

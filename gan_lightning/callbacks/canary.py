@@ -16,8 +16,8 @@ from gan_lightning.errors import RunFailed, UserError
 class Canary(Callback):
     """Compares a checksum of every parameter over ranks, and stops the run if they have diverged.
 
-    Ranks stay equal because they start equal and take equal steps. A gradient that was not summed, or a device that
-    computes wrongly, parts them without an error; what is saved then is only one rank's opinion. Each check sends eight
+    Ranks stay equal because they start equal and take equal steps. A gradient that was not summed, or a faulty device,
+    makes them diverge without an error, and a checkpoint then holds the weights of rank 0 alone. Each check sends eight
     bytes per parameter tensor. Nothing is done on one rank.
 
     Args:
@@ -52,7 +52,7 @@ def check_ranks_agree(trainer: Trainer, module: LightningModule) -> None:
         wrong = (row != rows[0]).nonzero().flatten().tolist()
         if wrong:
             raise RunFailed(
-                f"the ranks have parted: after update {trainer.global_step}, {names[wrong[0]]} (and {len(wrong) - 1} "
+                f"the ranks have diverged: after update {trainer.global_step}, {names[wrong[0]]} (and {len(wrong) - 1} "
                 f"more of {len(names)} parameters) of rank {rank} is not rank 0's; the newest checkpoint is older than "
                 "this check. Look for gradients or draws that are not the same on all ranks, or a faulty device"
             )

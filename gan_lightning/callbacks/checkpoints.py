@@ -16,11 +16,11 @@ from gan_lightning.protocols import Data
 
 _EFFECTS = {
     "processes": "sums are rounded otherwise, and batch statistics are taken over other rows; all else is as it was",
-    "batch_size": "the data go on at the same number of batches, not of samples",
+    "batch_size": "the data continue at the same number of batches, not of samples",
     "seed": "sample order and noise are those of another run from here on",
     "precision": "results are rounded otherwise",
 }
-"""What a run is told if it goes on under other circumstances."""
+"""What a run is told if it resumes under other circumstances."""
 
 _DIRECTIONS: dict[str, Literal["min", "max"]] = {
     "fid": "min",
@@ -41,7 +41,7 @@ class Checkpoints(Checkpoint):
     Lightning's `ModelCheckpoint(train_time_interval=...)` is silently ignored under manual optimization, which is why
     the schedule is kept here. With several processes it is `Preemption` that asks all of them each round whether the
     minutes are over. All ranks take part in a save, rank 0 writes; each file appears complete or not at all.
-    A run that goes on from a checkpoint is told what is not as it was.
+    A run that resumes is told what has changed since the checkpoint.
 
     Args:
         every_n_updates: Generator updates between two saves of `last`; 0 saves only by time and at the end.
@@ -152,20 +152,22 @@ class Checkpoints(Checkpoint):
                 say(f"{name} was {then[name]} and is {now[name]} now: {effect}")
         done = checkpoint["clock"]["updates_done"]
         if 0 < trainer.max_steps <= done:
-            say(f"nothing to do: the run made {done} of {trainer.max_steps} updates; raise trainer.max_steps to go on")
+            say(
+                f"nothing to do: the run made {done} of {trainer.max_steps} updates; raise trainer.max_steps to continue"
+            )
 
     def state_dict(self) -> dict[str, Any]:
         """Return the best number so far."""
         return {"best": self.best, "by": [self.monitor, self.mode]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up the best number so far."""
+        """Restore the best number so far."""
         best = state_dict["best"]
         is_same = state_dict.get("by", [self.monitor, self.mode]) == [self.monitor, self.mode]
         self.best = best if is_same and best is not None and isfinite(best) else None
 
     def time_is_up(self) -> bool:
-        """Tell whether the interval in minutes is over by this process's watch."""
+        """Tell whether the interval in minutes is over by this process's clock."""
         return self.every_n_minutes > 0 and time.monotonic() - self._saved_at >= 60 * self.every_n_minutes
 
 

@@ -54,7 +54,7 @@ class Fidelity(Measuring):
         metrics: Which to compute: fid, isc (Inception score), kid, prc (precision and recall).
         split: Part of the real data to compare with: eval (held out) or train (the usual protocol of CIFAR-10 figures).
         seed: Seed of the generated samples.
-        required: Stop before training if the extractor is not available; otherwise say so once and go on without.
+        required: Stop before training if the extractor is not available; otherwise say so once and continue without.
         isc_splits: Parts into which the Inception score's samples are cut.
         labels: Classes of a conditional generator's samples: data (as frequent as in the split compared with) or
             uniform (all in turn). It is the same where the classes of the split are equally frequent.
@@ -104,7 +104,7 @@ class Fidelity(Measuring):
         except ExtractorUnavailable as error:
             if self.required:
                 raise UserError(f"{error} (fidelity.required is set)") from error
-            say(f"going on without FID: {error}")
+            say(f"continuing without FID: {error}")
             self.enabled, self._is_unavailable = False, True
 
     def names(self, trainer: Trainer) -> list[str]:

@@ -13,16 +13,16 @@ from gan_lightning.callbacks.checkpoints import Checkpoints
 from gan_lightning.execution.lightning_private import keep_signals
 from gan_lightning.runs.signals import forget, heard, listen
 
-_SAVE, _STOP = 1, 2  # what a rank wishes; the largest wish of all ranks is done
+_SAVE, _STOP = 1, 2  # what a rank asks for; all ranks do the largest of their requests
 
 
 @final
 class Preemption(Checkpoint):
     """Ends a run that was sent SIGTERM, SIGUSR1, SIGINT or SIGHUP (on any of its ranks) after the round, with `last.ckpt` saved.
 
-    No validation follows, because whoever sent the signal grants little time. Lightning's own handlers are kept out:
-    they save in the middle of a step, or talk to other ranks from within the handler. Its broadcast of a flag before
-    every batch goes too; this callback's flag is one byte on a CPU group.
+    No validation follows, because little time is left after a signal. Lightning's own handlers are not installed: they
+    save in the middle of a step, or communicate with other ranks from within the handler. Its broadcast of a flag before
+    every batch is removed too; this callback's flag is one byte on a CPU group.
 
     It is a checkpoint callback because Lightning calls those last, when the others' state is up to date.
 
@@ -50,8 +50,8 @@ class Preemption(Checkpoint):
     ) -> None:
         """Save and stop if any rank was sent a signal; save if the minutes between checkpoints are over on any."""
         keepers = [callback for callback in trainer.checkpoint_callbacks if isinstance(callback, Checkpoints)]
-        wish = _STOP if heard() is not None else _SAVE if any(keeper.time_is_up() for keeper in keepers) else 0
-        flag = torch.tensor([wish], dtype=torch.uint8)
+        request = _STOP if heard() is not None else _SAVE if any(keeper.time_is_up() for keeper in keepers) else 0
+        flag = torch.tensor([request], dtype=torch.uint8)
         if trainer.world_size > 1:
             dist.all_reduce(flag, op=dist.ReduceOp.MAX, group=self._group)
         if flag.item() == _SAVE:

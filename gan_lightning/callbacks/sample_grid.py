@@ -1,4 +1,4 @@
-"""The sample grid: what fixed latents look like as training goes on."""
+"""The sample grid: what fixed latents look like throughout training."""
 
 from __future__ import annotations
 
@@ -21,16 +21,17 @@ class SampleGrid(Callback):
     ranks do nothing.
 
     Args:
-        every_n_updates: Generator updates between two grids; 0 draws only the first and the last.
+        every_n_updates: Generator updates between two grids; 0 draws only the first and the last, null (None) also one
+            at every validation.
         n_rows: Rows of an unconditional generator's grid.
         n_columns: Images in a row.
         seed: The latents' seed.
     """
 
-    def __init__(self, every_n_updates: int = 1000, n_rows: int = 8, n_columns: int = 8, seed: int = 0) -> None:
+    def __init__(self, every_n_updates: int | None = 1000, n_rows: int = 8, n_columns: int = 8, seed: int = 0) -> None:
         if n_rows < 1 or n_columns < 1:
             raise UserError(f"n_rows and n_columns must be at least 1, got {n_rows} and {n_columns}")
-        if every_n_updates < 0:
+        if every_n_updates is not None and every_n_updates < 0:
             raise UserError(f"every_n_updates must not be negative, got {every_n_updates}")
         self.every_n_updates, self.n_rows, self.n_columns, self.seed = every_n_updates, n_rows, n_columns, seed
         self._drawn: int | None = None
@@ -44,6 +45,11 @@ class SampleGrid(Callback):
     ) -> None:
         """Draw when the interval is over."""
         if self.every_n_updates and trainer.global_step % self.every_n_updates == 0:
+            self._draw(trainer, pl_module)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Draw with every validation of a training run, if no interval is given."""
+        if self.every_n_updates is None and trainer.state.fn == "fit" and not trainer.sanity_checking:
             self._draw(trainer, pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

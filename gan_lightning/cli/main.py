@@ -39,7 +39,7 @@ _LIGHTNING_HELP = """usage: gan-lightning {verb} --config FILE [--config FILE ..
 """
 _FIT_HELP = """  --name NAME                the run folder is runs/NAME (NAME-2, ... if it exists)
   --runs_dir DIR             where run folders go
-  --resume auto|PATH         go on from the furthest checkpoint of runs/NAME, or of a run folder, or from a checkpoint
+  --resume auto|PATH         resume from the furthest checkpoint of runs/NAME, or of a run folder, or from a checkpoint
   --samples.<option> VALUE   sample grids: every_n_updates, n_rows, n_columns
   --checkpoints.<option> V   checkpoints: every_n_updates, every_n_minutes, monitor
 """

@@ -7,10 +7,14 @@ import ast
 import inspect
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NoReturn
 
+import yaml
+from jsonargparse import Namespace
 from lightning.pytorch.cli import LightningArgumentParser
 
+from gan_lightning.cli.config_files import BASE, read_config
 from gan_lightning.cli.names import named_classes
 from gan_lightning.errors import fail, nearest
 
@@ -21,11 +25,17 @@ _KEYS_OF_A_PART = ("class_path", "init_args", "dict_kwargs")
 
 
 class Parser(LightningArgumentParser):
-    """A parser that ends with exit code 2 and one line."""
+    """A parser that ends with exit code 2 and one line, and whose config files may name a `base`."""
 
     def _get_option_tuples(self, option_string: str) -> list[Any]:
         """Return nothing: an option that was cut short is more often mistyped than meant."""
         return []
+
+    def parse_string(self, content: str, path: Any = "", *args: Any, **kwargs: Any) -> Namespace:
+        """Parse the content of a config file (jsonargparse has made its folder the current one) with its bases."""
+        if path and BASE in (yaml.safe_load(content) or {}):
+            content = yaml.safe_dump(read_config(Path(path)), sort_keys=False)
+        return super().parse_string(content, path, *args, **kwargs)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Exit with code 2."""

@@ -18,8 +18,6 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveCon
 from lightning.pytorch.strategies import StrategyRegistry
 from lightning.pytorch.utilities import rank_zero_only
 
-import gan_lightning
-import gan_lightning.cli.names
 from gan_lightning.callbacks import (
     Canary,
     Checkpoints,
@@ -31,6 +29,7 @@ from gan_lightning.callbacks import (
     UpdateBar,
 )
 from gan_lightning.callbacks.measuring import Measuring
+from gan_lightning.cli.config_files import config_folder, read_config
 from gan_lightning.cli.mistakes import user_errors
 from gan_lightning.cli.parser import Parser
 from gan_lightning.data.stream import check_shares
@@ -88,11 +87,11 @@ class SaveConfig(SaveConfigCallback):
                 text for text in changes if text.split()[0] not in ("data.batch_size", "model.seed")
             ]  # told apart
             if changes:
-                say(f"going on with other settings than the checkpoint's: {', '.join(changes)}")
+                say(f"resuming with other settings than the checkpoint's: {', '.join(changes)}")
 
     @cached_property
     def _plain(self) -> dict[str, Any]:
-        """The config as plain values; where a run went on from is no part of it, nor is the user's home."""
+        """The config as plain values; where a run resumed from is no part of it, nor is the user's home."""
         config = yaml.safe_load(self.parser.dump(self.config, skip_none=False))
         config = {key: value for key, value in config.items() if key not in ("ckpt_path", "resume")}
         return with_new_names(without_home(config))
@@ -250,7 +249,7 @@ class GanLightningCLI(LightningCLI):
             say(
                 f"stopped by {self.preemption.stopped_by} after update {self.trainer.global_step}, the state is in {last}"
             )
-            say(f"to go on: the same command with --name {folder.name} --resume auto")
+            say(f"to resume: the same command with --name {folder.name} --resume auto")
             return
         grids = sorted((folder / "samples").glob("*.png"))
         print(f"\nsample grid  {grids[-1] if grids else 'none drawn'}")
@@ -287,14 +286,8 @@ def _refuse_other_experiment(config: Any, path: Path, folder: Path) -> None:
             raise UserError(f"{folder} is a run of {part} {was}, not of {asked}; give another --name")
 
 
-def config_folder() -> Path:
-    """Return the folder of the configs that ship: inside an installed package, beside it in a checkout."""
-    package = Path(gan_lightning.__file__).parent
-    return package / "configs" if (package / "configs").is_dir() else package.parent / "configs"
-
-
 def _with_checkpoint_config(args: list[str]) -> list[str]:
-    """Put the config that a checkpoint carries in front, for a verb that measures it and was given none."""
+    """Prepend the config stored in a checkpoint, for a verb that measures it and was given none."""
     given = _last_value(args, "ckpt_path")
     if args[0] == "fit" or given is None or _last_value(args, "config") or _last_value(args, "c", "-"):
         return args
@@ -320,14 +313,12 @@ def _last_value(args: list[str], option: str, dashes: str = "--") -> str | None:
 
 
 def _check_files(args: list[str]) -> None:
-    """Raise a UserError that names the config file which is no YAML: jsonargparse leaves the name out."""
-    for option, path in zip(args, args[1:], strict=False):
-        file = Path(path).expanduser()
+    """Raise a UserError that names the config file which cannot be read: jsonargparse leaves the name out."""
+    for option, value in zip(args, [*args[1:], ""], strict=True):
+        option, _, joined = option.partition("=")
+        file = Path(joined or value).expanduser()
         if option in ("-c", "--config") and file.is_file():
-            try:
-                yaml.safe_load(file.read_text())
-            except (yaml.YAMLError, UnicodeDecodeError) as error:
-                raise UserError(f"{path} is not valid YAML: {error}") from error
+            read_config(file)
 
 
 def _quieten() -> None:
@@ -351,8 +342,8 @@ def _quieten() -> None:
 def run(args: list[str]) -> None:
     """Run fit, validate, test or predict with these arguments.
 
-    The ranks that Lightning's launcher starts exit with 0 where all ranks have agreed on the end: at another code it
-    would kill the others before they are done.
+    When all ranks have agreed to end, those that Lightning's launcher started exit with 0: at any other code the launcher
+    kills the remaining ranks before they have finished.
     """
     _quieten()
     die_with_launcher()
@@ -370,7 +361,7 @@ def run(args: list[str]) -> None:
         if error.errno not in DISK_IS_FULL:
             raise
         where = f" ({error.filename})" if error.filename else ""
-        print(f"gan-lightning: {error.strerror}{where}; free some space and go on with --resume auto", file=sys.stderr)
+        print(f"gan-lightning: {error.strerror}{where}; free some space and resume with --resume auto", file=sys.stderr)
         sys.exit(1)
     finally:
         unlock_all()

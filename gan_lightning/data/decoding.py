@@ -24,6 +24,10 @@ ImageSize = int | list[int]
 def file_shape(image_size: ImageSize, channels: int) -> Images:
     """Return the shape that image files are converted to.
 
+    Example:
+        >>> file_shape([64, 96], 3)
+        Images(height=64, width=96, channels=3)
+
     Raises:
         UserError: The size is not positive, or the number of channels is not 1, 3 or 4.
     """
@@ -102,7 +106,12 @@ def _middle(height: int, width: int, shape: Images) -> tuple[float, float]:
 
 
 def resize(images: Tensor, shape: Images, crop: Crop = "center") -> Tensor:
-    """Resize uint8 images `(N, C, H, W)`, antialiased and bicubic; "center" first cuts the middle of the same ratio."""
+    """Resize uint8 images `(N, C, H, W)`, antialiased and bicubic; "center" first cuts the middle of the same ratio.
+
+    Example:
+        >>> resize(torch.zeros(1, 3, 10, 20, dtype=torch.uint8), Images(8, 8, 3)).shape
+        torch.Size([1, 3, 8, 8])
+    """
     size = (shape.height, shape.width)
     if crop == "center":
         height, width = images.shape[2:]
@@ -119,7 +128,12 @@ def resize(images: Tensor, shape: Images, crop: Crop = "center") -> Tensor:
 
 
 def with_channels(images: Tensor, channels: int) -> Tensor:
-    """Convert uint8 images `(N, C, H, W)` between grey (C = 1) and RGB (C = 3); luma is ITU-R 601, as in Pillow."""
+    """Convert uint8 images `(N, C, H, W)` between grey (C = 1) and RGB (C = 3); luma is ITU-R 601, as in Pillow.
+
+    Example:
+        >>> with_channels(torch.zeros(1, 1, 8, 8, dtype=torch.uint8), 3).shape
+        torch.Size([1, 3, 8, 8])
+    """
     if images.shape[1] == channels:
         return images
     if images.shape[1] == 1 and channels == 3:

@@ -21,6 +21,11 @@ class Digits(RealData):
     trained on the same one. Images are `round(scan * 255 / 16)`, 8x8, enlarged bicubically to other sizes. Labels are
     the digits.
 
+    Example:
+        >>> data = Digits(batch_size=32)
+        >>> data.shape, len(data.reference("train")), len(data.reference("eval"))
+        (Images(height=8, width=8, channels=1), 1437, 360)
+
     Args:
         batch_size: Size of the global batch: the one a critic update sees, summed over processes.
         image_size: Height and width: 8 as scanned, or larger.

@@ -60,7 +60,12 @@ class ImageFiles(ABC):
 
 
 class Folder(ImageFiles):
-    """Image files in a folder and its sub-folders; links to folders are followed, once each."""
+    """Image files in a folder and its sub-folders; links to folders are followed, once each.
+
+    Example:
+        >>> Folder(Path("photos")).names()
+        ['cats/1.png', 'cats/2.png', 'dogs/1.png', 'dogs/2.png']
+    """
 
     def all_names(self) -> list[str]:
         """Return the relative paths of all files."""
@@ -132,6 +137,10 @@ class Zip(ImageFiles):
 def image_files(root: str) -> ImageFiles:
     """Return the files of a folder or zip.
 
+    Example:
+        >>> image_files("photos").names()[0]
+        'cats/1.png'
+
     Raises:
         UserError: It is neither.
     """
@@ -182,12 +191,16 @@ def arrange(names: list[str], rule: LabelRule, root: Path) -> Arrangement:
     and nothing else, they are the splits. The first folder below is the class, if every image lies in one and there are
     at least two.
 
+    Example:
+        >>> arrange(["cats/1.png", "dogs/1.png"], "auto", Path("photos"))
+        Arrangement(train=Listing(names=['cats/1.png', 'dogs/1.png'], labels=[0, 1]), evaluation=None, classes=['cats', 'dogs'])
+
     Raises:
         UserError: The rule is "folders" and an image lies outside sub-folders, or a class occurs in the evaluation
             split only.
     """
     below = {name: tuple(name.split("/")) for name in names}
-    deepest = 3 if rule == "folders" else 2  # a single class folder is a class only for someone who says so
+    deepest = 3 if rule == "folders" else 2  # one folder alone is a class only under the rule folders
     while len({parts[0] for parts in below.values()}) == 1 and min(map(len, below.values())) >= deepest:
         below = {name: parts[1:] for name, parts in below.items()}
 

@@ -27,6 +27,11 @@ class ImageFolder(RealData):
     Sub-folders `train` and `test` (or `val`), alone at the top, are the splits. Otherwise hold out a fraction, or name
     another folder; else metrics compare with the training images.
 
+    Example:
+        >>> data = ImageFolder("photos", image_size=8)
+        >>> data.shape, data.n_classes, len(data.reference("train"))
+        (Images(height=8, width=8, channels=3), 2, 4)
+
     Args:
         root: Folder or `.zip`.
         image_size: Height and width that images are brought to, one number or `[height, width]`.

@@ -219,7 +219,7 @@ def _without(images: np.ndarray, bad: dict[int, str], path: Path) -> np.ndarray:
 
 def _unreadable(file: str, reason: str) -> str:
     return (
-        f"cannot read the image {file}: {reason}; mend or remove it, or leave such files out "
+        f"cannot read the image {file}: {reason}; fix or remove it, or leave such files out "
         "with on_error=skip (--data.on_error skip)"
     )
 

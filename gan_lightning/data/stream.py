@@ -21,6 +21,10 @@ _MASK = 2**64 - 1
 class Batch(NamedTuple):
     """Real samples with their labels.
 
+    Example:
+        >>> Batch(real=torch.zeros(4, 2), labels=None).real.shape
+        torch.Size([4, 2])
+
     Attributes:
         real: Images `(N, C, H, W)` or vectors `(N, D)`; what `Rounds` yields is raw (uint8 images), what the game
             receives is floating point, images in [-1, 1].
@@ -34,6 +38,10 @@ class Batch(NamedTuple):
 @dataclass(frozen=True, eq=False)
 class RealSamples:
     """A whole split, in memory or mapped from a file.
+
+    Example:
+        >>> len(RealSamples(torch.zeros(4, 2), None, "four points"))
+        4
 
     Attributes:
         images: uint8 images `(N, C, H, W)` in 0..255, or float32 vectors `(N, D)`, on the CPU, contiguous. Never write
@@ -59,7 +67,12 @@ class RealSamples:
 
 
 def fingerprint(samples: np.ndarray) -> str:
-    """Return the SHA-256 of an array's shape, dtype and values; the array may be mapped from a file."""
+    """Return the SHA-256 of an array's shape, dtype and values; the array may be mapped from a file.
+
+    Example:
+        >>> fingerprint(np.zeros(3))[:8]
+        '7e9aa208'
+    """
     digest = hashlib.sha256(f"{samples.dtype.str}{samples.shape}".encode())
     for start in range(0, len(samples), 4096):  # in pieces, so that a mapped file need not fit in memory
         digest.update(np.ascontiguousarray(samples[start : start + 4096]).data)
@@ -72,6 +85,10 @@ def mix(*counters: int) -> int:
 
     A generator seeded with neighbouring integers starts in related states, and torch's CPU generator keeps only the low
     32 bits of its seed, so counters are mixed before they seed anything.
+
+    Example:
+        >>> mix(0, 1) == mix(0, 1), mix(0, 1) == mix(1, 0)
+        (True, False)
     """
     state = 0
     for counter in counters:
@@ -83,12 +100,21 @@ def mix(*counters: int) -> int:
 
 
 def generator(*counters: int) -> torch.Generator:
-    """Return a CPU generator seeded with the mix of the counters."""
+    """Return a CPU generator seeded with the mix of the counters.
+
+    Example:
+        >>> torch.rand(1, generator=generator(3, 7)) == torch.rand(1, generator=generator(3, 7))
+        tensor([True])
+    """
     return torch.Generator().manual_seed(mix(*counters))
 
 
 def check_shares(batch_size: int, world_size: int) -> None:
-    """Raise a UserError unless the ranks can share a batch equally."""
+    """Raise a UserError unless the ranks can share a batch equally.
+
+    Example:
+        >>> check_shares(batch_size=64, world_size=4)
+    """
     if batch_size < 1 or batch_size % world_size:
         near = max(batch_size // world_size, 1) * world_size
         raise UserError(
@@ -102,9 +128,18 @@ class Rounds:
 
     Batch `k` (counted from the start of training) covers positions `[k * B, (k + 1) * B)` of the endless concatenation
     of one permutation of the set per pass; it may straddle passes, and it may be larger than the set. The object has no
-    state: every iterator starts where `clock` says training stands and never ends; the length only tells Lightning how
-        many rounds to call an epoch (and, being there, stops it
-    from prefetching). Each of R ranks gathers its slice of the same global batch, so the result does not depend on R.
+    state: every iterator starts at the update that `clock` returns, and never ends. The length only tells Lightning how
+    many rounds make an epoch, and keeps it from prefetching. Each of R ranks gathers its slice of the same global batch,
+    so the result does not depend on R.
+
+    Example:
+        >>> points = RealSamples(torch.arange(8.0)[:, None], None, "eight points")
+        >>> rounds = Rounds(
+        ...     points, batch_size=4, seed=0, rank=0, world_size=1, clock=lambda: (0, 0),
+        ...     critic_updates_in_round=lambda update: 2, rounds_per_epoch=1,
+        ... )
+        >>> [batch.real.shape for batch in next(iter(rounds))]
+        [torch.Size([4, 1]), torch.Size([4, 1])]
 
     Args:
         source: The split to draw from.

@@ -60,6 +60,11 @@ class Ring(Vectors):
     0.01414. The end point is excluded: K modes are K distinct points (published code with `linspace(0, 2 pi, K)` has K
     - 1).
 
+    Example:
+        >>> data = Ring(n_modes=8)
+        >>> data.shape, data.centres.shape
+        (Vectors(dim=2), torch.Size([8, 2]))
+
     Args:
         n_modes: Number of Gaussians.
         radius: Radius of the circle.
@@ -105,6 +110,10 @@ class Grid(Vectors):
 
     The defaults are VEEGAN's grid (Srivastava et al. 2017, arXiv:1705.07761): means {-4, -2, 0, 2, 4}^2. WGAN-GP's toy
     divides all by 2.828: spacing 0.7072, std 0.01768.
+
+    Example:
+        >>> Grid(n_side=5).centres.shape
+        torch.Size([25, 2])
 
     Args:
         n_side: Number of Gaussians along each side.
@@ -152,6 +161,10 @@ class SwissRoll(Vectors):
     Points are `(t cos t + noise, t sin t + noise) / scale` with t uniform in [1.5 pi, 4.5 pi]: coordinates 0 and 2 of
     scikit-learn's `make_swiss_roll`. No labels.
 
+    Example:
+        >>> SwissRoll(n=10).reference("train").images.shape
+        torch.Size([10, 2])
+
     Args:
         noise: Standard deviation of the noise, before the division.
         scale: Divisor of everything.
@@ -193,6 +206,10 @@ class GaussianMixture(Vectors):
 
     PacGAN's instance of VEEGAN's 1200-dimensional set (Lin et al. 2018, arXiv:1712.04086) is `dim: 1200`, `noise_dim:
     700`, `std: 1` and `means: [-1, -0.5, 0, 0.5, -2, -2.5, 10, 0.25, -13, -5.5]`.
+
+    Example:
+        >>> GaussianMixture(dim=5, n_modes=3).centres.shape
+        torch.Size([3, 5])
 
     Args:
         dim: Dimension of the vectors.
@@ -247,6 +264,10 @@ class GaussianMixture(Vectors):
 
 class RandomImages(RealData):
     """Uniform noise images of a given shape, for tests and benchmarks; labels are uniform.
+
+    Example:
+        >>> RandomImages(image_size=8, channels=3, n=10).reference("train").images.shape
+        torch.Size([10, 3, 8, 8])
 
     Args:
         image_size: Height and width, one number or `[height, width]`.

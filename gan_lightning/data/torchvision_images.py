@@ -61,6 +61,10 @@ class TorchvisionImages(RealData):
     Sets that keep their images as one array are taken as it is; the others are decoded once and packed as `ImageFolder`
     does. The evaluation split is the data set's test split. MNIST files may lie gzipped, as downloaded.
 
+    Example:
+        >>> TorchvisionImages("CIFAR10").shape  # nothing is read before it is used
+        Images(height=32, width=32, channels=3)
+
     Args:
         dataset: Name in `torchvision.datasets`, or the path of a class with the same interface.
         root: Folder that holds the data in torchvision's own layout (MNIST:

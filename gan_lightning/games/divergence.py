@@ -62,7 +62,7 @@ class DivergenceWatch:
         )
         if self.action == "stop":
             raise RunFailed(
-                f"{message}. The last checkpoint is of before; model.on_divergence=continue goes on regardless"
+                f"{message}. The last checkpoint is of before; model.on_divergence=continue trains on regardless"
             )
         self._said = True
-        say(f"{message}. It goes on, as model.on_divergence asks")
+        say(f"{message}. It continues, as model.on_divergence asks")

@@ -25,7 +25,7 @@ class ObjectiveGAN(GAN):
     generator_term: ClassVar[str | None] = None
 
     def play_for(self, objective: Objective) -> None:
-        """Take up the objective."""
+        """Keep the objective."""
         self.objective, self.shift_invariant = objective, objective.shift_invariant
 
     def critic_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:

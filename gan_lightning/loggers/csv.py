@@ -118,7 +118,7 @@ def sound_rows(path: Path) -> tuple[list[dict[str, str]], int]:
 
 
 def _fields(line: str) -> list[str]:
-    """Return the fields of a line, none if it is torn."""
+    """Return the fields of a line, none if it is truncated."""
     if not line.endswith("\n") or "\0" in line or "\N{REPLACEMENT CHARACTER}" in line:
         return []
     return next(csv.reader([line]), [])

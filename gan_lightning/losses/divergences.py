@@ -50,7 +50,12 @@ class Divergence(ABC):
 
 @dataclass(frozen=True)
 class KL(Divergence):
-    """Kullback-Leibler, E_p log(p / q): f(u) = u log u."""
+    """Kullback-Leibler, E_p log(p / q): f(u) = u log u.
+
+    Example:
+        >>> KL().f(torch.tensor([1.0, 2.0]))
+        tensor([0.0000, 1.3863])
+    """
 
     name = "kl"
     threshold = 1.0
@@ -70,7 +75,12 @@ class KL(Divergence):
 
 @dataclass(frozen=True)
 class ReverseKL(Divergence):
-    """Reverse Kullback-Leibler, E_q log(q / p): f(u) = -log u."""
+    """Reverse Kullback-Leibler, E_q log(q / p): f(u) = -log u.
+
+    Example:
+        >>> ReverseKL().f(torch.tensor([2.0]))
+        tensor([-0.6931])
+    """
 
     name = "reverse_kl"
     threshold = -1.0
@@ -98,6 +108,10 @@ class Pearson(Divergence):
 
     The conjugate is that of f on all numbers, as in the paper; over u > 0 it would stay at -1 below T = -2, where no
     optimal T lies.
+
+    Example:
+        >>> Pearson().f(torch.tensor([1.0, 2.0]))
+        tensor([0., 1.])
     """
 
     name = "pearson"
@@ -117,7 +131,12 @@ class Pearson(Divergence):
 
 @dataclass(frozen=True)
 class SquaredHellinger(Divergence):
-    """Squared Hellinger, integral of (sqrt p - sqrt q)^2: f(u) = (sqrt u - 1)^2."""
+    """Squared Hellinger, integral of (sqrt p - sqrt q)^2: f(u) = (sqrt u - 1)^2.
+
+    Example:
+        >>> SquaredHellinger().f(torch.tensor([1.0, 4.0]))
+        tensor([0., 1.])
+    """
 
     name = "squared_hellinger"
 
@@ -140,7 +159,12 @@ class SquaredHellinger(Divergence):
 
 @dataclass(frozen=True)
 class JensenShannon(Divergence):
-    """Jensen-Shannon, not halved: KL(p, m) + KL(q, m), m = (p + q) / 2, f(u) = u log u - (u + 1) log((1 + u) / 2)."""
+    """Jensen-Shannon, not halved: KL(p, m) + KL(q, m), m = (p + q) / 2, f(u) = u log u - (u + 1) log((1 + u) / 2).
+
+    Example:
+        >>> JensenShannon().f(torch.tensor([1.0, 2.0]))
+        tensor([0.0000, 0.1699])
+    """
 
     name = "jensen_shannon"
 
@@ -163,7 +187,12 @@ class JensenShannon(Divergence):
 
 @dataclass(frozen=True)
 class GANDivergence(Divergence):
-    """The original GAN's, the Jensen-Shannon above minus log 4: f(u) = u log u - (u + 1) log(u + 1)."""
+    """The original GAN's, the Jensen-Shannon above minus log 4: f(u) = u log u - (u + 1) log(u + 1).
+
+    Example:
+        >>> GANDivergence().f(torch.tensor([1.0]))
+        tensor([-1.3863])
+    """
 
     name = "gan"
     threshold = -math.log(2)
@@ -187,7 +216,12 @@ class GANDivergence(Divergence):
 
 @dataclass(frozen=True)
 class TotalVariation(Divergence):
-    """Total variation, half the integral of |p - q|: f(u) = |u - 1| / 2."""
+    """Total variation, half the integral of |p - q|: f(u) = |u - 1| / 2.
+
+    Example:
+        >>> TotalVariation().f(torch.tensor([1.0, 2.0]))
+        tensor([0.0000, 0.5000])
+    """
 
     name = "total_variation"
 
@@ -209,6 +243,10 @@ class Neyman(Divergence):
     """Neyman chi^2, integral of (p - q)^2 / p: f(u) = (1 - u)^2 / u.
 
     Its published activation 1 - exp(v) falls with v: a critic that trusts a sample gives it a negative output.
+
+    Example:
+        >>> Neyman().f(torch.tensor([1.0, 2.0]))
+        tensor([0.0000, 0.5000])
     """
 
     name = "neyman"
@@ -232,7 +270,12 @@ class Neyman(Divergence):
 
 @dataclass(frozen=True)
 class Jeffrey(Divergence):
-    """Jeffrey, KL(p, q) + KL(q, p): f(u) = (u - 1) log u."""
+    """Jeffrey, KL(p, q) + KL(q, p): f(u) = (u - 1) log u.
+
+    Example:
+        >>> Jeffrey().f(torch.tensor([1.0, 2.0]))
+        tensor([0.0000, 0.6931])
+    """
 
     name = "jeffrey"
 
@@ -254,6 +297,10 @@ def log_lambert_w_of_exp(values: Tensor) -> Tensor:
     """Return s = log W(exp y), the solution of s + exp(s) = y, differentiable any number of times in y.
 
     W is the principal branch of Lambert's function; exp(y) itself, which overflows, is never formed.
+
+    Example:
+        >>> log_lambert_w_of_exp(torch.tensor([1.0]))
+        tensor([0.])
     """
     return _LogLambertWOfExp.apply(values)
 

@@ -20,6 +20,10 @@ def rbf_mixture(x: Tensor, y: Tensor, sigmas: Sequence[float]) -> Tensor:
     """Return the sum over sigmas of exp(-|x - y|^2 / (2 sigma^2)), `(N, M)`, of `(N, F)` and `(M, F)`.
 
     In at least float32 whatever the autocast, about the common mean, so that a large offset costs no digits.
+
+    Example:
+        >>> rbf_mixture(torch.zeros(1, 2), torch.ones(1, 2), sigmas=[1.0])
+        tensor([[0.3679]])
     """
     with torch.autocast(x.device.type, enabled=False):
         dtype = torch.promote_types(x.dtype, torch.float32)
@@ -44,7 +48,13 @@ class MMDEstimator(ABC):
 
 @dataclass(frozen=True)
 class VStatistic(MMDEstimator):
-    """The biased estimate, means over all pairs, a sample with itself included: never negative (eq. 5)."""
+    """The biased estimate, means over all pairs, a sample with itself included: never negative (eq. 5).
+
+    Example:
+        >>> same = torch.ones(2, 2)
+        >>> VStatistic()(same, same, same)
+        tensor(0.)
+    """
 
     def __call__(self, k_xx: Tensor, k_xy: Tensor, k_yy: Tensor) -> Tensor:
         """Return mean k(x, x') - 2 mean k(x, y) + mean k(y, y')."""
@@ -53,7 +63,13 @@ class VStatistic(MMDEstimator):
 
 @dataclass(frozen=True)
 class UStatistic(MMDEstimator):
-    """The unbiased estimate, without the pairs of a sample with itself (eq. 3); at times below 0."""
+    """The unbiased estimate, without the pairs of a sample with itself (eq. 3); at times below 0.
+
+    Example:
+        >>> apart = torch.eye(2)
+        >>> UStatistic()(apart, torch.zeros(2, 2), apart)
+        tensor(0.)
+    """
 
     def __call__(self, k_xx: Tensor, k_xy: Tensor, k_yy: Tensor) -> Tensor:
         """Return the mean of k(x, x') over x != x', that of y likewise, less 2 mean k(x, y)."""

@@ -45,6 +45,10 @@ class Matching(ABC):
 class MeanMatching(Matching):
     """<v, Phi> with |v|_p <= 1, at its best |E Phi(x) - E Phi(G(z))|_q with 1/p + 1/q = 1 (section 3).
 
+    Example:
+        >>> MeanMatching().score(torch.tensor([[1.0, 2.0]]), [torch.tensor([0.0, 1.0])])
+        tensor([2.])
+
     Args:
         p: 1, 2 or .inf: norm of the ball onto which v is projected.
     """
@@ -88,6 +92,11 @@ class CovarianceMatching(Matching):
 
     At its best it is the sum of the k largest singular values of E Phi(x) Phi(x)' - E Phi(G(z)) Phi(G(z))', uncentred:
     centred moments would leave the means free.
+
+    Example:
+        >>> features, axis = torch.tensor([[1.0, 2.0]]), torch.tensor([[0.0], [1.0]])
+        >>> CovarianceMatching(k=1).score(features, [axis, axis])
+        tensor([4.])
 
     Args:
         k: Columns of U and V, at most the number of features.

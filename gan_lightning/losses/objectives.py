@@ -42,7 +42,12 @@ class Objective(ABC):
 
 @dataclass(frozen=True)
 class Hinge(Objective):
-    """The hinge losses of Lim & Ye (2017, arXiv:1705.02894, eq. 12 and 13)."""
+    """The hinge losses of Lim & Ye (2017, arXiv:1705.02894, eq. 12 and 13).
+
+    Example:
+        >>> Hinge().critic_loss(torch.tensor([1.0, 3.0]), torch.tensor([-1.0, 0.0]))
+        tensor(0.5000)
+    """
 
     name = "hinge"
 
@@ -58,6 +63,10 @@ class Hinge(Objective):
 @dataclass(frozen=True)
 class NonSaturating(Objective):
     """Binary cross-entropy with the non-saturating generator (Goodfellow 2014, arXiv:1406.2661, section 3).
+
+    Example:
+        >>> NonSaturating().generator_loss(torch.zeros(4))
+        tensor(0.6931)
 
     Args:
         real_target: What D(x) is drawn to on real samples, in (0.5, 1]; below 1 it is one-sided label smoothing
@@ -85,6 +94,10 @@ class NonSaturating(Objective):
 class Saturating(NonSaturating):
     """Binary cross-entropy with the generator of the zero-sum game (arXiv:1406.2661, algorithm 1), which saturates.
 
+    Example:
+        >>> Saturating().generator_loss(torch.zeros(4))
+        tensor(-0.6931)
+
     Args:
         real_target: What D(x) is drawn to on real samples, in (0.5, 1].
     """
@@ -97,6 +110,10 @@ class Saturating(NonSaturating):
 @dataclass(frozen=True)
 class LeastSquares(Objective):
     """Half the mean squared distances from three targets (Mao 2017, arXiv:1611.04076, eq. 2).
+
+    Example:
+        >>> LeastSquares().critic_loss(torch.tensor([1.0, 3.0]), torch.tensor([-1.0, 0.0]))
+        tensor(1.2500)
 
     Args:
         fake_target: a, what the critic is to say of generated samples.
@@ -130,7 +147,12 @@ class LeastSquares(Objective):
 
 @dataclass(frozen=True)
 class Wasserstein(Objective):
-    """The Wasserstein losses (Arjovsky 2017, arXiv:1701.07875); the critic must be kept Lipschitz by other means."""
+    """The Wasserstein losses (Arjovsky 2017, arXiv:1701.07875); the critic must be kept Lipschitz by other means.
+
+    Example:
+        >>> Wasserstein().critic_loss(torch.tensor([1.0, 3.0]), torch.tensor([-1.0, 0.0]))
+        tensor(-2.5000)
+    """
 
     name = "wasserstein"
     shift_invariant = True

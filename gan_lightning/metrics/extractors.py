@@ -24,7 +24,15 @@ RAW_VALUES = 8192  # the covariance of 8192 values takes .5 GB, its eigenvalues 
 
 
 class ExtractorUnavailable(RuntimeError):
-    """The weights of an extractor are neither on this machine nor within reach; the message says what to provide."""
+    """The weights of an extractor are neither on this machine nor within reach; the message says what to provide.
+
+    Example:
+        >>> try:
+        ...     raise ExtractorUnavailable("no weights")
+        ... except RuntimeError as error:
+        ...     print(error)
+        no weights
+    """
 
 
 class FeatureExtractor(ABC):
@@ -122,6 +130,9 @@ class Inception(FeatureExtractor):
 
     The network is torch-fidelity's conversion of the weights of 2015-12-05 (Heusel et al. 2017, arXiv:1706.08500).
 
+    Example:
+        >>> Inception().check(Images(32, 32, 3))  # its weights load at first use
+
     Args:
         weights_path: The file `weights-inception-2015-12-05-6726825d.pth` of torch-fidelity's release v0.2.0 (91 MB).
             None: torch.hub's folder, or a download into it.
@@ -176,6 +187,11 @@ class Digits(FeatureExtractor):
 
     For images of digits of any size: colours are averaged and the area resized to 8x8. Its figures are comparable with
     each other only, never with an Inception FID. How it was trained, and its held-out accuracy: `weights/digits.json`.
+
+    Example:
+        >>> features, logits = Digits()(torch.zeros(2, 1, 8, 8, dtype=torch.uint8))
+        >>> features.shape, logits.shape
+        (torch.Size([2, 64]), torch.Size([2, 10]))
     """
 
     name = "digits"
@@ -194,7 +210,13 @@ class Digits(FeatureExtractor):
 
 @final
 class Raw(FeatureExtractor):
-    """The samples themselves, flattened: for vectors `(N, D)` of the lab, or as a baseline for small images."""
+    """The samples themselves, flattened: for vectors `(N, D)` of the lab, or as a baseline for small images.
+
+    Example:
+        >>> features, logits = Raw()(torch.zeros(5, 2))
+        >>> features.shape, logits
+        (torch.Size([5, 2]), None)
+    """
 
     name = "raw"
     log_suffix = "_raw"
@@ -217,7 +239,13 @@ class Raw(FeatureExtractor):
 
 @final
 class DigitsClassifier(nn.Module):
-    """A small convolutional network on 8x8 digits; `scripts/train_digits_classifier.py` trains it."""
+    """A small convolutional network on 8x8 digits; `scripts/train_digits_classifier.py` trains it.
+
+    Example:
+        >>> features, logits = DigitsClassifier()(torch.zeros(2, 3, 16, 16))
+        >>> logits.shape
+        torch.Size([2, 10])
+    """
 
     def __init__(self) -> None:
         super().__init__()

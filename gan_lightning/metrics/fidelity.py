@@ -30,6 +30,12 @@ class Moments:
     In float64 the cancellation in the covariance stays below the rounding of the float32 features themselves, however
     far their mean is from zero. The three fields are all there is, to store and to build it from again.
 
+    Example:
+        >>> moments = Moments()
+        >>> moments.update(torch.tensor([[0.0, 1.0], [2.0, 3.0]]))
+        >>> moments.n, moments.mean
+        (2, tensor([1., 2.], dtype=torch.float64))
+
     Args:
         n: Number of samples.
         total: Sum over the samples, `(F,)` float64; None as long as there are none.
@@ -121,6 +127,13 @@ def frechet_distance(real: Moments, fake: Moments) -> float:
     With Inception's 2048 features this is FID. It is biased upwards by about 1/N: compare equal sample sizes only.
     Features that are not finite, as of a diverged generator, give nan.
 
+    Example:
+        >>> real, fake = Moments(), Moments()
+        >>> real.update(torch.tensor([[-1.0], [1.0]]))
+        >>> fake.update(torch.tensor([[2.0], [4.0]]))
+        >>> round(frechet_distance(real, fake), 3)
+        9.0
+
     Raises:
         ValueError: Either side has fewer than 2 samples, or their widths differ.
     """
@@ -136,6 +149,12 @@ def frechet_distance(real: Moments, fake: Moments) -> float:
 
 def inception_score(logits: Tensor, splits: int = 10) -> tuple[float, float]:
     """Return mean and standard deviation over `splits` of exp E KL(p(y|x), p(y)), in [1, K] (Salimans et al. 2016).
+
+    Example:
+        >>> sure = 20 * torch.eye(2)
+        >>> score, spread = inception_score(sure, splits=1)
+        >>> round(score, 3)
+        2.0
 
     Args:
         logits: `(N, K)`, in the order of the samples, which torch-fidelity then shuffles with its fixed seed.
@@ -161,6 +180,12 @@ def kernel_inception_distance(
 
     The kernel is (x.y / F + 1)^3. Unbiased: 0 on average for equal distributions, and slightly negative half of the
     time.
+
+    Example:
+        >>> same = torch.randn(8, 2, generator=torch.Generator().manual_seed(0))
+        >>> mean, std = kernel_inception_distance(same, same + 9, subsets=2, subset_size=8)
+        >>> mean > 0
+        True
 
     Args:
         real: Features `(N, F)`.
@@ -199,6 +224,11 @@ def precision_recall(
     Precision is the share of fakes within the ball of a real sample, reaching to its k-th neighbour; recall the
     reverse.
 
+    Example:
+        >>> points = torch.arange(8.0)[:, None]
+        >>> precision_recall(points, points + 100)
+        (0.0, 0.0)
+
     Args:
         real: Features `(N, F)`.
         fake: Features `(M, F)`.
@@ -233,6 +263,10 @@ def proportional_labels(counts: Tensor, n: int) -> Tensor:
     Shares are rounded by largest remainder, to the lower class where these are equal. Classes that are equally frequent
     come in turn.
 
+    Example:
+        >>> proportional_labels(torch.tensor([2, 1]), 6)
+        tensor([0, 1, 0, 0, 1, 0])
+
     Raises:
         ValueError: `counts` is no vector of at least 0 with a positive sum, or n is below 1.
     """
@@ -255,6 +289,10 @@ def proportional_labels(counts: Tensor, n: int) -> Tensor:
 def chunks(n: int, chunk: int = 64) -> list[range]:
     """Return the positions 0..n-1 cut into ranges of `chunk`, the last one shorter.
 
+    Example:
+        >>> chunks(5, 2)
+        [range(0, 2), range(2, 4), range(4, 5)]
+
     Raises:
         ValueError: `n` is negative or `chunk` is not positive.
     """
@@ -266,6 +304,10 @@ def chunks(n: int, chunk: int = 64) -> list[range]:
 def shard(n_chunks: int, rank: int, world: int) -> range:
     """Return the chunk indices of `rank`: rank, rank + world, ...; none for a rank beyond the last chunk.
 
+    Example:
+        >>> list(shard(5, rank=1, world=2))
+        [1, 3]
+
     Raises:
         ValueError: There is no such rank among `world`.
     """
@@ -276,6 +318,10 @@ def shard(n_chunks: int, rank: int, world: int) -> range:
 
 def gather_rows(local: Sequence[tuple[int, Tensor]]) -> Tensor:
     """Return the rows of all chunks of all ranks in the order of the chunks, on the CPU of every rank.
+
+    Example:
+        >>> gather_rows([(1, torch.ones(1)), (0, torch.zeros(1))])
+        tensor([0., 1.])
 
     Args:
         local: This rank's chunks, as (chunk index, rows `(n, ...)`); n may differ, a rank may have none.

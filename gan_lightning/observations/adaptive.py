@@ -20,13 +20,19 @@ from gan_lightning.randomness import Noise
 class AdaptiveAugment(Observation):
     """Each augmentation with probability p for each sample; p drives r = E sign f(x) to a target (arXiv:2006.06676).
 
-    Karras et al. 2020, "Training GANs with Limited Data", section 3.1, with its heuristic r_t of overfitting: every
-    `interval` critic updates the sign of the logits of the real batch, as the critic was shown it (of their distance from
-    the family's threshold, such as 1/2 for LSGAN's targets 0 and 1), is averaged over all ranks, and p, in [0, 1],
-    takes a step up if that is above the target, down if below. (The authors average over the `interval` batches; here
-    it is the last one, in an additional forward pass without gradients that leaves the critic's buffers alone.) p is in
-    the checkpoint and in the log (`augmentation/probability`). Above about 0.8 augmentations leak into the samples
-    (their section 2.2).
+    Karras et al. 2020, "Training GANs with Limited Data", section 3.1, with its heuristic r_t of overfitting. Every
+    `interval` critic updates, r is the mean over all ranks of sign f(x) on the real batch as the critic was shown it.
+    The sign is that of the distance from the family's threshold, such as 1/2 for LSGAN's targets 0 and 1. p, in [0, 1],
+    takes a step up if r is above the target and down if it is below. The authors average over the `interval` batches;
+    here r is of the last one, from an additional forward pass without gradients that leaves the critic's buffers alone.
+    p is in the checkpoint and in the log (`augmentation/probability`). Above about 0.8 augmentations leak into the
+    samples (their section 2.2).
+
+    Example:
+        >>> from gan_lightning.observations import HorizontalFlip, Translation
+        >>> augment = AdaptiveAugment([HorizontalFlip(), Translation()], target=0.6)
+        >>> augment.p  # rises once the critic overfits
+        tensor(0.)
 
     Args:
         augmentations: In the order in which they are made.

@@ -46,6 +46,11 @@ class ColourJitter(Augmentation):
     """Brightness x + U(-1/2, 1/2), then saturation (times U(0, 2) about the grey value), then contrast (U(1/2, 3/2)).
 
     The contrast is about the mean over the whole image. Grey images have no saturation.
+
+    Example:
+        >>> view, labels = ColourJitter()(torch.rand(4, 3, 8, 8), None, noise)
+        >>> view.shape
+        torch.Size([4, 3, 8, 8])
     """
 
     def transform(self, images: Tensor, noise: Noise) -> Tensor:
@@ -61,7 +66,13 @@ class ColourJitter(Augmentation):
 
 @final
 class HorizontalFlip(Augmentation):
-    """A mirror image with probability 1/2."""
+    """A mirror image with probability 1/2.
+
+    Example:
+        >>> view, labels = HorizontalFlip()(torch.rand(4, 3, 8, 8), None, noise)
+        >>> view.shape
+        torch.Size([4, 3, 8, 8])
+    """
 
     def transform(self, images: Tensor, noise: Noise) -> Tensor:
         """Return images of which about half are mirrored."""
@@ -71,6 +82,11 @@ class HorizontalFlip(Augmentation):
 @final
 class Translation(Augmentation):
     """A shift by whole pixels, uniform up to a share of the size in each direction, with zeros moved in.
+
+    Example:
+        >>> view, labels = Translation()(torch.rand(4, 3, 8, 8), None, noise)
+        >>> view.shape
+        torch.Size([4, 3, 8, 8])
 
     Args:
         share: Largest shift as a share of height and width, rounded to pixels.
@@ -101,6 +117,11 @@ class Translation(Augmentation):
 @final
 class Cutout(Augmentation):
     """A square set to zero, its centre uniform over the image, so that it may hang over the edge.
+
+    Example:
+        >>> view, labels = Cutout()(torch.rand(4, 3, 8, 8), None, noise)
+        >>> view.shape
+        torch.Size([4, 3, 8, 8])
 
     Args:
         share: Side of the square as a share of height and width, rounded to pixels.

@@ -42,6 +42,12 @@ class Compose(Observation):
     DiffAugment (Zhao 2020, arXiv:2006.10738) with the policy "color,translation,cutout" is
     `Compose([ColourJitter(), Translation(), Cutout()])`.
 
+    Example:
+        >>> from gan_lightning.observations import Packing, Translation
+        >>> view, labels = Compose([Translation(), Packing(2)])(torch.rand(4, 3, 8, 8), None, noise)
+        >>> view.shape
+        torch.Size([2, 6, 8, 8])
+
     Args:
         observations: In the order in which they are made; `Packing` can only be the last.
     """

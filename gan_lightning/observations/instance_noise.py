@@ -18,6 +18,11 @@ from gan_lightning.observations.base import Observation
 class InstanceNoise(Observation):
     """x + sigma n, n ~ N(0, I), sigma falling on a straight line to 0 (Sonderby 2017, arXiv:1610.04490, section 3.3).
 
+    Example:
+        >>> noise = InstanceNoise(sigma=0.1, n_updates=100)
+        >>> [round(noise.sigma_at(update), 3) for update in (0, 50, 200)]
+        [0.1, 0.05, 0.0]
+
     Args:
         sigma: Standard deviation at the start, in the units of the samples.
         n_updates: Generator updates until it is 0, after which samples pass unchanged; null keeps it constant.

@@ -19,6 +19,11 @@ class Packing(Observation):
     The critic gives one logit per pack, so a batch has m times fewer of them; its first layer grows, the generator
     stays. A pack must be of one class, which a batch of labelled data is not: the critic must be unconditional.
 
+    Example:
+        >>> view, labels = Packing(2)(torch.rand(4, 3, 8, 8), None, noise)
+        >>> view.shape
+        torch.Size([2, 6, 8, 8])
+
     Args:
         pack: m; consecutive samples of the batch make a pack.
     """

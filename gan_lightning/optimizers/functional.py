@@ -45,7 +45,14 @@ class FunctionalOptimizer(ABC):
 
 @final
 class FunctionalSGD(FunctionalOptimizer):
-    """The step of `torch.optim.SGD`."""
+    """The step of `torch.optim.SGD`.
+
+    Example:
+        >>> weights = [torch.nn.Parameter(torch.ones(1))]
+        >>> step = FunctionalSGD(torch.optim.SGD(weights, lr=0.1), weights).step
+        >>> step(weights, [torch.ones(1)])[0].detach()
+        tensor([0.9000])
+    """
 
     def __init__(self, optimizer: Optimizer, parameters: Sequence[Parameter]) -> None:
         super().__init__(optimizer, parameters)
@@ -62,7 +69,14 @@ class FunctionalSGD(FunctionalOptimizer):
 
 @final
 class FunctionalAdam(FunctionalOptimizer):
-    """The step of `torch.optim.Adam`, moments carried on."""
+    """The step of `torch.optim.Adam`, moments carried on.
+
+    Example:
+        >>> weights = [torch.nn.Parameter(torch.ones(1))]
+        >>> step = FunctionalAdam(torch.optim.Adam(weights, lr=0.1), weights).step
+        >>> step(weights, [torch.ones(1)])[0].detach()
+        tensor([0.9000])
+    """
 
     def __init__(self, optimizer: Optimizer, parameters: Sequence[Parameter]) -> None:
         super().__init__(optimizer, parameters)
@@ -86,6 +100,11 @@ class FunctionalAdam(FunctionalOptimizer):
 
 def functional(optimizer: Optimizer, parameters: Sequence[Parameter]) -> FunctionalOptimizer:
     """Return the function of an optimizer.
+
+    Example:
+        >>> weights = [torch.nn.Parameter(torch.ones(1))]
+        >>> type(functional(torch.optim.SGD(weights, lr=0.1), weights)).__name__
+        'FunctionalSGD'
 
     Raises:
         UserError: It is not Adam or SGD.

@@ -25,6 +25,11 @@ class Schedule(ABC):
 class LinearDecay(Schedule):
     """Factor 1 until `start`, then a straight line to `final` at `end`, constant afterwards.
 
+    Example:
+        >>> halves = LinearDecay(start=100, end=200)
+        >>> [halves(update) for update in (0, 150, 300)]
+        [1.0, 0.5, 0.0]
+
     Args:
         start: Generator updates after which the decay begins.
         end: Generator updates at which it ends.
@@ -51,6 +56,10 @@ class LinearDecay(Schedule):
 @dataclass(frozen=True)
 class CosineDecay(Schedule):
     """Factor from 1 to `final` along half a cosine until `end`, constant afterwards, as R3GAN's (arXiv:2501.05441).
+
+    Example:
+        >>> [round(CosineDecay(end=200)(update), 3) for update in (0, 100, 200)]
+        [1.0, 0.5, 0.0]
 
     Args:
         end: Generator updates at which it ends.

@@ -35,6 +35,11 @@ class OptimizerSpec(ABC):
 class Adam(OptimizerSpec):
     """Adam (Kingma & Ba 2015).
 
+    Example:
+        >>> adam = Adam(lr=2e-4, betas=(0.0, 0.9))
+        >>> adam([torch.nn.Parameter(torch.zeros(1))]).defaults["lr"]
+        0.0002
+
     Args:
         lr: Learning rate.
         betas: Decay rates of the first and second moment. GANs commonly use (0.5, 0.999) or (0.0, 0.9).
@@ -59,6 +64,10 @@ class Adam(OptimizerSpec):
 class RMSprop(OptimizerSpec):
     """RMSprop (Hinton 2012), the optimizer of WGAN with weight clipping.
 
+    Example:
+        >>> RMSprop(lr=5e-5)([torch.nn.Parameter(torch.zeros(1))]).defaults["lr"]
+        5e-05
+
     Args:
         lr: Learning rate.
         alpha: Decay rate of the squared gradient's average.
@@ -81,6 +90,10 @@ class RMSprop(OptimizerSpec):
 @dataclass(frozen=True)
 class SGD(OptimizerSpec):
     """Stochastic gradient descent.
+
+    Example:
+        >>> SGD(lr=0.1)([torch.nn.Parameter(torch.zeros(1))]).defaults["lr"]
+        0.1
 
     Args:
         lr: Learning rate.

@@ -67,7 +67,7 @@ def is_whole(path: Path) -> bool:
 
 
 def updates_done(path: Path) -> int | None:
-    """Return how far a checkpoint's own clock has come, None if it is torn or none of ours; reads no tensors."""
+    """Return how far a checkpoint's own clock has come, None if it is truncated or not one of ours; reads no tensors."""
     try:
         return int(torch.load(path, map_location="cpu", weights_only=True, mmap=True)["clock"]["updates_done"])
     except Exception:  # bytes that are no pickle raise anything
@@ -76,12 +76,12 @@ def updates_done(path: Path) -> int | None:
 
 def _what_is_left(path: Path) -> str:
     if path.is_file():
-        return f"the {path.name} before it is whole; free some space and go on with --resume auto"
+        return f"the {path.name} before it is complete; free some space and resume with --resume auto"
     return "no checkpoint was there before; free some space and start again"
 
 
 def _remove(part: Path) -> None:
-    with suppress(OSError):  # the reason to remove it is the one to be told
+    with suppress(OSError):  # report the error that led here, not that of the removal
         part.unlink(missing_ok=True)
 
 
@@ -103,7 +103,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(f"no checkpoint at {path}; runs/<name>/checkpoints/ holds those of a run")
     if not is_whole(path):  # torch reads over flipped bits
-        raise UserError(f"{path} is damaged: torn, changed since it was written, or not a checkpoint")
+        raise UserError(f"{path} is damaged: truncated, changed since it was written, or not a checkpoint")
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -111,7 +111,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         raise UserError(f"{path} is refused: it holds more than tensors and plain values ({reason[:150]})") from error
     except Exception as error:  # bytes that are no pickle raise anything
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:150]
-        raise UserError(f"{path} is torn or not a checkpoint ({reason})") from error
+        raise UserError(f"{path} is truncated or not a checkpoint ({reason})") from error
     if not isinstance(checkpoint, dict) or "clock" not in checkpoint or "hyper_parameters" not in checkpoint:
         raise UserError(f"{path} is not a checkpoint of gan-lightning: it has no clock")
     for key in ("config", "hyper_parameters", "datamodule_hyper_parameters"):

@@ -12,11 +12,11 @@ from gan_lightning.runs.home import with_home
 
 
 class Place(NamedTuple):
-    """Where a run writes and where it goes on from.
+    """Where a run writes and where it resumes from.
 
     Attributes:
         folder: The run folder.
-        checkpoint: The checkpoint to go on from, None for a start from scratch.
+        checkpoint: The checkpoint to resume from, None for a start from scratch.
     """
 
     folder: Path
@@ -59,7 +59,7 @@ def newest_checkpoint(folder: Path) -> Path | None:
     for updates, path in sorted(found, key=lambda f: (f[0] is None, f[0] or 0, f[1].name == "last.ckpt"), reverse=True):
         if updates is not None and is_whole(path):
             return path
-        say(f"{path} is torn; it is not used")
+        say(f"{path} is truncated; it is not used")
     return None
 
 
@@ -105,7 +105,7 @@ def resume_from(where: str, runs_dir: str | Path, name: str) -> Place:
 
 
 def _is_behind(path: Path, last: Path) -> bool:
-    """Tell whether going on from a checkpoint in its own folder would lose updates that `last` has."""
+    """Tell whether resuming from a checkpoint in its own folder would lose updates that `last` has."""
     from gan_lightning.runs.checkpoint_files import updates_done
 
     reached = updates_done(last) if last.is_file() else None

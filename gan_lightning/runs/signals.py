@@ -22,7 +22,7 @@ _listener: int | None = None
 
 
 def listen() -> None:
-    """Note SIGTERM, SIGUSR1, SIGINT and SIGHUP from now on instead of dying of them; forked processes go on to die.
+    """Note SIGTERM, SIGUSR1, SIGINT and SIGHUP from now on instead of dying of them; forked processes still die.
 
     Before Python's imports are done (five seconds), the default action would kill a run without a word.
     """

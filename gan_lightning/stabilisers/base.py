@@ -78,6 +78,10 @@ class CriticConstraint(ABC):
 class GeneratorTurn(NamedTuple):
     """What a generator's turn has at hand.
 
+    Example:
+        >>> turn.generated.shape, turn.real.shape
+        (torch.Size([4, 2]), torch.Size([4, 2]))
+
     Attributes:
         real: Real samples as the critic is shown them.
         fake: Generated samples as the critic is shown them.

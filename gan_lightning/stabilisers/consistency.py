@@ -22,6 +22,12 @@ class ConsistencyRegularisation(CriticPenalty):
     T is drawn anew for each sample and update. The paper's T flips images and shifts them by a few pixels:
     `Compose([HorizontalFlip(), Translation()])`.
 
+    Example:
+        >>> from gan_lightning.observations import InstanceNoise
+        >>> blind = ConsistencyRegularisation(InstanceNoise(sigma=0.1))
+        >>> blind(critic, real, fake, None, noise).item() > 0
+        True
+
     Args:
         transformation: T, which must not change what a sample is of.
         weight: lambda of the paper.
@@ -50,7 +56,7 @@ class ConsistencyRegularisation(CriticPenalty):
         return torch.stack([gap.square().mean() for gap in gaps]).sum()
 
     def check(self, game: Host) -> None:
-        """Refuse critics of more than a sample, and what the transformation refuses."""
+        """Refuse critics that judge pairs or packs of samples, and what the transformation itself refuses."""
         super().check(game)
         if game.judges_pairs:
             raise UserError(

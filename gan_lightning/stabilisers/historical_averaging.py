@@ -16,7 +16,13 @@ from gan_lightning.stabilisers.base import CriticPenalty
 
 
 class ParameterMean(nn.Module):
-    """The mean of all values that some parameters have had, as buffers; the first values count as one."""
+    """The mean of all values that some parameters have had, as buffers; the first values count as one.
+
+    Example:
+        >>> mean = ParameterMean(critic.parameters())
+        >>> mean.squared_distance(critic.parameters()).item()
+        0.0
+    """
 
     count: Tensor
 
@@ -48,6 +54,12 @@ class HistoricalAveraging(CriticPenalty):
 
     The mean is over the values after each update so far and the initial ones; it is in the checkpoint. The paper gives
     both players such a term: `gan_lightning.stabilisers.generator_terms.HistoricalAveraging` is the generator's.
+
+    Example:
+        >>> averaging = HistoricalAveraging()
+        >>> averaging.attach(game)
+        >>> averaging(critic, real, fake, None, noise).item()  # nothing has moved yet
+        0.0
 
     Args:
         weight: Weight of the term; the paper names none.

@@ -23,6 +23,11 @@ class LeCam(CriticPenalty):
     update before this one; they start at 0. (The authors' code also puts a ReLU around the differences; the paper does
     not.) The anchors are in the checkpoint.
 
+    Example:
+        >>> lecam = LeCam()
+        >>> round(lecam(critic, real, fake, None, noise).item(), 3)  # 0.3 (2^2 + 0^2): the anchors start at 0
+        1.2
+
     Args:
         weight: lambda of the paper.
         decay: Decay of the running means in one critic update.

@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 
 
 def couples_batch(network: nn.Module) -> list[str]:
-    """Return the names of the layers through which samples of a batch influence each other (batch statistics)."""
+    """Return the names of the layers through which samples of a batch influence each other (batch statistics).
+
+    Example:
+        >>> couples_batch(nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2)))
+        ['1']
+    """
     return [
         name or type(module).__name__
         for name, module in network.named_modules()
@@ -24,7 +29,12 @@ def couples_batch(network: nn.Module) -> list[str]:
 
 
 def per_row(values: Tensor, like: Tensor) -> Tensor:
-    """Return `values` `(N,)` as `(N, 1, ..., 1)` with as many axes as `like`."""
+    """Return `values` `(N,)` as `(N, 1, ..., 1)` with as many axes as `like`.
+
+    Example:
+        >>> per_row(torch.ones(4), torch.ones(4, 3, 8, 8)).shape
+        torch.Size([4, 1, 1, 1])
+    """
     return values.reshape(-1, *[1] * (like.dim() - 1))
 
 
@@ -33,6 +43,10 @@ def input_gradients(critic: Critic, points: Tensor, labels: Tensor | None = None
 
     Computed in full precision whatever the autocast. `torch.func` is used where it can be (it compiles); a critic with
     batch statistics changes buffers in its forward pass, which only `torch.autograd` allows; so does a recomputed one.
+
+    Example:
+        >>> input_gradients(critic, real)[0].detach()
+        tensor([2., 0.])
     """
 
     def total(samples: Tensor) -> Tensor:
@@ -49,16 +63,31 @@ def input_gradients(critic: Critic, points: Tensor, labels: Tensor | None = None
 
 
 def squared_gradient_norms(critic: Critic, points: Tensor, labels: Tensor | None = None) -> Tensor:
-    """Return the squared Euclidean norm over all non-batch axes of each sample's gradient, `(N,)`."""
+    """Return the squared Euclidean norm over all non-batch axes of each sample's gradient, `(N,)`.
+
+    Example:
+        >>> squared_gradient_norms(critic, real).detach()
+        tensor([4., 4., 4., 4.])
+    """
     return input_gradients(critic, points, labels).flatten(1).square().sum(1)
 
 
 def gradient_norms(critic: Critic, points: Tensor, labels: Tensor | None = None) -> Tensor:
-    """Return the Euclidean norm of each sample's gradient, `(N,)`, with a finite derivative where it is 0."""
+    """Return the Euclidean norm of each sample's gradient, `(N,)`, with a finite derivative where it is 0.
+
+    Example:
+        >>> gradient_norms(critic, real).detach()
+        tensor([2., 2., 2., 2.])
+    """
     return (squared_gradient_norms(critic, points, labels) + 1e-12).sqrt()
 
 
 def interpolate(real: Tensor, fake: Tensor, noise: Noise) -> Tensor:
-    """Return points on the lines from real to fake, one uniform coefficient per sample (arXiv:1704.00028, section 4)."""
+    """Return points on the lines from real to fake, one uniform coefficient per sample (arXiv:1704.00028, section 4).
+
+    Example:
+        >>> interpolate(real, fake, noise).shape
+        torch.Size([4, 2])
+    """
     share = per_row(noise.uniform(len(real)), real).to(real.dtype)
     return share * real + (1 - share) * fake

@@ -16,6 +16,12 @@ from gan_lightning.stabilisers.base import CriticConstraint
 class WeightClipping(CriticConstraint):
     """Every parameter in [-c, c], gains of a batch norm included (Arjovsky 2017, arXiv:1701.07875, algorithm 1).
 
+    Example:
+        >>> with torch.no_grad():
+        ...     WeightClipping(0.01)(critic)
+        >>> critic.output.weight.detach()
+        tensor([[0.0100, 0.0000]])
+
     Args:
         clip_value: c.
     """

@@ -1,4 +1,4 @@
-"""The schedule of checkpoints, which one is the best, and what a run is told that goes on under other circumstances."""
+"""The schedule of checkpoints, which one is the best, and what a run is told that resumes under other circumstances."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def run(tmp_path_factory):
 
 
 def resumed(run, tmp_path, config=CONFIG, *words):
-    """Go on with a copy of the run, so that each test finds it as it was."""
+    """Continue a copy of the run, so that each test finds it as it was."""
     shutil.copytree(run / "a", tmp_path / "a")
     return fit(tmp_path, config, "--resume", "auto", *words)
 
@@ -56,10 +56,10 @@ def resumed(run, tmp_path, config=CONFIG, *words):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--data.batch_size=8"], "batch_size was 4 and is 8 now: the data go on at the same number of batches"),
+        (["--data.batch_size=8"], "batch_size was 4 and is 8 now: the data continue at the same number of batches"),
         (["--seed_everything=3"], "seed was 0 and is 3 now: sample order and noise are those of another run"),
         (["--trainer.precision=64-true"], "precision was 32-true and is 64-true now: results are rounded otherwise"),
-        (["--model.n_critic=2"], "going on with other settings than the checkpoint's: model.n_critic 1 -> 2"),
+        (["--model.n_critic=2"], "resuming with other settings than the checkpoint's: model.n_critic 1 -> 2"),
     ],
     ids=["batch", "seed", "precision", "setting"],
 )
@@ -73,7 +73,9 @@ def test_what_is_not_as_it_was_is_told(words, told, run, tmp_path):
 def test_a_finished_run_has_nothing_to_do(run, tmp_path):
     outcome = resumed(run, tmp_path)
     assert outcome.code == 0
-    assert "nothing to do: the run made 6 of 6 updates; raise trainer.max_steps to go on" in outcome.err + outcome.out
+    assert (
+        "nothing to do: the run made 6 of 6 updates; raise trainer.max_steps to continue" in outcome.err + outcome.out
+    )
     kept, was = (read_checkpoint(folder / "a" / "checkpoints" / "last.ckpt") for folder in (tmp_path, run))
     assert kept["clock"] == was["clock"]
     assert_same(kept["state_dict"], was["state_dict"])
@@ -186,7 +188,7 @@ def test_a_mistyped_number_of_ones_own_is_refused_at_the_first_validation(tmp_pa
 
 
 def test_a_monitor_goes_on_without_its_extractor(tmp_path, monkeypatch):
-    """No weights on this machine: training goes on without the number, as it does without a monitor."""
+    """No weights on this machine: training continues without the number, as it does without a monitor."""
 
     def missing(self, device=None):
         raise ExtractorUnavailable("no weights")

@@ -67,7 +67,7 @@ def test_the_newest_whole_checkpoint_is_taken_and_a_torn_one_named(folder, damag
     newer.write_bytes(content[: {"cut": middle, "empty": 0}.get(damage, len(content))])
     capsys.readouterr()
     assert newest_checkpoint(folder) == older
-    assert f"{newer} is torn; it is not used" in capsys.readouterr().err
+    assert f"{newer} is truncated; it is not used" in capsys.readouterr().err
 
 
 def test_a_part_left_by_a_killed_run_is_named_and_not_used(folder, capsys):

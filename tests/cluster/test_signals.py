@@ -1,4 +1,4 @@
-"""A run that is sent a signal stops at the end of a round with code 75, and goes on as if nothing had been."""
+"""A run that is sent a signal stops at the end of a round with code 75, and resumes as if nothing had been."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is refused before any process is started, with the reason and the mend; and the buckets."""
+"""What is refused before any process is started, with the reason and the fix; and the buckets."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def test_only_the_moving_players_gradients_are_sent(played):
 
 def test_the_canary_notices_one_rounding_step_on_one_rank(played):
     for found in played[0]("canary"):
-        assert "the ranks have parted: after update 2, " in found["message"]
+        assert "the ranks have diverged: after update 2, " in found["message"]
         assert "of rank 1 is not rank 0's" in found["message"]
 
 

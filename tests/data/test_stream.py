@@ -137,11 +137,9 @@ def test_vectors():
     assert batch.real.shape == (4, 3) and batch.real.dtype == torch.float32
 
 
-@pytest.mark.parametrize(
-    ("batch_size", "world_size", "mend"), [(64, 3, "63 or 66"), (1, 2, "2 or 4"), (0, 1, "1 or 2")]
-)
-def test_a_batch_that_ranks_cannot_share_is_refused(batch_size, world_size, mend):
-    with pytest.raises(ValueError, match=f"got {batch_size}; take {mend}"):
+@pytest.mark.parametrize(("batch_size", "world_size", "fix"), [(64, 3, "63 or 66"), (1, 2, "2 or 4"), (0, 1, "1 or 2")])
+def test_a_batch_that_ranks_cannot_share_is_refused(batch_size, world_size, fix):
+    with pytest.raises(ValueError, match=f"got {batch_size}; take {fix}"):
         rounds(images(8), batch_size, world_size=world_size)
 
 

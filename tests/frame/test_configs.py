@@ -16,13 +16,16 @@ from jsonargparse import ArgumentParser, Namespace
 from lightning.pytorch import Trainer
 
 from gan_lightning.cli import training as lightning_cli
+from gan_lightning.cli.config_files import read_config
 from gan_lightning.data import RealData
 from gan_lightning.shapes import Images, Shape
 from tests.training import assert_same, command
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 LAYERS = sorted([*CONFIGS.glob("hardware/*.yaml"), *CONFIGS.glob("loggers/*.yaml")])
-EXPERIMENTS = sorted({*CONFIGS.rglob("*.yaml")} - {*LAYERS, CONFIGS / "base.yaml"})
+EXPERIMENTS = sorted({*CONFIGS.rglob("*.yaml")} - {*LAYERS, *CONFIGS.glob("base*.yaml")})
+LONGEST = {"ring": 18, "ring_notebook": 18, "digits": 22}
+"""Lines that a config may have beside its header, by the data it is for: what all of them say stands in a base."""
 BATCH_SIZE = 4
 LARGEST_PLAYED = 64
 """Images above this size are built, not played: two rounds of them take many seconds."""
@@ -137,11 +140,11 @@ def test_experiments_say_how_to_run_them_and_where_they_come_from(path):
     header = "\n".join(line for line in text.splitlines() if line.startswith("#"))
     assert f"configs/{name(path)}" in header
     assert "arXiv:" in header or "http" in header
-    assert yaml.safe_load(text)["name"]
+    assert sum(not line.startswith("#") for line in text.splitlines()) <= LONGEST.get(path.stem, 40)
 
 
 def test_experiments_have_names_of_their_own():
-    names = [yaml.safe_load(path.read_text())["name"] for path in EXPERIMENTS]
+    names = [read_config(path)["name"] for path in EXPERIMENTS]
     assert len(set(names)) == len(names), sorted(n for n in names if names.count(n) > 1)
 
 
@@ -193,5 +196,54 @@ def test_the_base_is_read_even_if_it_is_not_named(synthetic, tmp_path):
     command("fit", *files, "--runs_dir", tmp_path / "runs", *words)
     trainer = synthetic["trainer"]
     assert trainer.log_every_n_steps == base["trainer"]["log_every_n_steps"]
-    own = yaml.safe_load((CONFIGS / "wgan_gp/ring.yaml").read_text())["trainer"]
+    own = read_config(CONFIGS / "wgan_gp/ring.yaml")["trainer"]
     assert synthetic["max_steps"] == own.get("max_steps", base["trainer"]["max_steps"])
+
+
+def test_the_digits_protocol_stands_in_one_file():
+    said = [path for path in CONFIGS.rglob("*.yaml") if "metrics.Digits" in path.read_text()]
+    assert said == [CONFIGS / "base_digits.yaml"]
+
+
+def test_a_copied_config_still_finds_the_bases_that_ship(tmp_path):
+    (tmp_path / "ring.yaml").write_text((CONFIGS / "wgan_gp/ring.yaml").read_text())
+    copied, shipped = read_config(tmp_path / "ring.yaml"), read_config(CONFIGS / "wgan_gp/ring.yaml")
+    assert (copied.pop("name"), shipped.pop("name")) == (f"{tmp_path.name}-ring", "wgan_gp-ring")
+    assert copied == shipped and copied["data"]["init_args"] == {"batch_size": 256}
+
+
+def test_bases_override_each_other_in_order_and_a_part_of_another_class_is_replaced(tmp_path):
+    (tmp_path / "a.yaml").write_text("data: {class_path: Ring, init_args: {std: 1.0}}\ntrainer: {max_steps: 1}\n")
+    (tmp_path / "b.yaml").write_text("trainer: {max_steps: 2, accelerator: cpu}\nname: b\n")
+    (tmp_path / "c.yaml").write_text("base: [a.yaml, b.yaml]\ndata: {class_path: my.Grid}\nname: c\n")
+    own = {"data": {"class_path": "my.Grid"}, "trainer": {"max_steps": 2, "accelerator": "cpu"}, "name": "c"}
+    assert read_config(tmp_path / "c.yaml") == own
+    (tmp_path / "d.yaml").write_text("base: a.yaml\ndata: {class_path: gan_lightning.data.Ring, init_args: {n: 8}}\n")
+    assert read_config(tmp_path / "d.yaml")["data"]["init_args"] == {"std": 1.0, "n": 8}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("base: base_rings.yaml", ["base_rings.yaml", "did you mean base_ring.yaml?"]),
+        ("base: 3", ["base must be a file", "3"]),
+        ("base: bad.yaml", ["bad.yaml", "leads back"]),
+        ("base: broken.yaml", ["broken.yaml", "not valid YAML"]),
+        ("- a list", ["bad.yaml", "key: value"]),
+    ],
+)
+@pytest.mark.parametrize("form", ["{} {}", "{}={}"])
+def test_a_base_that_cannot_be_read_is_one_line(text, words, form, tmp_path):
+    (tmp_path / "bad.yaml").write_text(text + "\n")
+    (tmp_path / "broken.yaml").write_text("a: [unclosed\n")
+    outcome = command("fit", *form.format("--config", tmp_path / "bad.yaml").split())
+    assert outcome.code == 2 and len(outcome.err.splitlines()) == 1, outcome.err
+    assert all(word in outcome.err for word in words), outcome.err
+
+
+def test_pictures_are_drawn_at_every_validation_if_no_interval_is_given(tmp_path):
+    words = ["--trainer.max_steps=4", "--trainer.val_check_interval=2", "--trainer.logger=false"]
+    outcome = command("fit", "--config", CONFIGS / "lsgan/ring.yaml", "--runs_dir", tmp_path, *words)
+    assert outcome.code == 0, outcome.err
+    drawn = sorted(path.stem for path in (tmp_path / "lsgan-ring" / "samples").iterdir())
+    assert drawn == ["000000", "000002", "000004"]

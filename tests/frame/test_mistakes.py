@@ -213,14 +213,16 @@ class Boom:
 @pytest.mark.parametrize("verb", ["fit", "sample", "validate", "export"])
 def test_checkpoints_that_are_not(verb, image_run, tmp_path):
     whole = (image_run / "checkpoints" / "last.ckpt").read_bytes()
-    torn, code, foreign, text = (tmp_path / name for name in ("torn.ckpt", "code.ckpt", "foreign.ckpt", "text.ckpt"))
-    torn.write_bytes(whole[: len(whole) // 2])
+    truncated, code, foreign, text = (
+        tmp_path / name for name in ("truncated.ckpt", "code.ckpt", "foreign.ckpt", "text.ckpt")
+    )
+    truncated.write_bytes(whole[: len(whole) // 2])
     torch.save({"state_dict": {}, "x": Boom()}, code)
     torch.save({"state_dict": {}}, foreign)
     text.write_text("hello")
     (tmp_path / "plain.ckpt").write_bytes(pickle.dumps(Boom()))
     for path, parts in (
-        (torn, ["torn"]),
+        (truncated, ["truncated"]),
         (code, ["refused"]),
         (foreign, ["not a checkpoint of gan-lightning"]),
         (text, []),

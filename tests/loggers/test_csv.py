@@ -1,4 +1,4 @@
-"""`metrics.csv` goes on after whatever a dying machine has made of it, and no moment loses rows that were there."""
+"""`metrics.csv` continues after whatever a dying machine has made of it, and no moment loses rows that were there."""
 
 from __future__ import annotations
 

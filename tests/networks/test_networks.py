@@ -156,11 +156,11 @@ def test_the_lists_of_image_networks_are_complete() -> None:
 
 @pytest.mark.parametrize("kind", IMAGE_CLASSES)
 @pytest.mark.parametrize(
-    ("image_size", "mend"), [(0, "MLPGenerator"), (4, "resize to 8"), (30, "resize to 32"), (33, "resize to (40|64)")]
+    ("image_size", "fix"), [(0, "MLPGenerator"), (4, "resize to 8"), (30, "resize to 32"), (33, "resize to (40|64)")]
 )
-def test_sizes_that_do_not_fit_are_refused(kind: type, image_size: int, mend: str) -> None:
+def test_sizes_that_do_not_fit_are_refused(kind: type, image_size: int, fix: str) -> None:
     given = r"Vectors\(dim=3\)" if image_size == 0 else image_size
-    with pytest.raises(ValueError, match=f"got {given}[ ;].*{mend}"):
+    with pytest.raises(ValueError, match=f"got {given}[ ;].*{fix}"):
         kind(shape_of(image_size, 3))
 
 

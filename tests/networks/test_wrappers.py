@@ -1,4 +1,4 @@
-"""Networks altered from the config: their spectrum, first weights, normalisation, what they see of a batch."""
+"""Networks altered from the config: their spectrum, initial weights, normalisation, what they see of a batch."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""A network altered, whatever it is: spectrally normalised, or with other initial weights.
+"""Wrappers for any network: spectral normalisation of its weights, or other initial weights.
 
-In YAML the altered network is the argument `network`:
+In YAML the wrapped network is the argument `network`:
 
     critic:
       class_path: SpectrallyNormalisedCritic

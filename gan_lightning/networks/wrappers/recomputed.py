@@ -37,7 +37,7 @@ class RecomputedGenerator(Generator):
     """
 
     def __new__(cls, shape: Shape, network: GeneratorFactory) -> Any:
-        """Return the generator that `network` builds, altered."""
+        """Return the generator that `network` builds, recomputed."""
         return recompute_blocks(network(shape))
 
     def __init__(self, shape: Shape, network: GeneratorFactory) -> None:
@@ -59,7 +59,7 @@ class RecomputedCritic(Critic):
     """
 
     def __new__(cls, shape: Shape, network: CriticFactory) -> Any:
-        """Return the critic that `network` builds, altered."""
+        """Return the critic that `network` builds, recomputed."""
         return recompute_blocks(network(shape))
 
     def __init__(self, shape: Shape, network: CriticFactory) -> None:

@@ -1,0 +1,81 @@
+"""Config files: where those that ship lie, and what a file says together with the files it is based on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from gan_lightning.errors import UserError, nearest
+
+BASE = "base"
+"""The key under which a config file names the file, or the list of files, that it adds to."""
+
+
+def config_folder() -> Path:
+    """Return the folder of the configs that ship: inside an installed package, beside it in a checkout."""
+    package = Path(__file__).parents[1]
+    return package / "configs" if (package / "configs").is_dir() else package.parent / "configs"
+
+
+def read_config(file: Path) -> dict[str, Any]:
+    """Return what a config file says on top of its bases, as plain values without the key `base`.
+
+    A base is looked for beside the file, then among the configs that ship. Later bases override earlier ones and the
+    file overrides them all, key by key; a list is replaced, and so is a part whose `class_path` is another. A file that
+    has a base and no `name` is named after its place: `wgan_gp/ring.yaml` is `wgan_gp-ring`.
+
+    Raises:
+        UserError: The file is no YAML, is no mapping, or names a base that is not there or that leads back to it.
+    """
+    own = _read(file)
+    if BASE not in own:
+        return own
+    merged = _with_bases(file, ())
+    merged.setdefault("name", f"{file.absolute().parent.name}-{file.stem}")
+    return merged
+
+
+def _with_bases(file: Path, above: tuple[Path, ...]) -> dict[str, Any]:
+    own, above = _read(file), (*above, file.resolve())
+    merged: dict[str, Any] = {}
+    named = own.pop(BASE, [])
+    for name in named if isinstance(named, list) else [named]:
+        base = _find(name, file)
+        if base.resolve() in above:
+            raise UserError(f"{file}: base {name} leads back to the file itself")
+        merged = _merged(merged, _with_bases(base, above))
+    return _merged(merged, own)
+
+
+def _find(name: Any, file: Path) -> Path:
+    """Return the base of that name: beside the file, or among the configs that ship."""
+    if not isinstance(name, str):
+        raise UserError(f"{file}: base must be a file or a list of files, got {name!r}")
+    places = [file.parent, config_folder()]
+    for place in places:
+        if (place / name).is_file():
+            return place / name
+    known = [path.name for path in config_folder().glob("base*.yaml")]
+    raise UserError(f"{file}: there is no base {name}{nearest(name, known)} in {' or '.join(map(str, places))}")
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        said = yaml.safe_load(file.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{file} is not valid YAML: {error}") from error
+    if not isinstance(said, dict):
+        raise UserError(f"{file} must say key: value, got {str(said)[:40]!r}")
+    return said
+
+
+def _merged(under: Any, over: Any) -> Any:
+    """Return the nested values of `over` on top of those of `under`."""
+    if not isinstance(under, dict) or not isinstance(over, dict):
+        return over
+    was, now = (str(part.get("class_path", "")).rpartition(".")[2] for part in (under, over))
+    if was and now and was != now:
+        return over
+    return {key: _merged(under.get(key), over[key]) if key in over else under[key] for key in {**under, **over}}
