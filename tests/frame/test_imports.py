@@ -38,7 +38,7 @@ ALLOWED: dict[str, set[str]] = {
     "metrics": {"errors"},
     "loggers": {"errors"},
     "networks": {*_NAMED},
-    "data": {*_NAMED},
+    "data": {*_NAMED, "description"},
     "runs": {"errors"},
     "execution": {"errors"},
     "observations": {*_NAMED, "execution.ranks"},
