@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import functools
 import inspect
+import re
 import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from torch import nn
@@ -14,6 +18,65 @@ from gan_lightning.errors import UserError
 from gan_lightning.shapes import shape_of
 
 _PRIMITIVES = (str, int, float, bool, type(None))
+KNOWN_PACKAGES = ("gan_lightning", "torch.nn", "torch.optim", "torchvision.datasets")
+"""Where the classes may be from that a file names which nobody has said to trust."""
+
+
+@contextmanager
+def known_classes_only(trust: bool = False, also: Iterable[str] = ()) -> Iterator[None]:
+    """Let class paths resolve in `KNOWN_PACKAGES` and nowhere else, so that a file cannot run code by naming it.
+
+    What is refused is not imported. The policy is jsonargparse's, which applies it wherever a value names an object, by
+    the name given and by the place where the object is defined; it is put back at the end.
+
+    Args:
+        trust: Do nothing: whoever asks trusts the file.
+        also: Further packages, modules or objects, such as those that the user has typed.
+    """
+    if trust:
+        yield
+        return
+    from jsonargparse import set_parsing_settings
+    from jsonargparse._common import parsing_settings
+
+    before = dict(parsing_settings)
+    parsing_settings["import_path_verdicts"] = {}  # those that jsonargparse denies by default are denied by "*"
+    allowed = [path for path in also if path.partition(".")[0] != "jsonargparse"]  # it refuses to be named itself
+    set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=[*KNOWN_PACKAGES, *allowed])
+    try:
+        yield
+    finally:
+        parsing_settings.clear()
+        parsing_settings.update(before)
+
+
+def refusal(message: str) -> str | None:
+    """Return the line about a class path that `known_classes_only` refused, None if the message is of something else."""
+    found = re.search(r"Importing '([\w.]+)' is not allowed", message)
+    if found is None:
+        return None
+    *others, last = KNOWN_PACKAGES
+    return (
+        f"the file names {found.group(1)}, which is not of {', '.join(others)} or {last} and was not imported, because "
+        "that would run its code; if you trust the file, give --trust (from Python trust=True)"
+    )
+
+
+def find_class(path: str) -> Any:
+    """Return the class that a dotted path names.
+
+    Raises:
+        UserError: `known_classes_only` is in force and does not allow it.
+        ImportError: There is no such module.
+        AttributeError: There is no such class in it.
+    """
+    from jsonargparse._common import ImportDenied
+    from jsonargparse._util import import_object
+
+    try:
+        return import_object(path)
+    except ImportDenied as error:
+        raise UserError(refusal(str(error)) or str(error)) from error
 
 
 def describe(value: Any) -> Any:
@@ -57,11 +120,17 @@ def describe_module(module: Any) -> dict[str, Any]:
     return {**given, **linked, "_class_path": _path(type(module))}
 
 
-def rebuild(base: type, hyper_parameters: dict[str, Any]) -> Any:
+def rebuild(base: type, hyper_parameters: dict[str, Any], trust: bool = False) -> Any:
     """Return the object, an instance of `base`, that `describe_module` described.
 
+    Args:
+        base: What it must be an instance of.
+        hyper_parameters: The description.
+        trust: Import whatever the description names, not only what is of `KNOWN_PACKAGES`.
+
     Raises:
-        UserError: The checkpoint's module was made from something that cannot be described, or is not a `base`.
+        UserError: The checkpoint's module was made from something that cannot be described, or is not a `base`, or
+            the description names a class that is not to be imported.
     """
     from jsonargparse import ArgumentParser
 
@@ -75,7 +144,13 @@ def rebuild(base: type, hyper_parameters: dict[str, Any]) -> Any:
         arguments["shape"] = describe(shape_of(arguments.pop("image_size"), arguments.pop("channels")))
     config = {"module": {"class_path": hyper_parameters["_class_path"], "init_args": arguments}}
     instantiate = getattr(parser, "instantiate", None) or parser.instantiate_classes  # renamed in jsonargparse 4.49
-    return instantiate(parser.parse_object(config))["module"]
+    with known_classes_only(trust):
+        try:
+            parsed = parser.parse_object(config)
+        except argparse.ArgumentError as error:
+            text = " ".join(str(error).split())
+            raise UserError(refusal(text) or f"the checkpoint's module cannot be rebuilt: {text[:400]}") from error
+        return instantiate(parsed)["module"]
 
 
 def _path(cls: type) -> str:

@@ -13,13 +13,13 @@ from gan_lightning.games.restore import load_game
 from gan_lightning.games.sampling import SamplingGame
 
 
-def write_program(ckpt_path: str, out: str) -> None:
+def write_program(ckpt_path: str, out: str, trust: bool = False) -> None:
     """Write the averaged generator as a `torch.export` program of latents (and labels) with a free batch size.
 
     Raises:
         UserError: The checkpoint has no generator of samples.
     """
-    game = load_game(ckpt_path)
+    game = load_game(ckpt_path, trust)
     if not isinstance(game, SamplingGame):
         raise UserError(f"{type(game).__name__} has no generator from latents to export")
     latents = game.sample_latents(2, torch.Generator().manual_seed(0))

@@ -37,6 +37,9 @@ _LIGHTNING_HELP = """usage: gan-lightning {verb} --config FILE [--config FILE ..
   --print_config             print the whole configuration and stop
   --help_all                 every option of every part (takes some seconds)
 """
+_TRUST = "import whatever classes the checkpoint names, not only this package's, torch's and torchvision's"
+_MEASURE_HELP = f"""  --trust                    {_TRUST}
+"""
 _FIT_HELP = """  --name NAME                the run folder is runs/NAME (NAME-2, ... if it exists)
   --runs_dir DIR             where run folders go
   --resume auto|PATH         resume from the furthest checkpoint of runs/NAME, or of a run folder, or from a checkpoint
@@ -71,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             _LIGHTNING_HELP.format(
                 verb=verb,
                 what=VERBS[verb],
-                fit=_FIT_HELP if is_fit else "",
+                fit=_FIT_HELP if is_fit else _MEASURE_HELP,
                 ckpt=" to start from (its whole state)"
                 if is_fit
                 else "; its own config is used if no --config is given",
@@ -99,6 +102,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parse(parser: argparse.ArgumentParser, args: list[str]) -> argparse.Namespace:
+    parser.add_argument("--trust", action="store_true", help=_TRUST)
     options, unknown = parser.parse_known_args(args)
     if unknown:
         parser.error(f"unrecognized arguments: {' '.join(unknown)}")
@@ -150,6 +154,7 @@ def sample(args: list[str]) -> None:
             options.grid,
             options.device,
             options.truncation,
+            options.trust,
         )
 
 
@@ -173,7 +178,7 @@ def reconstruct(args: list[str]) -> None:
     from gan_lightning.evaluation.reconstruction import write_reconstructions
 
     with user_errors():
-        write_reconstructions(options.ckpt_path, options.out, options.n, options.seed)
+        write_reconstructions(options.ckpt_path, options.out, options.n, options.seed, options.trust)
 
 
 def export(args: list[str]) -> None:
@@ -189,4 +194,4 @@ def export(args: list[str]) -> None:
     from gan_lightning.cli.mistakes import user_errors
 
     with user_errors():
-        write_program(options.ckpt_path, options.out)
+        write_program(options.ckpt_path, options.out, options.trust)

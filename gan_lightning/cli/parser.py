@@ -16,6 +16,7 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 from gan_lightning.cli.config_files import BASE, read_config
 from gan_lightning.cli.names import named_classes
+from gan_lightning.description import refusal
 from gan_lightning.errors import fail, nearest
 
 _NOISE = re.compile(
@@ -58,6 +59,9 @@ def one_line(message: str, options: set[str]) -> str:
         message: What jsonargparse says, over several lines.
         options: The options of the command line, such as `trainer.max_steps`.
     """
+    refused = refusal(message)
+    if refused:
+        return refused
     option = re.search(
         r"unrecognized arguments: -*([\w.+-]+)|Option '([\w.+-]+)' is not acc|does not accept option '([\w.+-]+)'",
         message,

@@ -24,13 +24,14 @@ def write_samples(
     with_grid: bool,
     device: str,
     truncation: float | None = None,
+    trust: bool = False,
 ) -> None:
     """Write n samples into the folder `out`: one PNG each, or `samples.csv` for vectors; and `grid.png` if asked for.
 
     Raises:
         UserError: The checkpoint, the labels, the truncation or the folder cannot be used.
     """
-    game = load_game(ckpt_path)
+    game = load_game(ckpt_path, trust)
     if not isinstance(game, SamplingGame):
         raise UserError(f"{type(game).__name__} draws no samples from latents")
     options = {} if truncation is None else {"truncation": truncation}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 import warnings
 from contextlib import suppress
@@ -33,6 +34,7 @@ from gan_lightning.cli.config_files import config_folder, read_config
 from gan_lightning.cli.mistakes import user_errors
 from gan_lightning.cli.parser import Parser
 from gan_lightning.data.stream import check_shares
+from gan_lightning.description import known_classes_only
 from gan_lightning.errors import RunFailed, UserError, nearest, say
 from gan_lightning.execution.gan_ddp import check_strategy
 from gan_lightning.execution.ranks import close_process_group
@@ -53,6 +55,8 @@ from gan_lightning.runs.locks import lock, unlock_all
 from gan_lightning.runs.signals import STOPPED
 
 _PORTABLE_KEYS = ("seed_everything", "name", "model", "data", "samples", "fidelity", "coverage")
+
+_LOGGERS = "lightning.pytorch.loggers"  # named in base.yaml
 
 
 class SaveConfig(SaveConfigCallback):
@@ -298,7 +302,17 @@ def _with_checkpoint_config(args: list[str]) -> list[str]:
     config = read_checkpoint(path).get("config")
     if config is None:
         raise UserError(f"{path} carries no config (it was not written by gan-lightning fit); give --config")
+    others = sorted(map(str, config.keys() - set(_PORTABLE_KEYS)))
+    if others:
+        say(f"left out of the config in {path}, because no checkpoint has them: {', '.join(others)}")
+    config = {key: config[key] for key in _PORTABLE_KEYS if key in config}
     return [args[0], "--config", yaml.safe_dump(config), *args[1:]]
+
+
+def _typed_paths(args: list[str]) -> list[str]:
+    """Return the class paths that are values of options on the command line; a checkpoint's name is none."""
+    values = {arg.rpartition("=")[2] for arg in args} - {_last_value(args, "ckpt_path")}
+    return [value for value in values if re.fullmatch(r"[a-zA-Z_]\w*(\.[a-zA-Z_]\w*)+", value)]
 
 
 def _last_value(args: list[str], option: str, dashes: str = "--") -> str | None:
@@ -352,8 +366,12 @@ def run(args: list[str]) -> None:
     try:
         with user_errors():
             _check_files(args)
-            cli = GanLightningCLI(_with_checkpoint_config(args))
-            close_process_group()
+            trust = args[0] != "fit" and "--trust" in args
+            words = [arg for arg in args if not (trust and arg == "--trust")]
+            given = _with_checkpoint_config(words)
+            with known_classes_only(trust or given == words, also=[*_typed_paths(words), _LOGGERS]):
+                cli = GanLightningCLI(given)
+                close_process_group()
     except RunFailed as failed:
         say(str(failed))
         sys.exit(0 if is_launched_by_lightning() else 1)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import difflib
 import gzip
 import hashlib
-import importlib
 import inspect
 import json
+import pickle
 import shutil
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -22,6 +25,7 @@ from gan_lightning.data.base import SPLITS, RealData, Split
 from gan_lightning.data.decoding import Crop, ImageSize, file_shape, resize, to_pixels, with_channels
 from gan_lightning.data.packing import OnError, Recipe, cache_home, one_line, packed, replacing, writable
 from gan_lightning.data.stream import RealSamples
+from gan_lightning.description import find_class
 from gan_lightning.errors import UserError
 from gan_lightning.shapes import Images
 
@@ -159,7 +163,8 @@ class TorchvisionImages(RealData):
         if "download" not in inspect.signature(cls.__init__).parameters:
             raise UserError(f"torchvision cannot download {self.dataset}; {by_hand} and leave download off")
         try:
-            cls(root=str(_unzipped(cls, root)), download=True, **self._options(split))
+            with _plain_pickles():
+                cls(root=str(_unzipped(cls, root)), download=True, **self._options(split))
         except Exception as error:
             raise UserError(f"{self.dataset} could not be downloaded: {one_line(error)}; {by_hand}") from error
 
@@ -170,7 +175,8 @@ class TorchvisionImages(RealData):
         if "root" in inspect.signature(cls.__init__).parameters:
             options["root"] = str(_unzipped(cls, root))
         try:
-            return cls(**options)
+            with _plain_pickles():
+                return cls(**options)
         except ImportError as error:
             raise UserError(
                 f"{self.dataset} needs a further package: {one_line(error)}; pip install {error.name}"
@@ -242,11 +248,43 @@ def _find_class(name: str) -> Any:
             hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(KNOWN)} and others"
             raise UserError(f"torchvision.datasets has no {name!r}; {hint}")
         return cls
-    module, _, attribute = name.rpartition(".")
     try:
-        return getattr(importlib.import_module(module), attribute)
+        return find_class(name)
     except (ImportError, AttributeError) as error:
         raise UserError(f"there is no data set class {name!r}: {one_line(error)}") from error
+
+
+class _PlainUnpickler(pickle.Unpickler):
+    """Makes plain values and numpy arrays, and refuses to name anything else."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) in _IN_ARRAYS:
+            return super().find_class(module, name)
+        raise pickle.UnpicklingError(f"it holds code ({module}.{name}), and is not read")
+
+
+_IN_ARRAYS = {("_codecs", "encode"), ("numpy", "ndarray"), ("numpy", "dtype")} | {
+    (f"numpy.{core}.{name}", function)
+    for core in ("core", "_core")
+    for name, function in (("multiarray", "_reconstruct"), ("numeric", "_frombuffer"))
+}
+
+
+@contextmanager
+def _plain_pickles() -> Iterator[None]:
+    """Let the two modules of torchvision that read pickles, of CIFAR's files and of LSUN's keys, run nothing in them."""
+    from torchvision.datasets import cifar, lsun
+
+    def load(file: Any, **options: Any) -> Any:
+        return _PlainUnpickler(file, **options).load()
+
+    plain: Any = SimpleNamespace(load=load, dump=pickle.dump)
+    before = cifar.pickle, lsun.pickle
+    cifar.pickle = lsun.pickle = plain
+    try:
+        yield
+    finally:
+        cifar.pickle, lsun.pickle = before
 
 
 def _guess(name: str, image_size: ImageSize | None, options: dict[str, Any]) -> Facts:

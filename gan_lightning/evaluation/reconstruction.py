@@ -42,8 +42,8 @@ def reconstruction_errors(game: JointGAN, samples: Tensor, baseline: Tensor, see
     }
 
 
-def held_out(checkpoint: dict[str, Any], path: str) -> RealData:
-    """Return the data module of a checkpoint's config.
+def held_out(checkpoint: dict[str, Any], path: str, trust: bool = False) -> RealData:
+    """Return the data module of a checkpoint's config; `trust` as in `load_game`.
 
     Raises:
         UserError: The checkpoint carries no config.
@@ -51,10 +51,10 @@ def held_out(checkpoint: dict[str, Any], path: str) -> RealData:
     if "config" not in checkpoint:
         raise UserError(f"{path} carries no config (it was not written by gan-lightning fit), so its data are unknown")
     data = checkpoint["config"]["data"]
-    return rebuild(RealData, {"_class_path": data["class_path"], **data.get("init_args", {})})
+    return rebuild(RealData, {"_class_path": data["class_path"], **data.get("init_args", {})}, trust)
 
 
-def write_reconstructions(ckpt_path: str, out: str, n: int, seed: int) -> None:
+def write_reconstructions(ckpt_path: str, out: str, n: int, seed: int, trust: bool = False) -> None:
     """Write the picture of n held-out samples and their reconstructions, and the errors over the held-out split.
 
     `reconstructions.png` has originals and reconstructions in alternating rows (vectors: a scatter plot of both),
@@ -64,10 +64,10 @@ def write_reconstructions(ckpt_path: str, out: str, n: int, seed: int) -> None:
     Raises:
         UserError: The checkpoint has no encoder or no config, or the folder cannot be used.
     """
-    game = load_game(ckpt_path)
+    game = load_game(ckpt_path, trust)
     if not isinstance(game, JointGAN):
         raise UserError(f"{type(game).__name__} has no encoder to reconstruct with; ALI and BiGAN have one")
-    data = held_out(read_checkpoint(ckpt_path), ckpt_path)
+    data = held_out(read_checkpoint(ckpt_path), ckpt_path, trust)
     reference = data.reference("eval")
     dtype = game.dtype_of_samples
     samples, baseline = (scale(split.images[:_AT_MOST], dtype) for split in (reference, data.reference("train")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import threading
 from abc import ABC, abstractmethod
 from importlib.resources import files
@@ -155,9 +156,11 @@ class Inception(FeatureExtractor):
 
         path = Path(self.weights_path).expanduser() if self.weights_path is not None else _hub_weights()
         try:
-            torch.load(path, map_location="cpu", weights_only=True)  # torch-fidelity's own load would run any pickle
+            weights = io.BytesIO()  # torch-fidelity's own load would run any pickle: it gets one of our making
+            torch.save(torch.load(path, map_location="cpu", weights_only=True), weights)
+            weights.seek(0)
             return FeatureExtractorInceptionV3(
-                "inception-v3-compat", ["2048", "logits_unbiased"], feature_extractor_weights_path=str(path)
+                "inception-v3-compat", ["2048", "logits_unbiased"], feature_extractor_weights_path=weights
             )
         except Exception as error:  # a pickle, zip, key or shape error, depending on what the file is
             raise UserError(

@@ -114,7 +114,10 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         raise UserError(f"{path} is truncated or not a checkpoint ({reason})") from error
     if not isinstance(checkpoint, dict) or "clock" not in checkpoint or "hyper_parameters" not in checkpoint:
         raise UserError(f"{path} is not a checkpoint of gan-lightning: it has no clock")
-    for key in ("config", "hyper_parameters", "datamodule_hyper_parameters"):
+    for key in ("clock", "state_dict", "config", "hyper_parameters", "datamodule_hyper_parameters"):
         if key in checkpoint:
-            checkpoint[key] = with_home(checkpoint[key])
+            if not isinstance(checkpoint[key], dict):
+                raise UserError(f"{path} is not a checkpoint of gan-lightning: its {key} is no dictionary")
+            if key not in ("clock", "state_dict"):
+                checkpoint[key] = with_home(checkpoint[key])
     return checkpoint

@@ -39,7 +39,7 @@ ALLOWED: dict[str, set[str]] = {
     "metrics": {"errors", "shapes"},
     "loggers": {"errors", "execution.lightning_private"},
     "networks": {*_NAMED},
-    "data": {*_NAMED},
+    "data": {*_NAMED, "description"},
     "runs": {"errors"},
     "execution": {"errors"},
     "observations": {*_NAMED, "execution.ranks"},
