@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from gan_lightning.errors import UserError
 from gan_lightning.shapes import Shape
 
 PlayerName = Literal["critic", "generator"]
@@ -30,6 +31,20 @@ class Share(NamedTuple):
     def rows(self) -> int:
         """Samples that a process sees at a time."""
         return self.batch_size // self.n_shares
+
+
+def check_shares(batch_size: int, n_shares: int, what: str = "processes") -> None:
+    """Raise a UserError unless a batch can be cut into so many equal shares.
+
+    Example:
+        >>> check_shares(batch_size=64, n_shares=4)
+    """
+    if batch_size < 1 or batch_size % n_shares:
+        near = max(batch_size // n_shares, 1) * n_shares
+        raise UserError(
+            f"batch_size is the global one and must be a multiple of the number of {what} ({n_shares}), "
+            f"got {batch_size}; take {near} or {near + n_shares}"
+        )
 
 
 class Host(Protocol):

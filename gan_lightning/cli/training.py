@@ -19,6 +19,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveCon
 from lightning.pytorch.strategies import StrategyRegistry
 from lightning.pytorch.utilities import rank_zero_only
 
+import gan_lightning.execution.gan_ddp  # noqa: F401  registers gan_ddp
 from gan_lightning.callbacks import (
     Canary,
     Checkpoints,
@@ -33,12 +34,11 @@ from gan_lightning.callbacks.measuring import Measuring
 from gan_lightning.cli.config_files import config_folder, read_config
 from gan_lightning.cli.mistakes import user_errors
 from gan_lightning.cli.parser import Parser
-from gan_lightning.data.stream import check_shares
 from gan_lightning.description import known_classes_only
 from gan_lightning.errors import RunFailed, UserError, nearest, say
-from gan_lightning.execution.gan_ddp import check_strategy
+from gan_lightning.execution.precision import check_precision
 from gan_lightning.execution.ranks import close_process_group
-from gan_lightning.games.game import Game, check_precision
+from gan_lightning.games.game import Game
 from gan_lightning.moved import with_new_names
 from gan_lightning.protocols import RunLogger
 from gan_lightning.runs.checkpoint_files import DISK_IS_FULL, CheckpointFiles, read_checkpoint
@@ -177,7 +177,7 @@ class GanLightningCLI(LightningCLI):
                 f"{self.subcommand} needs trained weights; give --ckpt_path FILE, or last or best of --name"
             )
         if self.subcommand == "fit":
-            check_precision(config.trainer.precision)
+            check_precision(config.trainer.precision)  # on a CPU Lightning makes another one of it without a word
             strategy, known = config.trainer.strategy, ["auto", *StrategyRegistry.available_strategies()]
             if isinstance(strategy, str) and strategy not in known:
                 raise UserError(f"there is no strategy {strategy}{nearest(strategy, known)}")
@@ -226,7 +226,6 @@ class GanLightningCLI(LightningCLI):
         if SLURMEnvironment.detect():
             plugins.append(SLURMEnvironment(auto_requeue=False))  # the batch script requeues, on exit code 75
         trainer = super().instantiate_trainer(**{**kwargs, "plugins": plugins})
-        check_strategy(trainer.strategy, training=self.subcommand == "fit")  # before other ranks are started
         if self.subcommand == "fit":
             self.preemption = Preemption()
             trainer.callbacks.insert(0, Throughput())  # type: ignore[attr-defined]
@@ -240,9 +239,8 @@ class GanLightningCLI(LightningCLI):
 
     def before_fit(self) -> None:
         """Refuse what cannot train before other ranks are started: Lightning kills rank 0 when one of them fails."""
-        check_shares(self.datamodule.batch_size, self.trainer.world_size)
         self.trainer.datamodule, self.model.trainer = self.datamodule, self.trainer  # type: ignore[attr-defined]
-        self.model.check()
+        self.model.preflight("fit")
 
     @rank_zero_only
     def after_fit(self) -> None:
@@ -283,7 +281,7 @@ def _default_name(config: Any) -> str:
 
 def _refuse_other_experiment(config: Any, path: Path, folder: Path) -> None:
     """Raise a UserError if a checkpoint is of another family or of other data than the config asks for."""
-    then = read_checkpoint(path).get("config") or {}
+    then = read_checkpoint(path, hold=True).get("config") or {}
     for part in ("model", "data"):
         was, asked = (str(c.get(part, {}).get("class_path", "")) for c in (then, config))
         if was and was.rpartition(".")[2] != asked.rpartition(".")[2]:
@@ -299,7 +297,7 @@ def _with_checkpoint_config(args: list[str]) -> list[str]:
     if given in ("last", "best") and name is None:
         raise UserError(f"--ckpt_path {given} is that of a run folder; give --name NAME or --config FILE")
     path = checkpoint_path(with_home(given), with_home(_last_value(args, "runs_dir") or "runs"), name or "")
-    config = read_checkpoint(path).get("config")
+    config = read_checkpoint(path, hold=True).get("config")
     if config is None:
         raise UserError(f"{path} carries no config (it was not written by gan-lightning fit); give --config")
     others = sorted(map(str, config.keys() - set(_PORTABLE_KEYS)))

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from gan_lightning.errors import UserError
+from gan_lightning.protocols import check_shares
 
 _ORDER, _FLIP, _NOISE = 1, 2, 3  # one family of random streams per purpose
 _MASK = 2**64 - 1
@@ -107,20 +108,6 @@ def generator(*counters: int) -> torch.Generator:
         tensor([True])
     """
     return torch.Generator().manual_seed(mix(*counters))
-
-
-def check_shares(batch_size: int, world_size: int) -> None:
-    """Raise a UserError unless the ranks can share a batch equally.
-
-    Example:
-        >>> check_shares(batch_size=64, world_size=4)
-    """
-    if batch_size < 1 or batch_size % world_size:
-        near = max(batch_size // world_size, 1) * world_size
-        raise UserError(
-            f"batch_size is the global one and must be a multiple of the number of processes ({world_size}), "
-            f"got {batch_size}; take {near} or {near + world_size}"
-        )
 
 
 class Rounds:

@@ -64,10 +64,11 @@ def write_reconstructions(ckpt_path: str, out: str, n: int, seed: int, trust: bo
     Raises:
         UserError: The checkpoint has no encoder or no config, or the folder cannot be used.
     """
+    checkpoint = read_checkpoint(ckpt_path, hold=True)
     game = load_game(ckpt_path, trust)
     if not isinstance(game, JointGAN):
         raise UserError(f"{type(game).__name__} has no encoder to reconstruct with; ALI and BiGAN have one")
-    data = held_out(read_checkpoint(ckpt_path), ckpt_path, trust)
+    data = held_out(checkpoint, ckpt_path, trust)
     reference = data.reference("eval")
     dtype = game.dtype_of_samples
     samples, baseline = (scale(split.images[:_AT_MOST], dtype) for split in (reference, data.reference("train")))

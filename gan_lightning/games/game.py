@@ -18,11 +18,12 @@ from gan_lightning.description import describe_module
 from gan_lightning.errors import UserError
 from gan_lightning.execution.gan_ddp import GANDDPStrategy, check_strategy, share_buffers
 from gan_lightning.execution.lightning_private import do_not_count, set_logged_step, trainer_of
+from gan_lightning.execution.precision import check_precision
 from gan_lightning.games.divergence import EVERY, DivergenceWatch, OnDivergence
 from gan_lightning.games.player import Player, Terms
 from gan_lightning.optimizers.schedules import Schedule
 from gan_lightning.optimizers.specs import OptimizerSpec
-from gan_lightning.protocols import PLAYERS, Data, PlayerName, Share
+from gan_lightning.protocols import PLAYERS, Data, PlayerName, Share, check_shares
 from gan_lightning.randomness import Noise, Shard, mix
 
 
@@ -95,6 +96,7 @@ class Game(LightningModule, ABC):
         self.samples_seen = 0
         self.noise: Noise
         self._logged: dict[str, Tensor] = {}
+        self._passed: tuple[int, str] | None = None  # the trainer and stage in which preflight found nothing wrong
 
     # What a family states -------------------------------------------------------------------------------------------
 
@@ -137,6 +139,29 @@ class Game(LightningModule, ABC):
 
     def check(self) -> None:
         """Raise a UserError that names both sides and the fix if the parts cannot go together."""
+
+    def preflight(self, stage: str) -> None:
+        """Refuse what cannot be trained or measured right: precision, strategy, shares of the batch, the game's parts.
+
+        The command line calls it before other ranks are started, because Lightning kills rank 0 when one of them fails;
+        `setup` calls it on every rank unless it has passed there. The trainer must know its data.
+
+        Raises:
+            UserError: Something is refused.
+        """
+        trainer = self.trainer
+        if self._passed == (id(trainer), stage):
+            return
+        check_precision(trainer.precision)
+        check_strategy(trainer.strategy, training=stage == "fit")
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        if stage == "fit" and isinstance(data, Data):
+            check_shares(data.batch_size, trainer.world_size)
+            for player in self.players:
+                cut = f"processes times {player.name}_accumulation"
+                check_shares(data.batch_size, trainer.world_size * player.accumulation, cut)
+        self.check()
+        self._passed = (id(trainer), stage)
 
     # The round ------------------------------------------------------------------------------------------------------
 
@@ -265,9 +290,7 @@ class Game(LightningModule, ABC):
 
     def setup(self, stage: str) -> None:
         """Refuse what cannot train, before the first batch."""
-        check_precision(self.trainer.precision)
-        check_strategy(self.trainer.strategy, training=stage == "fit")
-        self.check()
+        self.preflight(stage)
         # Lightning converts (64-true) only after it has loaded a checkpoint, which would round what it holds.
         self.trainer.strategy.precision_plugin.convert_module(self)
 
@@ -300,12 +323,3 @@ class Game(LightningModule, ABC):
     @property
     def _world_size(self) -> int:
         return 1 if (trainer := trainer_of(self)) is None else trainer.world_size
-
-
-def check_precision(precision: Any) -> None:
-    """Raise a UserError if training in this precision of Lightning's would go wrong."""
-    if str(precision) in ("16-mixed", "16"):
-        raise UserError(
-            "precision 16-mixed is refused: its gradient scaler would be shared by both players and would unscale after "
-            "clipping; use bf16-mixed or 32-true"
-        )

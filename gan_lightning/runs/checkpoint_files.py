@@ -7,6 +7,7 @@ import os
 import pickle
 import zipfile
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -59,11 +60,26 @@ class CheckpointFiles(TorchCheckpointIO):
 
 def is_whole(path: Path) -> bool:
     """Tell whether every byte of a checkpoint is as it was written; torch itself does not compare the checksums."""
+    return _is_whole(*_identity(path))
+
+
+@lru_cache(maxsize=16)
+def _is_whole(path: str, *identity: int) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.testzip() is None
     except Exception:  # a flipped bit in the archive's directory raises anything
         return False
+
+
+def _identity(path: Path) -> tuple[str, int, int, int]:
+    """Return what changes when a file is replaced or written to."""
+    state = path.stat()
+    return str(path.resolve()), state.st_ino, state.st_size, state.st_mtime_ns
+
+
+_held: dict[tuple[str, int, int, int], dict[str, Any]] = {}
+"""The checkpoint that one part of a command has read and the next one will take."""
 
 
 def updates_done(path: Path) -> int | None:
@@ -92,8 +108,12 @@ def _flush_folder(folder: Path) -> None:
     os.close(descriptor)
 
 
-def read_checkpoint(path: str | Path) -> dict[str, Any]:
+def read_checkpoint(path: str | Path, hold: bool = False) -> dict[str, Any]:
     """Return the contents of a checkpoint, on the CPU, loaded without running any code in it.
+
+    Args:
+        path: The file.
+        hold: Keep the contents for the next call, which then need not read the file again; do not change them.
 
     Raises:
         UserError: There is no such file, a byte of it is not as it was written, it holds code, or is not a checkpoint
@@ -102,10 +122,19 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     path = Path(path)
     if not path.is_file():
         raise UserError(f"no checkpoint at {path}; runs/<name>/checkpoints/ holds those of a run")
+    identity = _identity(path)
+    checkpoint = _held.pop(identity, None) or _read(path)
+    _held.clear()
+    if hold:
+        _held[identity] = checkpoint
+    return checkpoint
+
+
+def _read(path: Path) -> dict[str, Any]:
     if not is_whole(path):  # torch reads over flipped bits
         raise UserError(f"{path} is damaged: truncated, changed since it was written, or not a checkpoint")
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        checkpoint: Any = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(f"{path} is refused: it holds more than tensors and plain values ({reason[:150]})") from error
@@ -120,4 +149,4 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
                 raise UserError(f"{path} is not a checkpoint of gan-lightning: its {key} is no dictionary")
             if key not in ("clock", "state_dict"):
                 checkpoint[key] = with_home(checkpoint[key])
-    return checkpoint
+    return dict(checkpoint)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import pickle
 import resource
+import shutil
 
 import pytest
 import torch
 
 from gan_lightning.errors import RunFailed, UserError
+from gan_lightning.runs import checkpoint_files
 from gan_lightning.runs.checkpoint_files import CheckpointFiles, is_whole, read_checkpoint
 from gan_lightning.runs.folders import newest_checkpoint, resume_from
 from gan_lightning.runs.home import with_home, without_home
+from tests.training import command
 
 CHECKPOINT = {"clock": {"updates_done": 3}, "hyper_parameters": {}, "weights": torch.arange(30_000.0)}
 
@@ -41,7 +44,7 @@ def test_a_full_disk_leaves_the_checkpoint_before_it(folder):
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limit[1]))
     try:
-        with pytest.raises(RunFailed, match="could not be written: File too large; the last.ckpt before it is whole"):
+        with pytest.raises(RunFailed, match="could not be written: File too large; the last.ckpt before it is complete"):
             save(path, weights=torch.zeros(30_000))
         with pytest.raises(RunFailed, match="no checkpoint was there before"):
             save(path.with_name("best.ckpt"))
@@ -154,3 +157,25 @@ def test_no_flipped_bit_goes_unseen(folder):
             assert torch.equal(again.pop("weights"), whole["weights"])
             assert again == {key: value for key, value in whole.items() if key != "weights"}
     assert n_refused > 100
+
+
+@pytest.mark.parametrize("verb", ["validate", "resume"])
+def test_a_command_reads_a_checkpoint_once(verb, image_run, tmp_path, monkeypatch):
+    run = tmp_path / "images"
+    shutil.copytree(image_run, run)
+    read = []
+    load = torch.load
+
+    def counted(path, **options):
+        if not options.get("mmap"):  # that reads the clock alone
+            read.append(path)
+        return load(path, **options)
+
+    monkeypatch.setattr(checkpoint_files.torch, "load", counted)
+    if verb == "validate":
+        outcome = command("validate", "--ckpt_path", run / "checkpoints/last.ckpt")
+    else:
+        words = ["--runs_dir", tmp_path, "--name", "images", "--resume", "auto", "--trainer.max_steps", "7"]
+        outcome = command("fit", "--config", run / "config.yaml", *words)
+    assert outcome.code == 0, outcome.err
+    assert len([path for path in read if str(path).endswith("last.ckpt")]) == 1

@@ -141,7 +141,7 @@ def test_keys_of_a_file(config, parts, tmp_path):
             changed("model", critic_penalties=[{"class_path": "R1"}, {"class_path": "R1"}]),
             ["two of one kind"],
         ),
-        (changed("model", critic_accumulation=3), ["accumulation", "got 3"]),
+        (changed("model", critic_accumulation=3), ["critic_accumulation (3)", "got 4"]),
         (changed("model", critic={"class_path": "DCGANCritic"}) | changed("data", image_size=9), ["image_size", "9"]),
     ],
     ids=["other-classes", "unlabelled", "batch-norm", "twice", "accumulation", "size"],
