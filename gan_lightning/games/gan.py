@@ -89,6 +89,7 @@ class GAN(HeldCritic):
         self.pack = pack
         self.adversarial_weight = adversarial_weight
         self.n_classes = self.generator.n_classes
+        self.fresh_real = self.fresh_real or any(term.fresh_real for term in self.generator_terms)
         for term in self.generator_terms:
             term.attach(self)
 

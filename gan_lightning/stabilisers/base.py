@@ -100,9 +100,11 @@ class GeneratorTerm(nn.Module, ABC):
 
     Attributes:
         name: The term's name: logged as `generator/<name>`.
+        fresh_real: Whether the generator's turn is to have a batch of real data that the critic was not shown.
     """
 
     name: ClassVar[str]
+    fresh_real: ClassVar[bool] = False
 
     def __init__(self, weight: float) -> None:
         super().__init__()

@@ -20,14 +20,16 @@ from gan_lightning.stabilisers.historical_averaging import ParameterMean
 class FeatureMatching(GeneratorTerm):
     """|E h(x) - E h(G(z))|^2, h the critic's last hidden layer (Salimans 2016, arXiv:1606.03498, section 3.1).
 
-    In the paper it is the generator's whole loss: set the game's `adversarial_weight` to 0 for that. The means are over
-    a process's batch.
+    In the paper it is the generator's whole loss: set the game's `adversarial_weight` to 0 for that. The generator's turn
+    has a real batch of its own, as in the authors' code (openai/improved-gan, which has mean absolute differences
+    instead of the paper's squared distance). The means are over a process's batch.
 
     Args:
         weight: Weight of the term.
     """
 
     name = "feature_matching"
+    fresh_real = True
 
     def __init__(self, weight: float = 1.0) -> None:
         super().__init__(weight)
