@@ -108,6 +108,9 @@ class Game(LightningModule, ABC):
     def generator_turn(self, batch: Any) -> Terms:
         """Return the terms of one generator update's loss; `batch` is the critic's last one unless `fresh_real`."""
 
+    def before_critic_update(self, batch: Any) -> None:
+        """Act on this process's whole batch before a critic update; nothing unless a subclass overrides it."""
+
     def after_critic_update(self) -> None:
         """Act after the critic optimizer's step; nothing unless a subclass overrides it (weight clipping)."""
 
@@ -156,6 +159,8 @@ class Game(LightningModule, ABC):
         self.trainer.fit_loop.epoch_loop._batches_that_stepped = self.updates_done
         shown = batch[:-1] if self.fresh_real else batch
         for index, part in enumerate(shown):
+            with torch.no_grad():
+                self.before_critic_update(part)
             self._move(critic, critic_optimizer, self.critic_turn, part, index)
             with torch.no_grad():
                 self.after_critic_update()

@@ -14,12 +14,14 @@ from torch.nn import Parameter
 
 from gan_lightning.errors import UserError
 from gan_lightning.games.game import Terms
+from gan_lightning.games.latents import Latents, NormalLatents
 from gan_lightning.games.penalised import HeldCritic, check_kinds
 from gan_lightning.networks.base import Critic, CriticFactory, Generator, GeneratorFactory
 from gan_lightning.observations.base import Observation
 from gan_lightning.randomness import mix, truncate
 from gan_lightning.shapes import Shape
 from gan_lightning.stabilisers.base import CriticConstraint, CriticPenalty, GeneratorTerm, GeneratorTurn
+from gan_lightning.stabilisers.critic_of_turn import CriticOfTurn, Judged, View
 
 SAMPLE_CHUNK = 64
 """Samples are drawn in chunks of this many, each from its own seed, so that any sharing of the chunks gives the same."""
@@ -39,6 +41,7 @@ class GAN(HeldCritic):
         observation: What the critic is shown of samples; the samples themselves if none.
         critic_constraint: What the critic's weights are held to after each of its updates.
         adversarial_weight: Weight of the family's own generator terms beside the added ones; at 0 they are left out.
+        latent_distribution: What latents are drawn from, in training and for samples.
 
     Attributes:
         shift_invariant: Whether the losses stay the same if one constant is added to all logits, so that their sign and
@@ -65,6 +68,7 @@ class GAN(HeldCritic):
         observation: Observation | None = None,
         critic_constraint: CriticConstraint | None = None,
         adversarial_weight: float = 1.0,
+        latent_distribution: Latents = NormalLatents(),
         **kwargs: Any,
     ) -> None:
         if "real_target" in kwargs:
@@ -88,6 +92,7 @@ class GAN(HeldCritic):
         self.observation = observation
         self.pack = pack
         self.adversarial_weight = adversarial_weight
+        self.latent_distribution = latent_distribution
         self.n_classes = self.generator.n_classes
         self.fresh_real = self.fresh_real or any(term.fresh_real for term in self.generator_terms)
         for term in self.generator_terms:
@@ -102,19 +107,29 @@ class GAN(HeldCritic):
         """Return the terms of the generator's loss on samples `(N, ...)`, as the critic is shown them."""
 
     def latents(self, n: int) -> Tensor:
-        """Return this turn's N(0, 1) latents `(n, latent_dim)` for this process's n rows."""
-        return self.noise.normal(n, self.generator.latent_dim)
+        """Return this turn's latents `(n, latent_dim)` for this process's n rows."""
+        return self.latent_distribution.of_turn(self.noise, n, self.generator.latent_dim)
 
     def critic_turn(self, batch: Any) -> Terms:
         """Return the family's critic terms and the penalties', on a fake batch made without a graph."""
         real, labels = batch.real, self._labels(batch)
         with torch.no_grad():
             fake = self.generator(self.latents(len(real)), labels)
-        real, fake, labels = self._observe(real, fake, labels)
-        terms = self.critic_loss(real, fake, labels)
-        terms |= self.penalty_terms(self.critic, real, fake, labels)
+        real_draws = self.noise if self.observation is None else self.noise.repeated()
+        shown_real, seen_labels = self._observe(real, labels)
+        fake_draws = self.noise if self.observation is None else self.noise.repeated()
+        shown_fake, _ = self._observe(fake, labels)
+        with self.remembered_logits() as known:
+            terms = self.critic_loss(shown_real, shown_fake, seen_labels)
+        if self.critic_penalties:
+            shown = whole = Judged(CriticOfTurn(self.critic, known), shown_real, shown_fake)
+            if self.observation is not None:
+                real, fake = (x.reshape(len(x) // self.pack, -1, *x.shape[2:]) for x in (real, fake))
+                view = View(self.observation, labels, fake, real_draws, fake_draws)
+                whole = Judged(CriticOfTurn(self.critic, known, view), real, fake)
+            terms |= self.penalty_terms(shown, whole, seen_labels)
         if self.observation is not None:
-            self.observation.watch(self, real, labels)
+            self.observation.watch(self, shown_real, seen_labels)
         return terms
 
     def generator_turn(self, batch: Any) -> Terms:
@@ -122,7 +137,8 @@ class GAN(HeldCritic):
         samples, labels = batch.real, self._labels(batch)
         latents = self.latents(len(samples))
         generated = self.generator(latents, labels)
-        real, fake, seen_labels = self._observe(samples, generated, labels)
+        real, seen_labels = self._observe(samples, labels)
+        fake, _ = self._observe(generated, labels)
         terms = self.generator_loss(real, fake, seen_labels) if self.adversarial_weight else {}
         if self.adversarial_weight != 1:
             terms = {name: self.adversarial_weight * value for name, value in terms.items()}
@@ -177,6 +193,11 @@ class GAN(HeldCritic):
     ) -> Iterator[Tensor]:
         """Yield the chunks of `SAMPLE_CHUNK` samples with these indices; chunk j is the same wherever it is drawn."""
         classes = self._classes(labels)
+        if truncation is not None and not isinstance(self.latent_distribution, NormalLatents):
+            raise UserError(
+                f"truncation {truncation} is of normal latents, and this generator was trained with "
+                f"{self.latent_distribution}; leave it out"
+            )
         dtype = self.dtype_of_samples
         for chunk in chunks:
             generator = torch.Generator().manual_seed(mix(seed, chunk, 0x5A))
@@ -189,8 +210,8 @@ class GAN(HeldCritic):
             yield self.generator_average(latents, chosen)
 
     def sample_latents(self, n: int, generator: torch.Generator) -> Tensor:
-        """Return N(0, 1) latents `(n, latent_dim)` on the CPU for sampling, drawn from `generator`."""
-        return torch.randn(n, self.generator.latent_dim, generator=generator)
+        """Return latents `(n, latent_dim)` on the CPU for sampling, drawn from `generator`."""
+        return self.latent_distribution.sample(generator, n, self.generator.latent_dim)
 
     def _classes(self, labels: Sequence[int] | Tensor | None) -> Tensor | None:
         if not self.n_classes:
@@ -208,11 +229,8 @@ class GAN(HeldCritic):
     def _labels(self, batch: Any) -> Tensor | None:
         return batch.labels if self.n_classes or self.critic.n_classes else None
 
-    def _observe(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
-        if self.observation is None:
-            return real, fake, labels
-        seen, seen_labels = self.observation(real, labels, self.noise)
-        return seen, self.observation(fake, labels, self.noise)[0], seen_labels
+    def _observe(self, samples: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        return (samples, labels) if self.observation is None else self.observation(samples, labels, self.noise)
 
     def check(self) -> None:
         """Raise a UserError that names both sides and the fix if the parts cannot go together."""

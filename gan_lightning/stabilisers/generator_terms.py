@@ -197,6 +197,7 @@ class OrthogonalRegularisation(GeneratorTerm):
 
     The rows of W are a layer's filters, `(out, in * k * k)`: the term draws them towards right angles and leaves their
     lengths alone. Under spectral normalisation W is the weight before it. Embeddings are left out.
+    The gradient that ajbrock/BigGAN-PyTorch adds is half of this term's.
 
     Args:
         weight: beta of the paper.

@@ -243,7 +243,9 @@ def _filtered(values: Tensor, stride: int) -> Tensor:
         n = rows.shape[-1]
         rows = torch.stack(
             [
-                sum(w / 8 * rows[..., i + k] for k, w in zip((-1, 0, 1, 2), (1, 3, 3, 1), strict=True) if 0 <= i + k < n)
+                sum(
+                    w / 8 * rows[..., i + k] for k, w in zip((-1, 0, 1, 2), (1, 3, 3, 1), strict=True) if 0 <= i + k < n
+                )
                 for i in range(0, n, stride)
             ],
             dim=-1,
