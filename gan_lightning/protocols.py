@@ -131,9 +131,9 @@ class Clocked(Protocol):
     n_critic: int
 
     def clock(self) -> tuple[int, int]:
-        """Return generator updates done and critic batches consumed so far."""
+        """Return generator updates done and batches consumed so far."""
 
-    def critic_updates_in_round(self, update: int) -> int:
+    def batches_in_round(self, update: int) -> int:
         """Return the number of batches that generator update `update` consumes."""
 
 

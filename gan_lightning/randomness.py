@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import dataclass
 
@@ -57,6 +58,13 @@ class Noise:
     ) -> None:
         self.device, self.dtype, self.shard, self.update = device, dtype, shard, update
         self.generator = torch.Generator(device).manual_seed(key)
+
+    def repeated(self) -> Noise:
+        """Return the source of the draws that this one is about to make; it makes them again, and leaves this one alone."""
+        twin = copy.copy(self)
+        twin.generator = torch.Generator(self.device)
+        twin.generator.set_state(self.generator.get_state())
+        return twin
 
     def normal(self, n: int, *shape: int) -> Tensor:
         """Return N(0, 1) draws `(n, *shape)` for the n rows of this process."""

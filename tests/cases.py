@@ -258,7 +258,7 @@ CASES = [
     Case(WGANDiv, data=COLOUR, n_critic=2, **cnn(WGANGPCNNGenerator, WGANGPCNNCritic)),
     Case(WGANDiv, data=VECTORS, n_critic=1, k=1.0, p=2.0, name="vectors"),
     Case(DRAGAN, data=LABELLED, **mlp(N_CLASSES), name="conditional"),
-    Case(DRAGAN, data=VECTORS, spread=0.1, name="vectors"),
+    Case(DRAGAN, data=VECTORS, spread=0.1, critic_accumulation=2, name="vectors"),
     Case(GeometricGAN, **cnn(WGANGPCNNGenerator, WGANGPCNNCritic)),
     Case(GeometricGAN, data=VECTORS, c=0.5, critic_accumulation=2, name="vectors-accumulated"),
     Case(McGAN, matchings=[CovarianceMatching(2)], clip_value=0.5, n_critic=2),

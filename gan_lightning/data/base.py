@@ -115,7 +115,7 @@ class RealData(LightningDataModule, ABC):
             rank=self.trainer.global_rank,
             world_size=self.trainer.world_size,
             clock=player.clock,
-            critic_updates_in_round=player.critic_updates_in_round,
+            batches_in_round=player.batches_in_round,
             rounds_per_epoch=max(1, len(source) // (self.batch_size * max(1, player.n_critic))),
             flip=self.flip,
             dequantize=self.dequantize,

@@ -135,7 +135,7 @@ class Rounds:
         rank: This process.
         world_size: Number of processes R; must divide the batch size.
         clock: Returns the generator updates done and the batches consumed so far; asked whenever an iterator is made.
-        critic_updates_in_round: Maps the index of a generator update to the number of batches in its round.
+        batches_in_round: Maps the index of a generator update to the number of batches in its round.
         rounds_per_epoch: What `len` returns.
         flip: Mirror each image horizontally with probability 1/2, decided per position of the global batch.
         dequantize: Yield float32 images `x / 128 - 1 + U(0, 1/128)`, in [-1, 1), instead of uint8. The noise is drawn
@@ -155,7 +155,7 @@ class Rounds:
         rank: int,
         world_size: int,
         clock: Callable[[], tuple[int, int]],
-        critic_updates_in_round: Callable[[int], int],
+        batches_in_round: Callable[[int], int],
         rounds_per_epoch: int,
         flip: bool = False,
         dequantize: bool = False,
@@ -169,7 +169,7 @@ class Rounds:
         self.rank = rank
         self.world_size = world_size
         self.clock = clock
-        self.critic_updates_in_round = critic_updates_in_round
+        self.batches_in_round = batches_in_round
         self.rounds_per_epoch = rounds_per_epoch
         self.flip = flip
         self.dequantize = dequantize
@@ -188,7 +188,7 @@ class Rounds:
 
     def _rounds(self, update: int, k: int) -> Iterator[list[Batch]]:
         while True:
-            n = self.critic_updates_in_round(update)
+            n = self.batches_in_round(update)
             yield [self.batch(k + i) for i in range(n)]
             update, k = update + 1, k + n
 

@@ -69,7 +69,10 @@ class ACGAN(ObjectiveGAN):
     def critic_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
         """Return the objective's critic loss and the cross-entropies of the classes."""
         real_features, fake_features = self.critic.features(real), self.critic.features(fake)
-        loss = self.objective.critic_loss(self.critic.head(real_features), self.critic.head(fake_features))
+        real_logits, fake_logits = self.critic.head(real_features), self.critic.head(fake_features)
+        self.note_logits(real, real_logits)
+        self.note_logits(fake, fake_logits)
+        loss = self.objective.critic_loss(real_logits, fake_logits)
         return {
             self.objective.name: loss,
             **self._class_term("real", "real", real_features, labels),

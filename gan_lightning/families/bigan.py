@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any, final
 
-import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
 from gan_lightning.games.game import Terms
 from gan_lightning.games.joint import JointGAN
+from gan_lightning.games.latents import UniformLatents
 from gan_lightning.losses.logits import check_real_target, logistic_critic_loss, non_saturating_generator_loss
 from gan_lightning.optimizers.specs import Adam, OptimizerSpec
 
@@ -29,6 +29,7 @@ class BiGAN(JointGAN):
     """
 
     codes_per_latent = 1
+    latent_distribution = UniformLatents()
 
     def __init__(
         self,
@@ -40,14 +41,6 @@ class BiGAN(JointGAN):
     ) -> None:
         super().__init__(*args, critic_optimizer=critic_optimizer, generator_optimizer=generator_optimizer, **kwargs)
         self.real_target = check_real_target(real_target)
-
-    def latents(self, n: int) -> Tensor:
-        """Return this turn's U[-1, 1) latents `(n, latent_dim)` for this process's n rows."""
-        return 2 * self.noise.uniform(n, self.latent_dim) - 1
-
-    def sample_latents(self, n: int, generator: torch.Generator) -> Tensor:
-        """Return U[-1, 1) latents `(n, latent_dim)` on the CPU for sampling, drawn from `generator`."""
-        return 2 * torch.rand(n, self.latent_dim, generator=generator) - 1
 
     def infer(self, codes: Tensor, noise: Tensor) -> Tensor:
         """Return the codes `(N, D)` themselves: the encoder is a function."""

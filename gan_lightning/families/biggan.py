@@ -19,7 +19,8 @@ class BigGAN(ObjectiveGAN):
 
     R = beta sum_W |W W^T - diag(W W^T)|^2 over the generator's weights. The networks are `BigGANGenerator` and
     `BigGANCritic`. R makes the generator smooth enough for truncation: sampling with `truncation` t draws the latents
-    outside [-t, t] anew, which trades variety for fidelity.
+    outside [-t, t] anew, which trades variety for fidelity. The authors' PyTorch code (ajbrock/BigGAN-PyTorch) adds half
+    of R's gradient, and averages the batch norm's buffers too; here buffers are the generator's own.
 
     Args:
         orthogonal_weight: beta (eq. 3); 0 leaves R out.

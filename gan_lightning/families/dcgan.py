@@ -18,6 +18,8 @@ class DCGAN(ObjectiveGAN):
 
     What makes it DCGAN is the networks (`DCGANGenerator`, `DCGANCritic`: strided convolutions, batch norm in both
     players, N(0, 0.02) weights) and the optimizer of section 4. Real and fake batches pass the critic's batch norm apart.
+    Unlike the paper's latents, which are U(-1, 1), the default's are N(0, 1), as in its PyTorch successors:
+    `latent_distribution: UniformLatents` is the paper's.
 
     Args:
         real_target: What D(x) is drawn to on real samples: below 1, such as 0.9, is one-sided label smoothing.

@@ -18,13 +18,15 @@ class DRAGAN(ObjectiveGAN):
     [0, 1) uniform for each coordinate, a for each sample: real samples and their surroundings, no generated ones. The
     norm is Euclidean, over all axes of a sample. The critic must not couple samples: no batch norm. A
     `PerturbationPenalty` in `critic_penalties`, such as one with an `interval`, takes the place of the family's own.
+    Unlike the authors' latents, which are U(-1, 1), the default's are N(0, 1): `latent_distribution: UniformLatents` is
+    theirs.
 
     Args:
         gp_weight: lambda.
         spread: c.
         real_target: What D(x) is drawn to on real samples: below 1, such as 0.9, is one-sided label smoothing.
-        critic_optimizer: Optimizer of the critic.
-        generator_optimizer: Optimizer of the generator.
+        critic_optimizer: Optimizer of the critic (the authors' notebook's).
+        generator_optimizer: Optimizer of the generator (the authors' notebook's).
     """
 
     generator_term = "non_saturating"
@@ -35,8 +37,8 @@ class DRAGAN(ObjectiveGAN):
         gp_weight: float = 10.0,
         spread: float = 0.5,
         real_target: float = 1.0,
-        critic_optimizer: OptimizerSpec = Adam(lr=2e-4, betas=(0.5, 0.999)),
-        generator_optimizer: OptimizerSpec = Adam(lr=2e-4, betas=(0.5, 0.999)),
+        critic_optimizer: OptimizerSpec = Adam(lr=1e-4, betas=(0.5, 0.9)),
+        generator_optimizer: OptimizerSpec = Adam(lr=1e-4, betas=(0.5, 0.9)),
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, critic_optimizer=critic_optimizer, generator_optimizer=generator_optimizer, **kwargs)

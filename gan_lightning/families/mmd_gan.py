@@ -24,8 +24,9 @@ class MMDGAN(GAN):
 
     e is the encoder, the critic's last hidden layer, and the kernel a sum of Gaussians on its output. The second term
     keeps the real mean of each feature above the generated one (section 4.1's reduced feasible set). The encoder's
-    weights are clipped to [-c, c] after each step; the critic's own last layer takes no part: it is frozen. On k ranks
-    each rank compares its own rows, and the gradients are averaged.
+    weights are clipped to [-c, c] after each step; the critic's own last layer takes no part: it is frozen. The
+    generator's turn has a real batch of its own, as in the authors' code (OctoberChang/MMD-GAN). On k ranks each rank
+    compares its own rows, and the gradients are averaged.
 
     Left out: the authors' auto-encoder on the features, which needs a third network; it is there to keep e injective,
     and later work (Binkowski 2018, arXiv:1801.01401) trains without it. Their code takes the square root of MMD^2, the
@@ -44,6 +45,7 @@ class MMDGAN(GAN):
     """
 
     shift_invariant = True
+    fresh_real = True
 
     def __init__(
         self,

@@ -22,10 +22,11 @@ class R3GAN(GAN):
     """L_D = E sp(f(G(z)) - f(x)) + gamma/2 (E |grad f(x)|^2 + E |grad f(G(z))|^2), L_G = E sp(f(x) - f(G(z))).
 
     sp is the softplus. x and G(z) are paired by their place in the batch, so with classes within a class. Only
-    differences of logits count. The networks are `R3GANGenerator` and `R3GANCritic`, without normalisation; any critic
-    without batch norm will do. The paper anneals over the first images shown: the learning rates (`critic_schedule`,
-    `generator_schedule`), gamma and, which is not built here, Adam's beta2 from 0.9 to 0.99; the default is the latter.
-    An `R1` or `R2` in `critic_penalties`, such as one with an `interval`, takes the place of the family's own.
+    differences of logits count. Each player's turn has a real batch of its own, as in the authors' code (brownvc/R3GAN).
+    The networks are `R3GANGenerator` and `R3GANCritic`, without normalisation; any critic without batch norm will do. The
+    paper anneals over the first images shown: the learning rates (`critic_schedule`, `generator_schedule`), gamma and,
+    which is not built here, Adam's beta2 from 0.9 to 0.99; the default is the latter. An `R1` or `R2` in
+    `critic_penalties`, such as one with an `interval`, takes the place of the family's own.
 
     Args:
         gamma: Weight of both penalties; 0.05 falling to 0.005 on CIFAR-10 in the paper.
@@ -35,6 +36,7 @@ class R3GAN(GAN):
     """
 
     shift_invariant = True
+    fresh_real = True
 
     def __init__(
         self,

@@ -58,6 +58,8 @@ class Game(LightningModule, ABC):
     shift_invariant: bool = False
     pack: int = 1
     """How many samples the critic is shown as one."""
+    fresh_real: bool = False
+    """Whether the generator's turn has a batch of real data of its own, not the last one that the critic was shown."""
 
     def __init__(
         self,
@@ -93,6 +95,7 @@ class Game(LightningModule, ABC):
         self._watch = DivergenceWatch(on_divergence)
         self.updates_done = 0
         self.critic_updates_done = 0
+        self.fresh_batches_taken = 0
         self.samples_seen = 0
         self.noise: Noise
         self._logged: dict[str, Tensor] = {}
@@ -106,7 +109,10 @@ class Game(LightningModule, ABC):
 
     @abstractmethod
     def generator_turn(self, batch: Any) -> Terms:
-        """Return the terms of one generator update's loss; `batch` is the last one that the critic was shown."""
+        """Return the terms of one generator update's loss; `batch` is the critic's last one unless `fresh_real`."""
+
+    def before_critic_update(self, batch: Any) -> None:
+        """Act on this process's whole batch before a critic update; nothing unless a subclass overrides it."""
 
     def after_critic_update(self) -> None:
         """Act after the critic optimizer's step; nothing unless a subclass overrides it (weight clipping)."""
@@ -115,8 +121,12 @@ class Game(LightningModule, ABC):
         """Act after the generator optimizer's step; nothing unless a subclass overrides it."""
 
     def critic_updates_in_round(self, update: int) -> int:
-        """Return how many batches, and critic updates, the round has that ends in generator update `update`."""
+        """Return how many critic updates the round has that ends in generator update `update`."""
         return self.n_critic
+
+    def batches_in_round(self, update: int) -> int:
+        """Return how many batches of real data that round takes: one for each critic update, and a `fresh_real`."""
+        return self.critic_updates_in_round(update) + self.fresh_real
 
     def record(self, values: Mapping[str, Tensor]) -> None:
         """Log these numbers, without a graph, with those of this round."""
@@ -170,13 +180,17 @@ class Game(LightningModule, ABC):
         (critic, generator), (critic_optimizer, generator_optimizer) = self.players, cast(list[Any], self.optimizers())
         do_not_count(critic_optimizer)  # the generator's steps alone are Lightning's clock, as they are ours
         set_logged_step(self.trainer, self.updates_done)
-        for index, part in enumerate(batch):
+        shown = batch[:-1] if self.fresh_real else batch
+        for index, part in enumerate(shown):
+            with torch.no_grad():
+                self.before_critic_update(part)
             self._move(critic, critic_optimizer, self.critic_turn, part, index)
             with torch.no_grad():
                 self.after_critic_update()
             self.critic_updates_done += 1
             self.samples_seen += len(tree_flatten(part)[0][0]) * self._world_size
         self._move(generator, generator_optimizer, self.generator_turn, batch[-1], 0)
+        self.fresh_batches_taken += self.fresh_real
         with torch.no_grad():
             self.after_generator_update()
         self._update_average()
@@ -251,8 +265,8 @@ class Game(LightningModule, ABC):
     # State ----------------------------------------------------------------------------------------------------------
 
     def clock(self) -> tuple[int, int]:
-        """Return how many generator and critic updates are done, which is where the data stream stands."""
-        return self.updates_done, self.critic_updates_done
+        """Return how many generator updates are done and batches are taken, which is where the data stream stands."""
+        return self.updates_done, self.critic_updates_done + self.fresh_batches_taken
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the clock, and what rebuilds this module without its config; a diverged game is not saved."""
@@ -260,6 +274,7 @@ class Game(LightningModule, ABC):
         checkpoint["clock"] = {
             "updates_done": self.updates_done,
             "critic_updates_done": self.critic_updates_done,
+            "fresh_batches_taken": self.fresh_batches_taken,
             "samples_seen": self.samples_seen,
             "seed": self.seed,
         }
@@ -269,6 +284,7 @@ class Game(LightningModule, ABC):
         """Set the clock."""
         clock = checkpoint["clock"]
         self.updates_done, self.critic_updates_done = clock["updates_done"], clock["critic_updates_done"]
+        self.fresh_batches_taken = clock.get("fresh_batches_taken", 0)  # 0.1.0 took none
         self.samples_seen = clock["samples_seen"]
         if (trainer := trainer_of(self)) is not None and trainer.state.fn == "fit":
             for player, state in zip(self.players, checkpoint.get("optimizer_states", []), strict=False):

@@ -14,12 +14,14 @@ from torch.nn import Parameter
 
 from gan_lightning.errors import UserError
 from gan_lightning.games.game import Terms
+from gan_lightning.games.latents import Latents, NormalLatents
 from gan_lightning.games.penalised import HeldCritic, check_kinds
 from gan_lightning.networks.base import Critic, CriticFactory, Generator, GeneratorFactory
 from gan_lightning.observations.base import Observation
 from gan_lightning.protocols import Data
 from gan_lightning.shapes import Shape
 from gan_lightning.stabilisers.base import CriticConstraint, CriticPenalty, GeneratorTerm, GeneratorTurn
+from gan_lightning.stabilisers.critic_of_turn import CriticOfTurn, Judged, View
 
 
 class GAN(HeldCritic):
@@ -36,6 +38,7 @@ class GAN(HeldCritic):
         observation: What the critic is shown of samples; the samples themselves if none.
         critic_constraint: What the critic's weights are held to after each of its updates.
         adversarial_weight: Weight of the family's own generator terms beside the added ones; at 0 they are left out.
+        latent_distribution: What latents are drawn from, in training and for samples.
 
     Attributes:
         shift_invariant: Whether the losses stay the same if one constant is added to all logits, so that their sign and
@@ -62,6 +65,7 @@ class GAN(HeldCritic):
         observation: Observation | None = None,
         critic_constraint: CriticConstraint | None = None,
         adversarial_weight: float = 1.0,
+        latent_distribution: Latents = NormalLatents(),
         **kwargs: Any,
     ) -> None:
         if "real_target" in kwargs:
@@ -85,7 +89,9 @@ class GAN(HeldCritic):
         self.observation = observation
         self.pack = pack
         self.adversarial_weight = adversarial_weight
+        self.latent_distribution = latent_distribution
         self.n_classes = self.generator.n_classes
+        self.fresh_real = self.fresh_real or any(term.fresh_real for term in self.generator_terms)
         for term in self.generator_terms:
             term.attach(self)
 
@@ -107,11 +113,21 @@ class GAN(HeldCritic):
         real, labels = batch.real, self._labels(batch)
         with torch.no_grad():
             fake = self.generator(self.latents(len(real)), labels)
-        real, fake, labels = self._observe(real, fake, labels)
-        terms = self.critic_loss(real, fake, labels)
-        terms |= self.penalty_terms(self.critic, real, fake, labels)
+        real_draws = self.noise if self.observation is None else self.noise.repeated()
+        shown_real, seen_labels = self._observe(real, labels)
+        fake_draws = self.noise if self.observation is None else self.noise.repeated()
+        shown_fake, _ = self._observe(fake, labels)
+        with self.remembered_logits() as known:
+            terms = self.critic_loss(shown_real, shown_fake, seen_labels)
+        if self.critic_penalties:
+            shown = whole = Judged(CriticOfTurn(self.critic, known), shown_real, shown_fake)
+            if self.observation is not None:
+                real, fake = (x.reshape(len(x) // self.pack, -1, *x.shape[2:]) for x in (real, fake))
+                view = View(self.observation, labels, fake, real_draws, fake_draws)
+                whole = Judged(CriticOfTurn(self.critic, known, view), real, fake)
+            terms |= self.penalty_terms(shown, whole, seen_labels)
         if self.observation is not None:
-            self.observation.watch(self, real, labels)
+            self.observation.watch(self, shown_real, seen_labels)
         return terms
 
     def generator_turn(self, batch: Any) -> Terms:
@@ -119,7 +135,8 @@ class GAN(HeldCritic):
         samples, labels = batch.real, self._labels(batch)
         latents = self.latents(len(samples))
         generated = self.generator(latents, labels)
-        real, fake, seen_labels = self._observe(samples, generated, labels)
+        real, seen_labels = self._observe(samples, labels)
+        fake, _ = self._observe(generated, labels)
         terms = self.generator_loss(real, fake, seen_labels) if self.adversarial_weight else {}
         if self.adversarial_weight != 1:
             terms = {name: self.adversarial_weight * value for name, value in terms.items()}
@@ -147,11 +164,8 @@ class GAN(HeldCritic):
     def _labels(self, batch: Any) -> Tensor | None:
         return batch.labels if self.n_classes or self.critic.n_classes else None
 
-    def _observe(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
-        if self.observation is None:
-            return real, fake, labels
-        seen, seen_labels = self.observation(real, labels, self.noise)
-        return seen, self.observation(fake, labels, self.noise)[0], seen_labels
+    def _observe(self, samples: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        return (samples, labels) if self.observation is None else self.observation(samples, labels, self.noise)
 
     def check(self) -> None:
         """Raise a UserError that names both sides and the fix if the parts cannot go together."""

@@ -14,12 +14,13 @@ from torch import Tensor, nn
 from gan_lightning.errors import UserError
 from gan_lightning.games.game import Terms
 from gan_lightning.games.penalised import HeldCritic
-from gan_lightning.networks.base import Generator, GeneratorFactory
+from gan_lightning.networks.base import Critic, Generator, GeneratorFactory
 from gan_lightning.networks.encoders import Encoder, EncoderFactory
 from gan_lightning.networks.joint_critic import JointCritic, JointCriticFactory
 from gan_lightning.randomness import mix
 from gan_lightning.shapes import Shape
 from gan_lightning.stabilisers.base import CriticConstraint, CriticPenalty
+from gan_lightning.stabilisers.critic_of_turn import CriticOfTurn, Judged
 
 
 class GeneratorAndEncoder(nn.Module):
@@ -34,7 +35,7 @@ class GeneratorAndEncoder(nn.Module):
         return self.generator(latents)
 
 
-class CriticOfRows(nn.Module):
+class CriticOfRows(Critic):
     """A critic of pairs as penalties see a critic: of rows that hold a flattened sample and its latents.
 
     Args:
@@ -46,10 +47,14 @@ class CriticOfRows(nn.Module):
         super().__init__()
         self.critic, self.shape = critic, tuple(shape)
 
-    def forward(self, rows: Tensor, labels: Tensor | None = None) -> Tensor:
+    def features(self, samples: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Return the rows themselves."""
+        return samples
+
+    def head(self, features: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return logits `(N,)` of rows `(N, |sample| + D)`."""
         n = prod(self.shape)
-        return self.critic(rows[:, :n].unflatten(1, self.shape), rows[:, n:])
+        return self.critic(features[:, :n].unflatten(1, self.shape), features[:, n:])
 
 
 class JointGAN(HeldCritic):
@@ -129,10 +134,13 @@ class JointGAN(HeldCritic):
         """Return the family's critic terms and the penalties', on pairs made without a graph."""
         with torch.no_grad():
             real, fake = self._pairs(batch.real)
-        terms = self.critic_loss(self.critic(*real), self.critic(*fake))
+        logits = self.critic(*real), self.critic(*fake)
+        terms = self.critic_loss(*logits)
         if self.critic_penalties:
             rows = [torch.cat([samples.flatten(1), latents], dim=1) for samples, latents in (real, fake)]
-            terms |= self.penalty_terms(CriticOfRows(self.critic, batch.real.shape[1:]), *rows)
+            critic = CriticOfRows(self.critic, batch.real.shape[1:])
+            judged = Judged(CriticOfTurn(critic, list(zip(rows, logits, strict=True))), *rows)
+            terms |= self.penalty_terms(judged, judged)
         return terms
 
     def generator_turn(self, batch: Any) -> Terms:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from torch import Tensor, nn
@@ -10,6 +12,7 @@ from gan_lightning.errors import UserError
 from gan_lightning.games.game import Terms
 from gan_lightning.games.sampling import SamplingGame
 from gan_lightning.stabilisers.base import CriticConstraint, CriticPenalty
+from gan_lightning.stabilisers.critic_of_turn import Judged
 
 
 class HeldCritic(SamplingGame):
@@ -32,6 +35,7 @@ class HeldCritic(SamplingGame):
         super().__init__(*args, **kwargs)
         self.critic_penalties = nn.ModuleList(critic_penalties or [])  # type: ignore[assignment]
         self.critic_constraint = critic_constraint
+        self._known: list[tuple[Tensor, Tensor]] = []
         for penalty in self.critic_penalties:
             penalty.attach(self)
 
@@ -47,13 +51,42 @@ class HeldCritic(SamplingGame):
             self.critic_penalties.insert(0, penalty)
         return own
 
-    def penalty_terms(self, critic: Any, real: Tensor, fake: Tensor, labels: Tensor | None = None) -> Terms:
-        """Return the terms of the penalties that are due, on samples `(N, ...)` as the critic is shown them."""
+    @contextmanager
+    def remembered_logits(self) -> Iterator[list[tuple[Tensor, Tensor]]]:
+        """Give a list that takes note of all samples, as the critic is shown them, and their logits."""
+        known = self._known
+        hook = self.critic.register_forward_hook(lambda _, inputs, logits: self.note_logits(inputs[0], logits))
+        try:
+            yield known
+        finally:
+            hook.remove()
+            self._known = []  # a graph must not outlive its turn
+
+    def note_logits(self, samples: Tensor, logits: Tensor) -> None:
+        """Take note of the loss's logits `(N,)` of these very samples, for a family that calls the critic's parts."""
+        self._known.append((samples, logits))
+
+    def penalty_terms(self, shown: Judged, whole: Judged, labels: Tensor | None = None) -> Terms:
+        """Return the terms of the penalties that are due.
+
+        Args:
+            shown: Samples as the critic is shown them.
+            whole: Samples before that, packed where it is shown packs, with a critic that observes them.
+            labels: The labels that the critic is shown.
+        """
         return {
-            penalty.name: penalty(critic, real, fake, labels, self.noise)
-            for penalty in self.critic_penalties
-            if self.critic_updates_done % penalty.interval == 0
+            penalty.name: penalty(*(whole if penalty.per_sample else shown), labels, self.noise)
+            for penalty in self.due_penalties()
         }
+
+    def due_penalties(self) -> list[CriticPenalty]:
+        """Return the penalties that join the loss of the critic's next update."""
+        return [penalty for penalty in self.critic_penalties if self.critic_updates_done % penalty.interval == 0]
+
+    def before_critic_update(self, batch: Any) -> None:
+        """Show the penalties that are due the whole real batch."""
+        for penalty in self.due_penalties():
+            penalty.before_update(self, batch.real)
 
     def after_critic_update(self) -> None:
         """Hold the critic to its constraint and tell the penalties that keep a memory."""

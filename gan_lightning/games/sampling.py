@@ -10,6 +10,7 @@ from torch import Tensor
 
 from gan_lightning.errors import UserError
 from gan_lightning.games.game import Game
+from gan_lightning.games.latents import Latents, NormalLatents
 from gan_lightning.randomness import mix, truncate
 from gan_lightning.shapes import Shape
 
@@ -23,10 +24,12 @@ class SamplingGame(Game):
     Attributes:
         shape: Shape of a sample.
         n_classes: Number of classes, 0 for an unconditional generator.
+        latent_distribution: What latents are drawn from, in training and for samples.
     """
 
     shape: Shape
     n_classes: int
+    latent_distribution: Latents = NormalLatents()
 
     @property
     @abstractmethod
@@ -34,12 +37,12 @@ class SamplingGame(Game):
         """Number of latent coordinates D."""
 
     def latents(self, n: int) -> Tensor:
-        """Return this turn's N(0, 1) latents `(n, latent_dim)` for this process's n rows."""
-        return self.noise.normal(n, self.latent_dim)
+        """Return this turn's latents `(n, latent_dim)` for this process's n rows."""
+        return self.latent_distribution.of_turn(self.noise, n, self.latent_dim)
 
     def sample_latents(self, n: int, generator: torch.Generator) -> Tensor:
-        """Return N(0, 1) latents `(n, latent_dim)` on the CPU for sampling, drawn from `generator`."""
-        return torch.randn(n, self.latent_dim, generator=generator)
+        """Return latents `(n, latent_dim)` on the CPU for sampling, drawn from `generator`."""
+        return self.latent_distribution.sample(generator, n, self.latent_dim)
 
     @torch.no_grad()
     def sample(
@@ -71,6 +74,11 @@ class SamplingGame(Game):
     ) -> Iterator[Tensor]:
         """Yield the chunks of `SAMPLE_CHUNK` samples with these indices; chunk j is the same wherever it is drawn."""
         classes = self._classes(labels)
+        if truncation is not None and not isinstance(self.latent_distribution, NormalLatents):
+            raise UserError(
+                f"truncation {truncation} is of normal latents, and this generator was trained with "
+                f"{self.latent_distribution}; leave it out"
+            )
         for chunk in chunks:
             generator = torch.Generator().manual_seed(mix(seed, chunk, 0x5A))
             latents = self.sample_latents(SAMPLE_CHUNK, generator)

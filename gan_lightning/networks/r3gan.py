@@ -4,8 +4,9 @@ From the paper (config E): no normalisation, residual blocks of 1x1, grouped 3x3
 with leaky ReLU of slope 0.2, groups of 16 channels, two blocks at each resolution from 4x4, widths of 768 up to 32x32
 and halved beyond, bilinear resampling, fix-up initialisation (Zhang et al. 2019, arXiv:1901.09321), a 4x4 basis at the
 latents' and at the logit's end, 64 latents, a label embedding beside the latents, projection of the label at the logit.
-Ours: torch's own bilinear resampling (halving is then the mean of 2x2 pixels; the authors' code filters with
-[1, 2, 1]), and starting resolutions of 5, 6 and 7 for image sizes such as 28 and 48.
+From the authors' code (brownvc/R3GAN): both resamplings filter with [1, 3, 3, 1] in each axis, zeros beyond the edges,
+and the critic's label embedding starts at K^-1/2 width^-1/2. Ours: starting resolutions of 5, 6 and 7 for image sizes
+such as 28 and 48.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from math import sqrt
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import leaky_relu
+from torch.nn.functional import conv2d, conv_transpose2d, leaky_relu
 
 from gan_lightning.errors import UserError
 from gan_lightning.networks.base import Critic, Generator, pyramid, require_images, require_labels
@@ -78,6 +79,36 @@ class R3GANBlock(nn.Module):
         return inputs + self.conv3(self.activation2(self.conv2(hidden)))
 
 
+class _Resampling(nn.Module):
+    """Filters each channel with [1, 3, 3, 1] x [1, 3, 3, 1], zeros beyond the edges, on the way to another resolution."""
+
+    kernel: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        row = torch.tensor([1.0, 3.0, 3.0, 1.0])
+        self.register_buffer("kernel", row[:, None] * row / 64, persistent=False)  # sums to 1
+
+    def _of(self, inputs: Tensor) -> Tensor:
+        return self.kernel.to(inputs.dtype).expand(inputs.shape[1], 1, 4, 4)
+
+
+class Upsampling(_Resampling):
+    """Doubles the resolution: bilinear interpolation, with zeros beyond the edges."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Map `(N, C, H, W)` to `(N, C, 2H, 2W)`."""
+        return conv_transpose2d(inputs, 4 * self._of(inputs), stride=2, padding=1, groups=inputs.shape[1])
+
+
+class Downsampling(_Resampling):
+    """Halves the resolution: antialiased bilinear interpolation, with zeros beyond the edges."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Map `(N, C, 2H, 2W)` to `(N, C, H, W)`."""
+        return conv2d(inputs, self._of(inputs), stride=2, padding=1, groups=inputs.shape[1])
+
+
 def _widths(n: int, width: int) -> list[int]:
     """Return the channels at each of the resolutions that n doublings make, from the coarsest."""
     return [width // 2 ** max(i - 3, 0) for i in range(n + 1)]
@@ -131,7 +162,7 @@ class R3GANGenerator(Generator):
         layers: list[nn.Module] = []
         for i, n in enumerate(widths):
             if i > 0:
-                layers += [*_transition(widths[i - 1], n), nn.Upsample(scale_factor=2, mode="bilinear")]
+                layers += [*_transition(widths[i - 1], n), Upsampling()]
             layers += [R3GANBlock(n, group_size, n_blocks * len(widths)) for _ in range(n_blocks)]
         self.layers = nn.Sequential(*layers)
         self.output = nn.Conv2d(widths[-1], images.channels, 1, bias=False)
@@ -180,14 +211,14 @@ class R3GANCritic(Critic):
         layers: list[nn.Module] = [stem]
         for i, n in enumerate(widths):
             if i > 0:
-                layers += [nn.AvgPool2d(2), *_transition(widths[i - 1], n)]
+                layers += [Downsampling(), *_transition(widths[i - 1], n)]
             layers += [R3GANBlock(n, group_size, n_blocks * len(widths)) for _ in range(n_blocks)]
         self.layers = nn.Sequential(*layers, basis, nn.Flatten())
         self.output = nn.Linear(width, width if n_classes > 0 else 1, bias=False)
         _draw(self.output)
         if n_classes > 0:
             self.embedding = nn.Embedding(n_classes, width)
-            nn.init.normal_(self.embedding.weight, std=n_classes**-0.5)
+            nn.init.normal_(self.embedding.weight, std=(n_classes * width) ** -0.5)
 
     def features(self, samples: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return the last hidden layer, `(N, F)`, of images `(N, C, H, W)` in [-1, 1]."""

@@ -20,7 +20,9 @@ class CriticPenalty(nn.Module, ABC):
 
     Attributes:
         name: The term's name: logged as `critic/<name>`.
-        per_sample: Whether its formula holds only where samples do not influence each other's logits.
+        per_sample: Whether its formula holds only where samples do not influence each other's logits. Such a penalty is
+            given the samples before their observation, with a critic that observes them: slopes are taken with respect
+            to the sample. Others are given samples as the critic is shown them.
         of_logits: Whether it looks at the critic's logits.
     """
 
@@ -37,7 +39,7 @@ class CriticPenalty(nn.Module, ABC):
         self.weight, self.interval = weight, interval
 
     def forward(self, critic: Critic, real: Tensor, fake: Tensor, labels: Tensor | None, noise: Noise) -> Tensor:
-        """Return the weighted penalty, a scalar, on samples `real` and `fake` `(N, ...)` as the critic is shown them."""
+        """Return the weighted penalty, a scalar, on samples `real` and `fake` `(N, ...)` and what is a critic of them."""
         return self.weight * self.interval * self.penalty(critic, real, fake, labels, noise)
 
     @abstractmethod
@@ -46,6 +48,12 @@ class CriticPenalty(nn.Module, ABC):
 
     def attach(self, game: Host) -> None:
         """Make the buffers that depend on the game's networks, once, when the game is built."""
+
+    def before_update(self, game: Host, real: Tensor) -> None:
+        """Take note of this process's whole real batch `(N, ...)`, before it is cut into micro-batches.
+
+        Called without gradients before each critic update that the penalty joins, on every rank.
+        """
 
     def after_update(self, game: Host) -> None:
         """Take note of a critic update; called without gradients after each one, on every rank."""
@@ -104,9 +112,11 @@ class GeneratorTerm(nn.Module, ABC):
 
     Attributes:
         name: The term's name: logged as `generator/<name>`.
+        fresh_real: Whether the generator's turn is to have a batch of real data that the critic was not shown.
     """
 
     name: ClassVar[str]
+    fresh_real: ClassVar[bool] = False
 
     def __init__(self, weight: float) -> None:
         super().__init__()

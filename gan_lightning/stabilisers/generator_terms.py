@@ -20,8 +20,9 @@ from gan_lightning.stabilisers.historical_averaging import ParameterMean
 class FeatureMatching(GeneratorTerm):
     """|E h(x) - E h(G(z))|^2, h the critic's last hidden layer (Salimans 2016, arXiv:1606.03498, section 3.1).
 
-    In the paper it is the generator's whole loss: set the game's `adversarial_weight` to 0 for that. The means are over
-    a process's batch.
+    In the paper it is the generator's whole loss: set the game's `adversarial_weight` to 0 for that. The generator's turn
+    has a real batch of its own, as in the authors' code (openai/improved-gan, which has mean absolute differences
+    instead of the paper's squared distance). The means are over a process's batch.
 
     Example:
         >>> FeatureMatching()(game, turn).item()  # |(1, 1) - (0, 0)|^2
@@ -32,6 +33,7 @@ class FeatureMatching(GeneratorTerm):
     """
 
     name = "feature_matching"
+    fresh_real = True
 
     def __init__(self, weight: float = 1.0) -> None:
         super().__init__(weight)
@@ -222,6 +224,7 @@ class OrthogonalRegularisation(GeneratorTerm):
 
     The rows of W are a layer's filters, `(out, in * k * k)`: the term draws them towards right angles and leaves their
     lengths alone. Under spectral normalisation W is the weight before it. Embeddings are left out.
+    The gradient that ajbrock/BigGAN-PyTorch adds is half of this term's.
 
     Example:
         >>> OrthogonalRegularisation()(game, turn).item()  # the rows of the identity are orthogonal

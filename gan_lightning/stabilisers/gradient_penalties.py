@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, final
+from typing import final
 
 import torch
 from torch import Tensor
 
 from gan_lightning.errors import UserError
 from gan_lightning.networks.base import Critic
+from gan_lightning.protocols import Host
 from gan_lightning.randomness import Noise
-
-if TYPE_CHECKING:
-    pass
 from gan_lightning.stabilisers.base import CriticPenalty
 from gan_lightning.stabilisers.slopes import gradient_norms, interpolate, per_row, squared_gradient_norms
 
@@ -91,31 +89,35 @@ class R2(CriticPenalty):
 
 @final
 class DivergencePenalty(CriticPenalty):
-    """1/2 (E |grad f(x)|^p + E |grad f(G(z))|^p) at real and generated samples (WGAN-div; Wu 2018, arXiv:1712.01026).
+    """E |grad f(u)|^p, u on the lines between real and generated samples (WGAN-div; Wu 2018, arXiv:1712.01026, eq. 9).
 
-    The norm is Euclidean. The paper's expectation is over any distribution of points; here it is half real, half
-    generated, the form of the common implementations.
+    The norm is Euclidean. The paper's expectation is over any distribution of points u. Its authors' code
+    (musikisomorphie/wgan-div) takes the lines, with weight 10; common implementations take the samples themselves,
+    1/2 (E |grad f(x)|^p + E |grad f(G(z))|^p), which is `on_lines` false (and was the only form in release 0.1.0).
 
     Example:
         >>> DivergencePenalty()(critic, real, fake, None, noise).item()  # 2 / 2 * (2^6 + 2^6)
         128.0
 
     Args:
-        weight: k of the paper; the 1/2 is in the formula.
+        weight: k of the paper.
         power: p of the paper, at least 1.
+        on_lines: Take u uniform on the line between a real and a generated sample, instead of half real, half generated.
         interval: Add the penalty, `interval` times as heavy, only every so many critic updates.
     """
 
     name = "divergence_penalty"
 
-    def __init__(self, weight: float = 2.0, power: float = 6.0, interval: int = 1) -> None:
+    def __init__(self, weight: float = 2.0, power: float = 6.0, on_lines: bool = True, interval: int = 1) -> None:
         super().__init__(weight, interval)
         if not power >= 1:
             raise UserError(f"power of DivergencePenalty must be at least 1, got {power}; the paper's is 6")
-        self.power = power
+        self.power, self.on_lines = power, on_lines
 
     def penalty(self, critic: Critic, real: Tensor, fake: Tensor, labels: Tensor | None, noise: Noise) -> Tensor:
-        """Return half the sum of the mean powers of the gradient's norm at real and at generated samples."""
+        """Return the mean power of the gradient's norm."""
+        if self.on_lines:
+            return gradient_norms(critic, interpolate(real, fake, noise), labels).pow(self.power).mean()
         norms = torch.stack([gradient_norms(critic, points, labels) for points in (real, fake)])
         return 0.5 * norms.pow(self.power).mean(1).sum()
 
@@ -124,7 +126,8 @@ class DivergencePenalty(CriticPenalty):
 class PerturbationPenalty(CriticPenalty):
     """E (|grad f(xh)| - 1)^2 around real samples only: xh = x + a c s u (DRAGAN; Kodali 2017, arXiv:1705.07215).
 
-    s is the standard deviation of all values of the real batch, over all ranks; u is uniform in [0, 1), drawn for each
+    s is the standard deviation of all values of the global real batch, whatever its share of ranks and micro-batches; in
+    joint inference too it is that of the samples alone. u is uniform in [0, 1), drawn for each
     coordinate, and a is uniform, drawn for each sample: a point on the way from a sample to its perturbed copy. The
     norm is Euclidean, over all axes of a sample.
 
@@ -145,6 +148,11 @@ class PerturbationPenalty(CriticPenalty):
         if not spread >= 0:
             raise UserError(f"spread of PerturbationPenalty must not be negative, got {spread}; the authors' is 0.5")
         self.spread = spread
+        self._std: Tensor | None = None
+
+    def before_update(self, game: Host, real: Tensor) -> None:
+        """Take the standard deviation of the whole batch, over all ranks."""
+        self._std = global_std(real)
 
     def penalty(self, critic: Critic, real: Tensor, fake: Tensor, labels: Tensor | None, noise: Noise) -> Tensor:
         """Return the mean over the batch of the squared difference of the gradient's norm from 1."""
@@ -154,7 +162,8 @@ class PerturbationPenalty(CriticPenalty):
         """Return the points, shaped as `real` `(N, ...)`, at which the gradient is taken."""
         direction = noise.uniform(len(real), *real.shape[1:]).to(real.dtype)
         share = per_row(noise.uniform(len(real)), real).to(real.dtype)
-        return real + share * self.spread * global_std(real) * direction
+        std = global_std(real) if self._std is None else self._std.to(real.dtype)
+        return real + share * self.spread * std * direction
 
 
 @torch.no_grad()

@@ -19,6 +19,7 @@ from gan_lightning.stabilisers.base import CriticPenalty
 class LeCam(CriticPenalty):
     """E (f(x) - a_F)^2 + E (f(G(z)) - a_R)^2, a: running means of the logits (Tseng 2021, arXiv:2104.03310, eq. 4).
 
+    The logits are those of the family's loss: the critic makes no further pass.
     a_R follows the logits of real samples, a_F those of generated ones, over the batches of all ranks and up to the
     update before this one; they start at 0. (The authors' code also puts a ReLU around the differences; the paper does
     not.) The anchors are in the checkpoint.

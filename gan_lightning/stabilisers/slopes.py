@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor, nn
 
 from gan_lightning.networks.base import Critic
 from gan_lightning.randomness import Noise
-
-if TYPE_CHECKING:
-    pass
+from gan_lightning.stabilisers.critic_of_turn import CriticOfTurn
 
 
 def couples_batch(network: nn.Module) -> list[str]:
@@ -41,6 +37,7 @@ def per_row(values: Tensor, like: Tensor) -> Tensor:
 def input_gradients(critic: Critic, points: Tensor, labels: Tensor | None = None) -> Tensor:
     """Return the gradient of each sample's own logit at that sample, shaped as `points`, differentiable in the critic.
 
+    In a game with an observation that is the gradient with respect to the sample itself, through the observation.
     Computed in full precision whatever the autocast. `torch.func` is used where it can be (it compiles); a critic with
     batch statistics changes buffers in its forward pass, which only `torch.autograd` allows; so does a recomputed one.
 
@@ -48,6 +45,9 @@ def input_gradients(critic: Critic, points: Tensor, labels: Tensor | None = None
         >>> input_gradients(critic, real)[0].detach()
         tensor([2., 0.])
     """
+
+    if isinstance(critic, CriticOfTurn):
+        critic = critic.of(points)
 
     def total(samples: Tensor) -> Tensor:
         return critic(samples, labels).sum()

@@ -44,7 +44,9 @@ def test_a_full_disk_leaves_the_checkpoint_before_it(folder):
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limit[1]))
     try:
-        with pytest.raises(RunFailed, match="could not be written: File too large; the last.ckpt before it is complete"):
+        with pytest.raises(
+            RunFailed, match="could not be written: File too large; the last.ckpt before it is complete"
+        ):
             save(path, weights=torch.zeros(30_000))
         with pytest.raises(RunFailed, match="no checkpoint was there before"):
             save(path.with_name("best.ckpt"))

@@ -26,7 +26,7 @@ class Listener(LightningModule):
     def clock(self):
         return self.done
 
-    def critic_updates_in_round(self, update):
+    def batches_in_round(self, update):
         return self.n_critic
 
     def training_step(self, batch, batch_idx):

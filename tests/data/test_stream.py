@@ -19,7 +19,7 @@ def rounds(source, batch_size=6, rank=0, world_size=1, clock=(0, 0), n_critic=2,
         rank=rank,
         world_size=world_size,
         clock=lambda: clock,
-        critic_updates_in_round=lambda update: n_critic,
+        batches_in_round=lambda update: n_critic,
         rounds_per_epoch=5,
         **options,
     )
@@ -73,7 +73,7 @@ def test_a_stream_started_anywhere_goes_on_as_the_uninterrupted_one(options):
             rank=0,
             world_size=1,
             clock=lambda: clock,
-            critic_updates_in_round=lengths,
+            batches_in_round=lengths,
             rounds_per_epoch=4,
             **options,
         )

@@ -66,7 +66,7 @@ def test_a_player_changes_its_own_parameters_and_no_others(case, tmp_path):
     assert counts["generator_turn"] == UPDATES * parts["generator_turn"]
     n_critic = sum(game.critic_updates_in_round(update) for update in range(UPDATES))
     assert counts["critic_turn"] == n_critic * parts["critic_turn"]
-    assert game.clock() == (UPDATES, n_critic)
+    assert game.clock() == (UPDATES, sum(game.batches_in_round(update) for update in range(UPDATES)))
     assert sum(moved_in) == n_critic + UPDATES
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 
 from gan_lightning.networks import (
@@ -20,7 +20,7 @@ from gan_lightning.networks import (
     SAGANGenerator,
     SelfAttention,
 )
-from gan_lightning.networks.r3gan import R3GANBlock
+from gan_lightning.networks.r3gan import Downsampling, R3GANBlock, Upsampling
 from gan_lightning.shapes import shape_of
 
 PAIRS: list[Any] = [
@@ -236,12 +236,61 @@ def test_r3gan_starts_with_blocks_that_do_nothing_and_scaled_weights() -> None:
     assert block.conv2.groups == 8
 
 
+def _filtered(values: Tensor, stride: int) -> Tensor:
+    """Filter the last two axes with [1, 3, 3, 1] / 8 each, zeros beyond the edges, and keep every `stride`-th value."""
+    for axis in (-1, -2):
+        rows = values.movedim(axis, -1)
+        n = rows.shape[-1]
+        rows = torch.stack(
+            [
+                sum(
+                    w / 8 * rows[..., i + k] for k, w in zip((-1, 0, 1, 2), (1, 3, 3, 1), strict=True) if 0 <= i + k < n
+                )
+                for i in range(0, n, stride)
+            ],
+            dim=-1,
+        )
+        values = rows.movedim(-1, axis)
+    return values
+
+
+def _doubled(images: Tensor) -> Tensor:
+    """Put zeros between the pixels, filter with 4 times the kernel: what an upsampler of that kernel is."""
+    n, c, h, w = images.shape
+    spread = images.new_zeros(n, c, 2 * h + 1, 2 * w + 1)
+    spread[:, :, 1::2, 1::2] = images
+    return 4 * _filtered(spread, 1)[:, :, : 2 * h, : 2 * w]
+
+
+def test_r3gan_resamples_with_1_3_3_1() -> None:
+    """As brownvc/R3GAN does: kernel [1, 2, 1] convolved with [1, 1], zeros beyond the edges."""
+    images = torch.randn(2, 3, 6, 8, dtype=torch.float64)
+    down, up = Downsampling().double()(images), Upsampling().double()(images)
+    torch.testing.assert_close(down, _filtered(images, 2))
+    torch.testing.assert_close(up, _doubled(images))
+    inside = (..., slice(1, -1), slice(1, -1))
+    halved = nn.functional.interpolate(images, scale_factor=0.5, mode="bilinear", antialias=True)
+    torch.testing.assert_close(down[inside], halved[inside])
+    torch.testing.assert_close(up[inside], nn.functional.interpolate(images, scale_factor=2, mode="bilinear")[inside])
+    critic = R3GANCritic(shape_of(16, 3), width=16)
+    assert not any("kernel" in name for name in critic.state_dict())  # checkpoints of 0.1.0 load
+
+
+def test_r3gans_label_embeddings_start_as_the_authors() -> None:
+    """Standard deviations K^-1/2 in the generator and (K width)^-1/2 in the critic."""
+    torch.manual_seed(0)
+    generator = R3GANGenerator(shape_of(8, 1), latent_dim=64, width=16, n_classes=100)
+    critic = R3GANCritic(shape_of(8, 1), width=64, n_classes=100)
+    assert generator.embedding.weight.std().item() == pytest.approx(0.1, rel=0.03)
+    assert critic.embedding.weight.std().item() == pytest.approx(0.1 / 8, rel=0.03)
+
+
 def test_r3gans_first_map_is_its_basis_scaled_by_channel() -> None:
     generator = R3GANGenerator(shape_of(8, 1), latent_dim=3, width=8, n_classes=2)
     latents, labels = torch.randn(2, 3), torch.tensor([1, 0])
     scales = torch.cat([latents, generator.embedding.weight[labels]], dim=1) @ generator.input.weight.T
     hidden = torch.einsum("nc,chw->nchw", scales, generator.basis)
-    doubled = nn.functional.interpolate(hidden, size=8, mode="bilinear")  # the blocks do nothing yet
+    doubled = _doubled(hidden)  # the blocks do nothing yet
     expected = torch.einsum("oc,nchw->nohw", generator.output.weight[:, :, 0, 0], doubled)
     torch.testing.assert_close(generator(latents, labels), expected)
 
