@@ -15,6 +15,7 @@ from typing import Any
 from torch import nn
 
 from gan_lightning.errors import UserError
+from gan_lightning.ranges import check_tree
 from gan_lightning.shapes import shape_of
 
 _PRIMITIVES = (str, int, float, bool, type(None))
@@ -150,6 +151,7 @@ def rebuild(base: type, hyper_parameters: dict[str, Any], trust: bool = False) -
         except argparse.ArgumentError as error:
             text = " ".join(str(error).split())
             raise UserError(refusal(text) or f"the checkpoint's module cannot be rebuilt: {text[:400]}") from error
+        check_tree(parsed["module"].as_dict())
         return instantiate(parsed)["module"]
 
 

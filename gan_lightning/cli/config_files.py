@@ -29,7 +29,7 @@ def read_config(file: Path) -> dict[str, Any]:
     Raises:
         UserError: The file is no YAML, is no mapping, or names a base that is not there or that leads back to it.
     """
-    own = _read(file)
+    own = read_plain(file)
     if BASE not in own:
         return own
     merged = _with_bases(file, ())
@@ -38,18 +38,18 @@ def read_config(file: Path) -> dict[str, Any]:
 
 
 def _with_bases(file: Path, above: tuple[Path, ...]) -> dict[str, Any]:
-    own, above = _read(file), (*above, file.resolve())
+    own, above = read_plain(file), (*above, file.resolve())
     merged: dict[str, Any] = {}
     named = own.pop(BASE, [])
     for name in named if isinstance(named, list) else [named]:
-        base = _find(name, file)
+        base = find_base(name, file)
         if base.resolve() in above:
             raise UserError(f"{file}: base {name} leads back to the file itself")
         merged = _merged(merged, _with_bases(base, above))
     return _merged(merged, own)
 
 
-def _find(name: Any, file: Path) -> Path:
+def find_base(name: Any, file: Path) -> Path:
     """Return the base of that name: beside the file, or among the configs that ship."""
     if not isinstance(name, str):
         raise UserError(f"{file}: base must be a file or a list of files, got {name!r}")
@@ -61,14 +61,38 @@ def _find(name: Any, file: Path) -> Path:
     raise UserError(f"{file}: there is no base {name}{nearest(name, known)} in {' or '.join(map(str, places))}")
 
 
-def _read(file: Path) -> dict[str, Any]:
+def read_plain(file: Path) -> dict[str, Any]:
+    """Return what a YAML file says by itself.
+
+    Raises:
+        UserError: It is no YAML, is no mapping, gives a key twice or cannot be read.
+    """
     try:
-        said = yaml.safe_load(file.read_text())
+        said = yaml.load(file.read_text(), _Strict)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{file} is not valid YAML: {error}") from error
+    except OSError as error:
+        raise UserError(f"{file} cannot be read: {error.strerror}") from error
+    if said is None:
+        raise UserError(f"{file} is empty; a config says key: value")
     if not isinstance(said, dict):
         raise UserError(f"{file} must say key: value, got {str(said)[:40]!r}")
     return said
+
+
+class _Strict(yaml.SafeLoader):
+    """Refuses a key that a mapping gives twice, of which the last one would win."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Return the mapping."""
+        lines: dict[Any, int] = {}
+        for key, _ in node.value:
+            if key.tag != "tag:yaml.org,2002:merge" and isinstance(key, yaml.ScalarNode):
+                line = key.start_mark.line + 1
+                if key.value in lines:
+                    raise yaml.YAMLError(f"{key.value} stands there twice, in lines {lines[key.value]} and {line}")
+                lines[key.value] = line
+        return super().construct_mapping(node, deep)
 
 
 def _merged(under: Any, over: Any) -> Any:

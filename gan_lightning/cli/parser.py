@@ -5,28 +5,43 @@ from __future__ import annotations
 import argparse
 import ast
 import inspect
+import os
 import re
-from collections.abc import Iterator
+import sys
+import typing
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 import yaml
 from jsonargparse import Namespace
 from lightning.pytorch.cli import LightningArgumentParser
 
 from gan_lightning.cli.config_files import BASE, read_config
+from gan_lightning.cli.documents import Document, file_of
 from gan_lightning.cli.names import named_classes
 from gan_lightning.description import refusal
 from gan_lightning.errors import fail, nearest
 
 _NOISE = re.compile(
-    r"usage:|Given value|Does not validate|Subtypes:|Errors:|Expected a <class 'NoneType'>|Expected a path"
+    r"usage:|Given value|Does not validate|Subtypes:|Errors:|Expected a <class 'NoneType'>|Expected a path|Subclass types|"
+    r"a class path|a dict w"
 )
 _KEYS_OF_A_PART = ("class_path", "init_args", "dict_kwargs")
+_WORDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text", "list": "a list"}
+_WORDS |= {"dict": "keys and values", "tuple": "a list"}
 
 
 class Parser(LightningArgumentParser):
-    """A parser that ends with exit code 2 and one line, and whose config files may name a `base`."""
+    """A parser that ends with exit code 2 and one line, and whose config files may name a `base`.
+
+    Attributes:
+        files: The YAML files of the command line, to name the one with the mistake.
+        words: The command line.
+    """
+
+    files: ClassVar[list[Document]] = []
+    words: ClassVar[list[str]] = []
 
     def _get_option_tuples(self, option_string: str) -> list[Any]:
         """Return nothing: an option that was cut short is more often mistyped than meant."""
@@ -39,8 +54,10 @@ class Parser(LightningArgumentParser):
         return super().parse_string(content, path, *args, **kwargs)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Exit with code 2."""
-        fail(one_line(message, options_of(self)))
+        """Exit with code 2; a part's own parser hands its message on to the parser of the whole."""
+        if not self.exit_on_error:
+            super().error(message, ex)
+        fail(one_line(message, options_of(self), self.files, self.words))
 
 
 def options_of(parser: argparse.ArgumentParser) -> set[str]:
@@ -52,55 +69,184 @@ def options_of(parser: argparse.ArgumentParser) -> set[str]:
     return found
 
 
-def one_line(message: str, options: set[str]) -> str:
+def one_line(message: str, options: set[str], files: Sequence[Document] = (), words: Sequence[str] = ()) -> str:
     """Return jsonargparse's message as one line, with the nearest of the names that are valid.
+
+    jsonargparse tells a mistake within a part within a part from the outside in: the keys on the way make the path, and
+    what follows the last one is the mistake.
 
     Args:
         message: What jsonargparse says, over several lines.
         options: The options of the command line, such as `trainer.max_steps`.
+        files: The YAML files of the command line.
+        words: The command line.
     """
     refused = refusal(message)
     if refused:
         return refused
-    option = re.search(
-        r"unrecognized arguments: -*([\w.+-]+)|Option '([\w.+-]+)' is not acc|does not accept option '([\w.+-]+)'",
-        message,
+    path, owner, core = _innermost(message)
+    unknown = re.search(
+        r"unrecognized arguments: -*([\w.+-]+)|Option '([\w.+-]+)' is not acc|does not accept option '([\w.+-]+)'", core
     )
-    if option:
-        return _unknown_option(next(filter(None, option.groups())), options)
-    lines = list(dict.fromkeys(line.strip(" -") for line in message.splitlines()))
-    key = re.match(r'Parser key "([^"]+)":', lines[0])
-    where = f"{key.group(1)}: " if key else ""
-    cls = re.search(r"dot import path string: ([\w.]+)|class_path '([\w.]+)'", message)
-    if cls:
-        name = next(filter(None, cls.groups()))
+    if unknown:
+        word = next(filter(None, unknown.groups()))
+        where = f"{path}.{word}".lstrip(".")
+        return _unknown_option(where, options, owner) + _place(where, files, words)
+    return (f"{path}: " if path else "") + _mistake(core, owner, path) + _place(path, files, words)
+
+
+def _place(path: str, files: Sequence[Document], words: Sequence[str]) -> str:
+    """Return " (in FILE)" if a mistake is in a file; options come after files."""
+    options = [word[2:].partition("=")[0].replace(".init_args", "") for word in words if word.startswith("--")]
+    is_typed = any(path == option or path.startswith(f"{option}.") for option in options)
+    return "" if is_typed else file_of(files, path)
+
+
+def _innermost(message: str) -> tuple[str, type | None, str]:
+    """Return the path of keys to a mistake, the class whose argument the last key is, and what is said of it."""
+    path: list[str] = []
+    owner: type | None = None
+    core = message
+    for step in re.finditer(r"Parser key \"([^\"]+)\":|class_path '([\w.]+)':?|class_path='([\w.]+)'", message):
+        key, *classes = step.groups()
+        if key is None:
+            if step.group(2):  # the class around the next key, if there is one
+                owner = _class_at(step.group(2)) or owner
+                core = message[step.end() :]
+            continue
+        if key in path and len(path) > 1:  # another type of a union, with the same mistake
+            break
+        path.append(key)
+        core = message[step.end() :]
+    kept = re.search(r"(?:^|\n)\s*Given value type:", core)
+    inner = core[: kept.start()] if kept and len(path) > 1 else core
+    around = re.search(r"Parser key \"[^\"]+\":.*?Got value: Namespace\(class_path='([\w.]+)'", message, re.DOTALL)
+    if around and len(path) > 1 and _callable_spec(message):
+        owner = _class_at(around.group(1)) or owner
+    return ".".join(path), owner, inner
+
+
+def _callable_spec(message: str) -> bool:
+    return "expects a function or a callable class: Parser key" in message or "callable class: Option" in message
+
+
+def _class_at(path: str) -> type | None:
+    module, _, name = path.rpartition(".")
+    found = vars(sys.modules[module]).get(name) if module in sys.modules else None
+    return found if inspect.isclass(found) else None
+
+
+def _mistake(core: str, owner: type | None, path: str) -> str:
+    """Return what is wrong with the value of a key."""
+    given = re.search(r"Got value: (?!Namespace)(.*?)(?:\. Got value: Namespace.*)?$", core, re.MULTILINE)
+    given = given or re.search(r"Given value: (.*)", core)
+    value = given.group(1).strip()[:100] if given else "something else"
+    cls = re.search(
+        r"dot import path string: ([\w.]*\w)|class_path '([\w.]+)'|Expected '([\w.]+)' to be a|has no attribute '(\w+)'",
+        core,
+    )
+    module = re.search(r"No module named '([\w.]+)'", core)
+    if module:
         return (
-            f"{where}there is no class {name}{nearest(name.rpartition('.')[2], {c.__name__ for c in named_classes()})}"
+            f"there is no module {module.group(1)}; looked for in the current folder {os.getcwd()}, PYTHONPATH and what "
+            "is installed"
         )
-    given = re.search(r"Given value: (\{.*)", message, re.DOTALL)
-    if given and "Not a valid subclass" in message:
+    if cls:
+        return _no_such_class(next(filter(None, cls.groups())), _kind_of(owner, path, core))
+    if "Not a valid subclass of" in core or "a subclass" in core:
+        kind = _kind_of(owner, path, core)
         try:
-            extra = [name for name in ast.literal_eval(given.group(1)) if name not in _KEYS_OF_A_PART]
+            parsed = ast.literal_eval(value) if value.startswith("{") else None
         except (ValueError, SyntaxError):
-            extra = []
+            parsed = None
+        extra = [name for name in parsed or () if name not in _KEYS_OF_A_PART]
         if extra:
-            return f"{where}unknown key {extra[0]}{nearest(extra[0], _KEYS_OF_A_PART)}"
-    kept = [line for line in lines if line and not _NOISE.match(line) and not (key and line.startswith("Parser key"))]
-    return where + ", ".join(kept or lines)[:600]
+            return f"unknown key {extra[0]}{nearest(extra[0], _KEYS_OF_A_PART)}"
+        return f"must be a class, got {value}{_which(kind)}"
+    types = list(dict.fromkeys(re.findall(r"Expected an? (<class '\w+'>|typing\.Literal\[[^\]]*\])", core)))
+    types = [name for name in types if "NoneType" not in name]
+    if types:
+        choices = [choice for name in types if "Literal" in name for choice in re.findall(r"[\w-]+", name[15:])]
+        words = [_WORDS.get(name[8:-2], f"a {name[8:-2]}") for name in types if "Literal" not in name]
+        words += [f"one of {', '.join(dict.fromkeys(choices))}"] if choices else []
+        return f"must be {' or '.join(words)}, got {value}"
+    lines = list(dict.fromkeys(line.strip(" -") for line in core.splitlines()))
+    kept = [line for line in lines if line and not _NOISE.match(line)]
+    return ", ".join(kept or lines)[:500]
 
 
-def _unknown_option(word: str, options: set[str]) -> str:
+def _no_such_class(name: str, kind: type | None) -> str:
+    """Return the line about a class that is not there, or not of the wanted kind."""
+    last = name.rpartition(".")[2]
+    known = {c.__name__ for c in named_classes()}
+    mine = _names_of(kind)
+    if (last in known or _class_at(name) is not None) and kind is not None and last not in mine:
+        return f"{last} is no {kind.__name__}{_which(kind)}"
+    return f"there is no class {name}{nearest(last, mine) or nearest(last, known)}{_which(kind)}"
+
+
+def _names_of(kind: type | None) -> list[str]:
+    found = {
+        c.__name__ for c in named_classes() if kind is not None and issubclass(c, kind) and not inspect.isabstract(c)
+    }
+    return sorted(found)
+
+
+def _which(kind: type | None) -> str:
+    if kind is None:
+        return ""
+    names = _names_of(kind)
+    if not kind.__module__.startswith(("gan_lightning", "lightning.pytorch.core.datamodule")):
+        return f"; it must be a {kind.__module__.partition('.')[0]} {kind.__name__}"
+    shown = names[:12] + ["..."] * (len(names) > 12)
+    return f"; {kind.__name__} classes are {', '.join(shown)}" if names else f"; it must be a {kind.__name__}"
+
+
+def _kind_of(owner: type | None, path: str, core: str) -> type | None:
+    """Return the class of which the value of a key must be, as the annotation of its owner's argument says."""
+    named = re.search(r"<class '([\w.]+)'>, <class 'NoneType'>|subclass of (\w+)", core)
+    name = path.rpartition(".")[2]
+    for base in owner.__mro__ if owner is not None else ():
+        function = vars(base).get("__init__")
+        if base is object or function is None or name not in inspect.signature(function).parameters:
+            continue
+        try:
+            hints = typing.get_type_hints(function)
+        except NameError:  # a type that only type checkers see
+            return None
+        return next(_classes_in(hints.get(name)), None)
+    if named and named.group(1):
+        return _class_at(named.group(1))
+    return None
+
+
+def _classes_in(hint: Any) -> Iterator[type]:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if inspect.isclass(hint) and origin is None:
+        if hint is not type(None):
+            yield hint
+    elif inspect.isclass(origin) and issubclass(origin, Callable):  # type: ignore[arg-type]
+        yield from _classes_in(arguments[-1] if arguments else None)
+    else:
+        for argument in arguments:
+            yield from _classes_in(argument)
+
+
+def _unknown_option(word: str, options: set[str], owner: type | None) -> str:
     """Return the line about an option that does not exist: who takes it, or which is nearest."""
     first = word.partition(".")[0]
     prefix, _, last = word.rpartition(".")
-    owners = [c.__name__ for c in named_classes() if "__init__" in vars(c) and last in inspect.signature(c).parameters]
+    own = set(_arguments(owner)) if owner is not None else set()
+    takers = [c for c in named_classes() if "__init__" in vars(c) and last in inspect.signature(c).parameters]
+    kinship = {c: len(set(c.__mro__) & set(owner.__mro__ if owner is not None else ())) for c in takers}
+    owners = [c.__name__ for c in sorted(takers, key=lambda c: -kinship[c])]  # those like this part first
     known = any(name.partition(".")[0] == first for name in options)
     if owners and word not in options and (known or not prefix):
         return f"option {word} is not accepted here; {', '.join(owners[:5])} take it"
     if not known:  # such as trainr.max_steps or modle.init_args.n_critic
         tops = {name.partition(".")[0] for name in options}
         return f"unknown option {word}{nearest(word, options) or nearest(first, tops)}"
-    names = {name for c in named_classes() for name in _arguments(c)}
+    names = own or {name for c in named_classes() for name in _arguments(c)}
     return f"unknown option {word}{nearest(word, options | ({f'{prefix}.{n}' for n in names} if prefix else names))}"
 
 

@@ -31,7 +31,8 @@ from gan_lightning.callbacks import (
     UpdateBar,
 )
 from gan_lightning.callbacks.measuring import Measuring
-from gan_lightning.cli.config_files import config_folder, read_config
+from gan_lightning.cli.config_files import config_folder
+from gan_lightning.cli.documents import Document, check_empty_keys, documents
 from gan_lightning.cli.mistakes import user_errors
 from gan_lightning.cli.parser import Parser
 from gan_lightning.description import known_classes_only
@@ -41,6 +42,7 @@ from gan_lightning.execution.ranks import close_process_group
 from gan_lightning.games.game import Game
 from gan_lightning.moved import with_new_names
 from gan_lightning.protocols import RunLogger
+from gan_lightning.ranges import check_tree
 from gan_lightning.runs.checkpoint_files import DISK_IS_FULL, CheckpointFiles, read_checkpoint
 from gan_lightning.runs.folders import (
     Place,
@@ -126,8 +128,9 @@ def _free_number(path: Path) -> int:
 class GanLightningCLI(LightningCLI):
     """The verbs that train and measure."""
 
-    def __init__(self, args: list[str]) -> None:
-        self._verb = args[0]
+    def __init__(self, args: list[str], files: list[Document]) -> None:
+        self._verb, self._files = args[0], files
+        Parser.files, Parser.words = files, args
         base = config_folder() / "base.yaml"
         defaults = {"default_config_files": [str(base)]} if base.is_file() else {}
         super().__init__(
@@ -160,12 +163,23 @@ class GanLightningCLI(LightningCLI):
         parser.link_arguments("data.shape", "model.init_args.shape", apply_on="instantiate")
         parser.link_arguments("seed_everything", "model.init_args.seed")
 
+    def _set_seed(self) -> None:
+        """Seed everything, with a seed that numpy takes."""
+        check_tree({"seed_everything": self.config[self.subcommand].seed_everything})
+        super()._set_seed()
+
     def _parse_ckpt_path(self) -> None:
         """Leave the command line in force: Lightning would let the checkpoint's hyper-parameters override it."""
 
     def before_instantiate_classes(self) -> None:
         """Choose the run folder and put everything that is written into it."""
         config = with_home(self.config[self.subcommand])
+        plain = config.as_dict()
+        check_empty_keys(self._files, plain)
+        for part in ("trainer", "samples", "fidelity", "coverage", "checkpoints", "canary"):
+            if not isinstance(plain.get(part), dict):
+                raise UserError(f"{part} must hold keys and values, got {plain.get(part)}")
+        check_tree(plain)
         if config.get("ckpt_path") and config.resume:
             raise UserError("--resume and --ckpt_path both say where to start; give one")
         if config.get("ckpt_path"):
@@ -225,7 +239,10 @@ class GanLightningCLI(LightningCLI):
         plugins.append(CheckpointFiles())
         if SLURMEnvironment.detect():
             plugins.append(SLURMEnvironment(auto_requeue=False))  # the batch script requeues, on exit code 75
-        trainer = super().instantiate_trainer(**{**kwargs, "plugins": plugins})
+        try:
+            trainer = super().instantiate_trainer(**{**kwargs, "plugins": plugins})
+        except (ValueError, TypeError, RuntimeError, ImportError) as error:  # how Lightning refuses what it is given
+            raise UserError(f"the trainer cannot be made: {error}") from error
         if self.subcommand == "fit":
             self.preemption = Preemption()
             trainer.callbacks.insert(0, Throughput())  # type: ignore[attr-defined]
@@ -324,15 +341,6 @@ def _last_value(args: list[str], option: str, dashes: str = "--") -> str | None:
     return value
 
 
-def _check_files(args: list[str]) -> None:
-    """Raise a UserError that names the config file which cannot be read: jsonargparse leaves the name out."""
-    for option, value in zip(args, [*args[1:], ""], strict=True):
-        option, _, joined = option.partition("=")
-        file = Path(joined or value).expanduser()
-        if option in ("-c", "--config") and file.is_file():
-            read_config(file)
-
-
 def _quieten() -> None:
     """Silence what is true of every run and asks nothing of the user."""
     os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
@@ -363,12 +371,12 @@ def run(args: list[str]) -> None:
     cli: GanLightningCLI | None = None
     try:
         with user_errors():
-            _check_files(args)
             trust = args[0] != "fit" and "--trust" in args
             words = [arg for arg in args if not (trust and arg == "--trust")]
+            files = documents(words)
             given = _with_checkpoint_config(words)
             with known_classes_only(trust or given == words, also=[*_typed_paths(words), _LOGGERS]):
-                cli = GanLightningCLI(given)
+                cli = GanLightningCLI(given, files)
                 close_process_group()
     except RunFailed as failed:
         say(str(failed))

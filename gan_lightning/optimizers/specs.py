@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn import Parameter
 
-from gan_lightning.errors import UserError
+from gan_lightning.ranges import require
 
 
 class OptimizerSpec(ABC):
@@ -26,9 +26,8 @@ class OptimizerSpec(ABC):
         """Return a new optimizer over `parameters`."""
 
     def __post_init__(self) -> None:
-        """Refuse a learning rate that cannot train."""
-        if not self.lr > 0:
-            raise UserError(f"lr must be above 0, got {self.lr}; set the optimizer's lr, such as 0.0002")
+        """Refuse settings that cannot train."""
+        require(type(self).__name__, **vars(self))
 
 
 @dataclass(frozen=True)

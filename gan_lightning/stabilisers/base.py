@@ -12,6 +12,7 @@ from gan_lightning.errors import UserError
 from gan_lightning.networks.base import Critic
 from gan_lightning.protocols import Host
 from gan_lightning.randomness import Noise
+from gan_lightning.ranges import require
 from gan_lightning.stabilisers.slopes import couples_batch
 
 
@@ -32,10 +33,7 @@ class CriticPenalty(nn.Module, ABC):
 
     def __init__(self, weight: float, interval: int = 1) -> None:
         super().__init__()
-        if interval < 1:
-            raise UserError(f"interval of {type(self).__name__} must be at least 1, got {interval}")
-        if weight < 0:
-            raise UserError(f"weight of {type(self).__name__} must not be negative, got {weight}")
+        require(type(self).__name__, weight=weight, interval=interval)
         self.weight, self.interval = weight, interval
 
     def forward(self, critic: Critic, real: Tensor, fake: Tensor, labels: Tensor | None, noise: Noise) -> Tensor:
@@ -120,8 +118,7 @@ class GeneratorTerm(nn.Module, ABC):
 
     def __init__(self, weight: float) -> None:
         super().__init__()
-        if weight < 0:
-            raise UserError(f"weight of {type(self).__name__} must not be negative, got {weight}")
+        require(type(self).__name__, weight=weight)
         self.weight = weight
 
     @abstractmethod

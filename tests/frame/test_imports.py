@@ -21,21 +21,22 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 LAZY = {"torchvision", "torch_fidelity", "wandb", "sklearn", "matplotlib"}
 """Imported where they are used, not at start-up."""
 
-LEAVES = {"errors", "moved", "protocols", "shapes", "randomness", "description"}
+LEAVES = {"errors", "moved", "protocols", "shapes", "randomness", "ranges", "description"}
 """The modules of the root."""
 
-_NAMED = {"errors", "protocols", "randomness", "shapes"}
+_NAMED = {"errors", "protocols", "randomness", "ranges", "shapes"}
 ALLOWED: dict[str, set[str]] = {
     "__init__": {"moved"},
     "__main__": {"cli"},
     "errors": set(),
     "moved": set(),
     "randomness": {"errors"},
+    "ranges": {"errors"},
     "shapes": {"errors"},
     "protocols": {"errors", "randomness", "shapes"},
-    "description": {"errors", "shapes"},
+    "description": {"errors", "ranges", "shapes"},
     "losses": {"errors"},
-    "optimizers": {"errors"},
+    "optimizers": {"errors", "ranges"},
     "metrics": {"errors", "shapes"},
     "loggers": {"errors", "execution.lightning_private"},
     "networks": {*_NAMED},

@@ -249,7 +249,7 @@ def test_programming_errors_keep_their_traceback(tmp_path, monkeypatch):
     """A ValueError from another library is no mistake of the user's: it is not cut to one line."""
     import gan_lightning.cli.training as lightning_cli
 
-    def broken(args):
+    def broken(args, files):
         raise ValueError("not ours")
 
     monkeypatch.setattr(lightning_cli, "GanLightningCLI", broken)
