@@ -134,10 +134,11 @@ def to_pixels(image: Image, shape: Images, crop: Crop, value_range: list[float] 
 
 def _shallow(image: Image, value_range: list[float] | None) -> Image:
     """Return an image of at most 8 bits a channel, with the orientation of the given one."""
-    from PIL import Image
+    from PIL import Image, ImageFile
 
     # Pillow opens 16-bit colour with 8 bits, the higher ones, and only the raw mode tells
-    is_deep_colour = any(";16" in str(tile[3]) for tile in getattr(image, "tile", ())) and image.mode not in ("I", "F")
+    tiles = image.tile if isinstance(image, ImageFile.ImageFile) else []
+    is_deep_colour = any(";16" in str(tile[3]) for tile in tiles) and image.mode not in ("I", "F")
     if image.mode.startswith("I;16"):
         is_deep_colour, kind = False, "16-bit"
     elif image.mode in ("I", "F"):

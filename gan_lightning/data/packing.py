@@ -257,10 +257,11 @@ def _reserved(path: Path, shape: tuple[int, ...]) -> np.ndarray:
         images: np.ndarray = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
         need = path.stat().st_size
         with path.open("r+b") as file:
-            if hasattr(os, "posix_fallocate"):
+            try:
                 os.posix_fallocate(file.fileno(), 0, need)
-            elif shutil.disk_usage(path.parent).free < need:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            except AttributeError:  # macOS and Windows have none
+                if shutil.disk_usage(path.parent).free < need:
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from None
     except OSError as error:
         free = shutil.disk_usage(path.parent).free
         raise RunFailed(

@@ -36,7 +36,7 @@ class Batch(NamedTuple):
     labels: Tensor | None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class RealSamples:
     """A whole split, in memory or mapped from a file.
 
@@ -63,10 +63,10 @@ class RealSamples:
 
     def __post_init__(self) -> None:
         """Take arrays of numpy for tensors, and refuse what no game can be trained on."""
-        object.__setattr__(self, "images", _as_tensor("images", self.images))
+        self.images = _as_tensor("images", self.images)
         _check_images(self.images)
         if self.labels is not None:
-            object.__setattr__(self, "labels", _checked_labels(_as_tensor("labels", self.labels), len(self.images)))
+            self.labels = _checked_labels(_as_tensor("labels", self.labels), len(self.images))
 
     @cached_property
     def fingerprint(self) -> str:
