@@ -117,7 +117,7 @@ def describe_module(module: Any) -> dict[str, Any]:
         given = {k: describe(v) for k, v in module.hparams.items() if not k.startswith("_")}
     except TypeError as error:
         return {"_error": str(error)}
-    linked = {name: describe(vars(module)[name]) for name in ("shape", "seed") if name in vars(module)}
+    linked = {name: describe(vars(module)[name]) for name in ("shape", "seed", "classes") if name in vars(module)}
     return {**given, **linked, "_class_path": _path(type(module))}
 
 

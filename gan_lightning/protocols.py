@@ -151,6 +151,17 @@ class Data(Protocol):
 
 
 @runtime_checkable
+class Classed(Protocol):
+    """Data whose classes have names.
+
+    Attributes:
+        classes: The names in the order of the indices, empty without labels.
+    """
+
+    classes: list[str]
+
+
+@runtime_checkable
 class ShowsPictures(Protocol):
     """A logger that shows pictures, such as Lightning's for Weights & Biases."""
 

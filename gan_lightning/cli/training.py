@@ -161,6 +161,7 @@ class GanLightningCLI(LightningCLI):
         parser.add_lightning_class_args(Checkpoints, "checkpoints")
         parser.add_lightning_class_args(Canary, "canary")
         parser.link_arguments("data.shape", "model.init_args.shape", apply_on="instantiate")
+        parser.link_arguments("data.classes", "model.init_args.classes", apply_on="instantiate")
         parser.link_arguments("seed_everything", "model.init_args.seed")
 
     def _set_seed(self) -> None:

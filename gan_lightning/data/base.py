@@ -11,9 +11,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from gan_lightning.data.stream import Batch, RealSamples, Rounds
-from gan_lightning.errors import UserError
-from gan_lightning.protocols import Clocked
-from gan_lightning.shapes import Shape, shape_of
+from gan_lightning.errors import UserError, say
+from gan_lightning.protocols import Clocked, Sampler
+from gan_lightning.shapes import Images, Shape, shape_of
 
 Split = Literal["train", "eval"]
 SPLITS: tuple[Split, ...] = ("train", "eval")
@@ -30,6 +30,9 @@ class RealData(LightningDataModule, ABC):
         image_size: Height and width of the images, one number or `[height, width]`; 0 for vectors.
         channels: Channels of the images, or the dimension of the vectors.
         n_classes: Number of classes, 0 without labels.
+        classes: Names of the classes in the order of their indices; their numbers unless a subclass sets them.
+        sides: Shortest and longest side of the images as they were before they were resized, None if not known.
+        left_out: How many files were left out, by the reason.
         centres: Means `(K, D)` of a mixture's modes, None for other data.
         std: Standard deviation of each mode, None for other data.
 
@@ -37,7 +40,8 @@ class RealData(LightningDataModule, ABC):
         batch_size: Size of the global batch: the one a critic update sees, summed over processes.
         seed: Seed of sample order, flips and noise; None takes the module's seed.
         flip: Mirror training images at random.
-        dequantize: Add uniform noise of one grey level to training images, as WGAN-GP's and SNGAN's code does.
+        dequantize: Add uniform noise of one grey level to training images. WGAN-GP's and SNGAN's code does so with 256
+            equal levels; here black and white are half as wide, as they are when samples are rounded to 8 bits.
         limit: Train on a fixed random subset of this many samples; the evaluation split is not touched.
 
     Raises:
@@ -49,6 +53,8 @@ class RealData(LightningDataModule, ABC):
     n_classes: int
     centres: Tensor | None = None
     std: float | None = None
+    sides: tuple[int, int] | None = None
+    _classes: list[str] | None = None
 
     def __init__(
         self,
@@ -68,6 +74,7 @@ class RealData(LightningDataModule, ABC):
         self.flip = flip
         self.dequantize = dequantize
         self.limit = limit
+        self.left_out: dict[str, int] = {}
         self._splits: dict[Split, RealSamples] = {}
 
     @property
@@ -75,30 +82,128 @@ class RealData(LightningDataModule, ABC):
         """Shape of a sample: images or vectors, as `image_size` and `channels` say, unless a subclass says otherwise."""
         return shape_of(self.image_size, self.channels)
 
+    @property
+    def classes(self) -> list[str]:
+        """Names of the classes, empty without labels."""
+        return [str(i) for i in range(self.n_classes)] if self._classes is None else self._classes
+
+    @classes.setter
+    def classes(self, names: list[str]) -> None:
+        self._classes = names
+
     @abstractmethod
     def load_split(self, split: Split) -> RealSamples:
         """Load one split, whole; data with no evaluation split return the training split for it."""
 
-    def reference(self, split: Split = "eval") -> RealSamples:
-        """Return a split, loaded at most once: the real side of a metric."""
+    def discard_split(self, split: Split) -> None:
+        """Remove what `load_split` has prepared on the disk, because it is damaged; nothing unless overridden."""
+
+    def reference(self, split: Split = "eval", whole: bool = False) -> RealSamples:
+        """Return a split, loaded at most once: the real side of a metric.
+
+        Args:
+            split: The split.
+            whole: Compare every byte with its checksum, and prepare what is damaged anew.
+
+        Raises:
+            UserError: The samples are not of the shape or the classes that the data declare.
+        """
         if split not in self._splits:
-            samples = self.load_split(split)
-            if split == "train" and self.limit is not None and self.limit < len(samples):
-                # the first rows of a folder are all of one class, so the subset is drawn
-                rows = (
-                    torch.randperm(len(samples), generator=torch.Generator().manual_seed(0))[: self.limit].sort().values
-                )
-                labels = None if samples.labels is None else samples.labels[rows]
-                samples = RealSamples(
-                    samples.images[rows], labels, f"{samples.description}, {self.limit} drawn of them"
-                )
-            self._splits[split] = samples
+            self._splits[split] = self._limited(self._load(split), split)
+        if whole and not self._splits[split].is_whole():
+            say(f"{self._splits[split].description}: the prepared file is damaged and is made anew")
+            self.discard_split(split)
+            self._splits[split] = self._limited(self._load(split), split)
         return self._splits[split]
 
+    def _load(self, split: Split) -> RealSamples:
+        samples = self.load_split(split)
+        if tuple(samples.images.shape[1:]) != self.shape.size:
+            raise UserError(
+                f"{type(self).__name__} declares {self.shape.words} of shape {self.shape.size}, but its {split} split "
+                f"holds {tuple(samples.images.shape[1:])}; set image_size and channels to what load_split returns"
+            )
+        if samples.labels is not None and len(samples) and self.n_classes:
+            low, high = int(samples.labels.min()), int(samples.labels.max())
+            if high >= self.n_classes:
+                mend = "subtract 1" if low >= 1 and high == self.n_classes else "set n_classes to their number"
+                raise UserError(
+                    f"the labels of {type(self).__name__} lie in {low}..{high}, but it has {self.n_classes} classes, "
+                    f"0..{self.n_classes - 1}; {mend}"
+                )
+        return samples
+
+    def _limited(self, samples: RealSamples, split: Split) -> RealSamples:
+        if split != "train" or self.limit is None or self.limit >= len(samples):
+            return samples
+        rows = torch.tensor(drawn(len(samples), self.limit))
+        labels = None if samples.labels is None else samples.labels[rows]
+        return RealSamples(samples.images[rows], labels, f"{samples.description}, {self.limit} drawn of them")
+
     def setup(self, stage: str) -> None:
-        """Load what the stage needs; the evaluation split waits until a metric asks for it."""
+        """Load what the stage needs, and say what was found; the evaluation split waits until a metric asks for it."""
         if stage == "fit":
-            self.reference("train")
+            say(self.found())
+
+    def found(self) -> str:
+        """Return in one line what there is to train on."""
+        samples = self.reference("train")
+        size = str(self.shape) if isinstance(self.shape, Images) else f"{self.shape.n_values} numbers"
+        if self.sides is not None:
+            shortest, longest = self.sides
+            size = f"{shortest:,} px" if shortest == longest else f"{shortest:,} to {longest:,} px"
+        text = f"{len(samples):,} {self.shape.words} of {size}"
+        empty = []
+        if samples.labels is not None and self.n_classes:
+            counts = samples.labels.bincount(minlength=self.n_classes).tolist()
+            empty = [name for name, n in zip(self.classes, counts, strict=True) if not n]
+            text += f", {self.n_classes} classes: {_listed([f'{c} {n:,}' for c, n in zip(self.classes, counts, strict=True)])}"
+        if self.left_out:
+            n = sum(self.left_out.values())
+            what = ", ".join(f"{n:,} {why}" for why, n in self.left_out.items())
+            text += f"; {n:,} file{'s' * (n > 1)} left out: {what}"
+        if empty:
+            text += f"; no training images of {len(empty)} classes: {_listed(empty)}"
+        return text
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what tells these training data from others, for the checkpoint."""
+        if "train" not in self._splits:
+            return {}
+        samples = self._splits["train"]
+        return {
+            "n": len(samples),
+            "fingerprint": samples.fingerprint,
+            "labels": samples.labels_fingerprint,
+            "classes": self.classes,
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Say what has changed since the checkpoint was written.
+
+        Raises:
+            UserError: A class has another index now, and the game is conditional.
+        """
+        then, now = list(state_dict["classes"]), self.classes
+        moved = [name for name in then if name in now and now.index(name) != then.index(name)]
+        player = self.trainer.lightning_module if self.trainer is not None else None
+        if moved and (not isinstance(player, Sampler) or player.n_classes):
+            raise UserError(
+                f"the classes of the checkpoint are {_listed(then)}, the data now have {_listed(now)}: {moved[0]} would "
+                f"be number {now.index(moved[0])} instead of {then.index(moved[0])}; give the folders or labels their old "
+                "names, or start a new run"
+            )
+        changes = [] if then == now else [f"classes {_listed(then)} -> {_listed(now)}"]
+        if "train" in self._splits:
+            samples = self._splits["train"]
+            if len(samples) != state_dict["n"]:
+                changes.append(f"{state_dict['n']:,} -> {len(samples):,} {self.shape.words}")
+            elif samples.fingerprint != state_dict["fingerprint"]:
+                changes.append(f"other {self.shape.words}, or in another order")
+            elif samples.labels_fingerprint != state_dict["labels"]:
+                changes.append("other labels")
+        if changes:
+            say(f"the training data are not those of the checkpoint: {', '.join(changes)}")
 
     def train_dataloader(self) -> Rounds:
         """Return the rounds of this rank; their position is the module's clock, so there is no state to resume."""
@@ -155,6 +260,16 @@ def scale(samples: Tensor, dtype: torch.dtype) -> Tensor:
         return samples.to(dtype)
     wide = torch.promote_types(dtype, torch.float32)  # bfloat16 cannot hold 0..255 / 127.5 exactly enough
     return samples.to(wide).div_(127.5).sub_(1).to(dtype)
+
+
+def drawn(n: int, limit: int) -> list[int]:
+    """Return `limit` of n rows, sorted, always the same ones: the first rows of a folder are all of one class."""
+    return torch.randperm(n, generator=torch.Generator().manual_seed(0))[:limit].sort().values.tolist()
+
+
+def _listed(words: list[str], at_most: int = 10) -> str:
+    more = f", ... ({len(words) - at_most:,} more)" if len(words) > at_most else ""
+    return ", ".join(words[:at_most]) + more
 
 
 def _one_tick() -> DataLoader[int]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Literal
+import math
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from gan_lightning.errors import UserError
 from gan_lightning.shapes import Images, shape_of
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
+    from PIL.Image import Image, Transpose
 
 Crop = Literal["center", "none"]
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
@@ -40,47 +41,80 @@ def file_shape(image_size: ImageSize, channels: int) -> Images:
     return shape
 
 
-def decode(content: bytes, shape: Images, crop: Crop) -> np.ndarray:
-    """Decode the bytes of an image file to uint8 `(C, H, W)`; of an animation, the first frame.
+class UnknownRange(UserError):
+    """Pixels deeper than 8 bits do not say which value is white; no image is left out for that."""
+
+
+class Decoded(NamedTuple):
+    """A decoded image.
+
+    Attributes:
+        pixels: uint8 `(C, H, W)`.
+        sides: Shorter and longer side of the file's image, in pixels.
+    """
+
+    pixels: np.ndarray
+    sides: tuple[int, int]
+
+
+def check_range(value_range: list[float] | None) -> None:
+    """Raise a UserError unless these are two increasing numbers, or None."""
+    if value_range is None:
+        return
+    if len(value_range) != 2 or not -math.inf < value_range[0] < value_range[1] < math.inf:
+        raise UserError(f"value_range must be [black, white], two increasing numbers, got {value_range}")
+
+
+def decode(content: bytes, shape: Images, crop: Crop, value_range: list[float] | None = None) -> Decoded:
+    """Decode the bytes of an image file; of an animation, the first frame. Broken metadata are left out.
 
     Raises:
-        Exception: Whatever Pillow raises on bytes that are not a whole image; ValueError for pixel types whose range is
-            unknown.
+        UnknownRange: As `to_pixels`.
+        Exception: Whatever Pillow raises on bytes that are not a whole image.
     """
     from PIL import Image  # only for data that are files
 
     if not content:
         raise UserError("the file is empty")
-    with Image.open(io.BytesIO(content)) as image:
-        return to_pixels(image, shape, crop)
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            return Decoded(to_pixels(image, shape, crop, value_range), (min(image.size), max(image.size)))
+    except UserError:
+        raise
+    except Exception:  # Pillow's plugins raise anything at all on hostile bytes
+        bare = _without_metadata(content)
+        if bare is None:
+            raise
+        try:
+            with Image.open(io.BytesIO(bare)) as image:
+                return Decoded(to_pixels(image, shape, crop, value_range), (min(image.size), max(image.size)))
+        except UserError:
+            raise
+        except Exception:  # the pixels are not sound either: what the whole file says is nearer
+            pass
+        raise
 
 
-def to_pixels(image: Image, shape: Images, crop: Crop) -> np.ndarray:
+def to_pixels(image: Image, shape: Images, crop: Crop, value_range: list[float] | None = None) -> np.ndarray:
     """Convert a PIL image to uint8 `(C, H, W)`.
 
-    The camera's orientation is applied; 16 bits are scaled to 8 (65535 becomes 255); transparency shows a white page,
-    unless it is kept; CMYK, palettes, grey and 1-bit become RGB (or luma, for one channel). Resizing is antialiased and
-    bicubic.
+    The camera's orientation is applied; transparency shows a white page, unless it is kept; CMYK, palettes, grey and
+    1-bit become RGB (or luma, for one channel). Resizing is antialiased and bicubic.
 
     Args:
         image: Any image; it is not changed.
         shape: Shape of the result; 1 channel for grey, 3 for RGB, 4 for RGBA.
         crop: "center" scales the image until it covers the shape and keeps the middle; "none" squeezes the whole image.
+        value_range: The values that are black and white in pixels deeper than 8 bits; others are clipped.
 
     Raises:
-        UserError: The pixels are 32-bit integers or floating point, so their range is unknown.
+        UnknownRange: The pixels are deeper than 8 bits, the format does not say their range, and `value_range` is None.
     """
-    from PIL import Image, ImageOps
+    from PIL import Image
 
-    image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I;16") or (
-        image.mode == "I" and image.format == "PNG"
-    ):  # older Pillow opens 16-bit PNG as "I"
-        values = np.asarray(image).astype(np.uint32)
-        image = Image.fromarray(((values * 255 + 32767) // 65535).astype(np.uint8))
-    elif image.mode in ("I", "F"):
-        kind = "32-bit integers" if image.mode == "I" else "floating point"
-        raise UserError(f"its pixels are {kind} of unknown range; save it with 8 or 16 bits")
+    image = _shallow(image, value_range)
+    if (turn := _orientation(image)) is not None:
+        image = image.transpose(turn)
     if shape.channels != 4 and (image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info):
         colours = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), colours)
@@ -96,6 +130,87 @@ def to_pixels(image: Image, shape: Images, crop: Crop) -> np.ndarray:
         image = image.resize((shape.width, shape.height), Image.Resampling.BICUBIC, box=box)
     pixels = np.asarray(image)
     return pixels[None] if shape.channels == 1 else pixels.transpose(2, 0, 1)
+
+
+def _shallow(image: Image, value_range: list[float] | None) -> Image:
+    """Return an image of at most 8 bits a channel, with the orientation of the given one."""
+    from PIL import Image, ImageFile
+
+    # Pillow opens 16-bit colour with 8 bits, the higher ones, and only the raw mode tells
+    tiles = image.tile if isinstance(image, ImageFile.ImageFile) else []
+    is_deep_colour = any(";16" in str(tile[3]) for tile in tiles) and image.mode not in ("I", "F")
+    if image.mode.startswith("I;16"):
+        is_deep_colour, kind = False, "16-bit"
+    elif image.mode in ("I", "F"):
+        is_16_bit_png = image.format == "PNG"  # older Pillow opens it as "I"
+        kind = "floating-point" if image.mode == "F" else "16-bit" if is_16_bit_png else "32-bit"
+    elif is_deep_colour:
+        kind = "16-bit"
+    else:
+        return image
+    if value_range is None and image.format in ("PPM", "JPEG2000"):
+        value_range = [0, 65535]  # the file says its depth, and Pillow scales by it
+    if is_deep_colour:
+        if value_range != [0, 65535]:
+            raise UnknownRange(
+                f"its colours have 16 bits; set value_range to [0, 65535] (--data.value_range [0,65535]) if they use all "
+                f"of them, or save it with 8 bits{f', as Pillow cannot read {value_range}' if value_range else ''}"
+            )
+        return image
+    values = np.asarray(image).astype(np.float64)
+    low, high = values.min(), values.max()
+    if not np.isfinite(low + high):
+        raise UserError("it has pixels that are not finite")
+    if value_range is None:
+        if kind == "floating-point":
+            guess = "[0, 1]" if 0 <= low and high <= 1 else f"[{low:g}, {high:g}]"
+        else:
+            guess = f"[0, {2 ** max(8, int(high).bit_length()) - 1}]"
+        raise UnknownRange(
+            f"its pixels are {kind}, from {low:g} to {high:g}, and the file does not say which value is white; set "
+            f"value_range, such as {guess} (--data.value_range {guess.replace(' ', '')})"
+        )
+    black, white = value_range
+    pixels = ((values - black) / (white - black) * 255).clip(0, 255)
+    shallow = Image.fromarray(np.rint(pixels).astype(np.uint8))
+    if (turn := _orientation(image)) is not None:
+        shallow = shallow.transpose(turn)
+    return shallow
+
+
+def _orientation(image: Image) -> Transpose | None:
+    """Return how to turn an image upright as its camera says; broken metadata say nothing."""
+    from PIL import Image
+
+    turns = Image.Transpose
+    known = {2: turns.FLIP_LEFT_RIGHT, 3: turns.ROTATE_180, 4: turns.FLIP_TOP_BOTTOM, 5: turns.TRANSPOSE}
+    known |= {6: turns.ROTATE_270, 7: turns.TRANSVERSE, 8: turns.ROTATE_90}
+    try:
+        return known.get(image.getexif().get(0x0112, 1))
+    except Exception:  # Pillow parses EXIF and XMP of any content
+        return None
+
+
+def _without_metadata(content: bytes) -> bytes | None:
+    """Return a PNG or JPEG without the parts that say nothing of its pixels; None if it is neither, or torn."""
+    if content.startswith(b"\x89PNG\r\n\x1a\n"):
+        parts, at = [content[:8]], 8
+        while at + 12 <= len(content):
+            end = at + 12 + int.from_bytes(content[at : at + 4], "big")
+            if content[at + 4 : at + 8] in (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"):
+                parts.append(content[at:end])
+            at = end
+        return b"".join(parts)
+    if content.startswith(b"\xff\xd8"):
+        parts, at = [content[:2]], 2
+        while at + 4 <= len(content) and content[at] == 0xFF and content[at + 1] != 0xDA:
+            end = at + 2 + int.from_bytes(content[at + 2 : at + 4], "big")
+            is_metadata = 0xE1 <= content[at + 1] <= 0xEF and content[at + 1] != 0xEE or content[at + 1] == 0xFE
+            if not is_metadata:  # 0xEE is Adobe's, which says what the channels are
+                parts.append(content[at:end])
+            at = end
+        return b"".join([*parts, content[at:]])
+    return None
 
 
 def _middle(height: int, width: int, shape: Images) -> tuple[float, float]:

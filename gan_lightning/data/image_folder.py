@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from gan_lightning.data.base import RealData, Split
-from gan_lightning.data.decoding import Crop, ImageSize, decode, file_shape
-from gan_lightning.data.image_files import LabelRule, Listing, arrange, image_files
-from gan_lightning.data.packing import OnError, Pack, Recipe, cache_home, packed
+from gan_lightning.data.arrangement import Listing, OnError, arrange
+from gan_lightning.data.base import RealData, Split, drawn
+from gan_lightning.data.decoding import Crop, ImageSize, check_range, decode, file_shape
+from gan_lightning.data.image_files import image_files
+from gan_lightning.data.packing import Pack, Recipe, pack_home, packed
 from gan_lightning.data.stream import RealSamples
 from gan_lightning.errors import UserError
 
@@ -18,14 +20,16 @@ from gan_lightning.errors import UserError
 class ImageFolder(RealData):
     """Images of a folder or a zip, decoded once.
 
-    Any format that Pillow reads, in any size and pixel type, mixed: 16 bits are scaled to 8, transparency shows a white
-    page, the camera's orientation is applied, of an animation the first frame counts. Files without an image's suffix
-    are ignored. The images are packed into one memory-mapped file, in `.gan_lightning` inside the folder (beside the
-    zip), or under `~/.cache/gan_lightning` if that cannot be written; it is used again until a file or an option
-    changes.
+    Any format that Pillow reads, in any size and pixel type, mixed: transparency shows a white page, the camera's
+    orientation is applied, of an animation the first frame counts. Hidden and system folders are not seen; other files
+    without an image's suffix are counted. The images are packed into one memory-mapped file in the user's cache folder
+    (`$XDG_CACHE_HOME/gan_lightning/packs`, by default under `~/.cache`); it is used again until a file or an option
+    changes. `gan-lightning cache` tells and clears.
 
-    Sub-folders `train` and `test` (or `val`), alone at the top, are the splits. Otherwise hold out a fraction, or name
-    another folder; else metrics compare with the training images.
+    Sub-folders `train` and `test` (or `val`) at the top are the splits. Otherwise hold out a fraction, or name another
+    folder; else metrics compare with the training images.
+
+    The names of classes are sorted, numbers as numbers; a class's index is its place.
 
     Example:
         >>> data = ImageFolder("photos", image_size=8)
@@ -36,19 +40,24 @@ class ImageFolder(RealData):
         root: Folder or `.zip`.
         image_size: Height and width that images are brought to, one number or `[height, width]`.
         channels: 3 for RGB, 1 for grey, 4 for RGB with its transparency.
-        labels: "auto" takes the first level of sub-folders for classes if there are two or more and all images lie in
-            them; "folders" insists on it; "none" ignores folders.
+        labels: "auto" reads StyleGAN's `dataset.json`, or tables (`.csv`, `.tsv`, `.jsonl`) that name the images; without
+            them it takes the first level of sub-folders for classes if there are two or more and all images lie in
+            them. "folders" insists on folders; "none" ignores all; `FILE` or `FILE:COLUMN` names a table.
         crop: "center" scales until `image_size` is covered and keeps the middle; "none" squeezes the whole image.
-        on_error: What to do about an image that cannot be read: "raise" names it and stops, "skip" leaves it out and
-            counts it.
-        eval_fraction: Fraction of the images to hold out for evaluation, at random but always the same ones.
+        on_error: What to do about an image that cannot be read, or has no label: "raise" names it and stops, "skip"
+            leaves it out and counts it.
+        value_range: The values that are black and white in pixels deeper than 8 bits, such as [0, 4095] of 12-bit
+            images; needed where there are any.
+        eval_fraction: Fraction of the images to hold out for evaluation, at random but always the same ones; of
+            each class at least one stays for training.
         eval_root: Another folder or `.zip` with the evaluation images.
-        cache_dir: Folder for the packed file.
+        cache_dir: Folder for the packed file, instead of the user's cache folder.
         batch_size: Size of the global batch: the one a critic update sees, summed over processes.
         seed: Seed of sample order, flips and noise; null takes the module's seed.
         flip: Mirror training images at random.
         dequantize: Add uniform noise of one grey level to training images.
-        limit: Train on a fixed random subset of this many images.
+        limit: Train on a fixed random subset of this many images; no others are decoded, and without an evaluation
+            split metrics compare with these.
 
     Raises:
         UserError: The folder does not exist or holds no image, the labels asked for are not there, or an argument is
@@ -60,7 +69,7 @@ class ImageFolder(RealData):
         root: str,
         image_size: ImageSize,
         channels: int = 3,
-        labels: LabelRule = "auto",
+        labels: str = "auto",
         crop: Crop = "center",
         on_error: OnError = "raise",
         eval_fraction: float = 0.0,
@@ -71,9 +80,12 @@ class ImageFolder(RealData):
         flip: bool = False,
         dequantize: bool = False,
         limit: int | None = None,
+        value_range: list[float] | None = None,
     ) -> None:
         super().__init__(batch_size, seed, flip, dequantize, limit)
         file_shape(image_size, channels)
+        check_range(value_range)
+        self.value_range = value_range
         self.root = root
         self.image_size = image_size
         self.channels = channels
@@ -82,17 +94,23 @@ class ImageFolder(RealData):
         self.cache_dir = cache_dir
         self.roots: dict[Split, str] = {"train": root, "eval": eval_root or root}
         files = image_files(root)
-        found = arrange(files.names(), labels, files.root)
+        found = arrange(files, labels, on_error)
+        self.left_out = dict(files.others()) | found.left_out
+        if found.source:
+            for suffix in {Path(name).suffix.lower() for name in found.source.split(", ")}:
+                self.left_out.pop(suffix, None)
         self.classes = found.classes
         self.n_classes = len(found.classes)
         self._listings: dict[Split, Listing] = {"train": found.train}
         self._packs: dict[Split, Pack] = {}
         if eval_root is not None:
-            self._listings["eval"] = _evaluation(eval_root, labels, found.classes)
+            self._listings["eval"] = _evaluation(eval_root, labels, found.classes, on_error)
         elif found.evaluation is not None:
             self._listings["eval"] = found.evaluation
         if eval_fraction != 0:
             self._hold_out(eval_fraction)
+        if limit is not None and limit < len(self._listings["train"].names):
+            self._listings["train"] = self._listings["train"].take(drawn(len(self._listings["train"].names), limit))
         self.save_hyperparameters(logger=False)
 
     def _hold_out(self, fraction: float) -> None:
@@ -108,7 +126,21 @@ class ImageFolder(RealData):
                 f"got {fraction} of {len(train.names)} images"
             )
         order = torch.randperm(len(train.names), generator=torch.Generator().manual_seed(0)).tolist()
-        self._listings = {"train": train.take(sorted(order[n_eval:])), "eval": train.take(sorted(order[:n_eval]))}
+        kept, held_out = order[n_eval:], order[:n_eval]
+        if train.labels is not None:
+            trained = {train.labels[row] for row in kept}
+            for row in held_out:
+                if train.labels[row] not in trained:
+                    trained.add(train.labels[row])
+                    kept.append(row)
+            returned = set(kept)
+            held_out = [row for row in held_out if row not in returned]
+            if not held_out:
+                raise UserError(
+                    f"eval_fraction {fraction} holds out {n_eval} of {len(train.names)} images, all of them the last of "
+                    "their class; set a larger fraction"
+                )
+        self._listings = {"train": train.take(sorted(kept)), "eval": train.take(sorted(held_out))}
 
     def prepare_data(self) -> None:
         """Pack the splits, once per node; a pack that is there already is only looked up."""
@@ -120,6 +152,10 @@ class ImageFolder(RealData):
         if split not in self._listings:
             split = "train"
         pack = self._pack(split)
+        if split == "train":
+            self.sides = pack.sides
+            if pack.skipped:
+                self.left_out["unreadable"] = len(pack.skipped)
         labels = None
         if (indices := self._listings[split].labels) is not None:
             labels = torch.tensor(indices)[
@@ -129,6 +165,10 @@ class ImageFolder(RealData):
         description = f"images of {self.roots[split]}, {split} split, {len(pack.images)} of {shape}"
         return RealSamples(pack.images, labels, description, pack.digest)
 
+    def discard_split(self, split: Split) -> None:
+        """Remove the packed images of the split."""
+        self._packs.pop(split if split in self._listings else "train").discard()
+
     def _pack(self, split: Split) -> Pack:
         if split not in self._packs:  # looking one up reads the date of every file
             self._packs[split] = packed(*self._recipe(split), self.on_error)
@@ -137,26 +177,28 @@ class ImageFolder(RealData):
     def _recipe(self, split: Split) -> tuple[Recipe, list[Path]]:
         files = image_files(self.roots[split])
         names = self._listings[split].names
-        options = {"size": self.image_size, "channels": self.channels, "crop": self.crop}
+        options: dict[str, Any] = {"size": self.image_size, "channels": self.channels, "crop": self.crop}
+        options |= {} if self.value_range is None else {"value_range": self.value_range}
+        options |= {} if self.limit is None or split != "train" else {"limit": self.limit}
         shape = file_shape(self.image_size, self.channels)
-        beside = (files.root if files.root.is_dir() else files.root.parent) / ".gan_lightning"
-        folders = [Path(self.cache_dir).expanduser()] if self.cache_dir else [beside, cache_home()]
+        folders = [Path(self.cache_dir).expanduser()] if self.cache_dir else [pack_home()]
         recipe = Recipe(
             name=f"{files.root.name} ({split})",
             owner=json.dumps({"root": str(files.root.resolve()), "split": split, **options}),
             key={**options, "files": [[name, *files.stamp(name)] for name in names]},
             n=len(names),
             shape=shape.size,
-            decode=lambda i: decode(files.read(names[i]), shape, self.crop),
-            describe=lambda i: f"{files.root}{'/' if files.root.is_dir() else ': '}{names[i]}",
+            decode=lambda i: decode(files.read(names[i]), shape, self.crop, self.value_range),
+            describe=lambda i: files.describe(names[i]),
+            facts={"classes": self.classes},
         )
         return recipe, folders
 
 
-def _evaluation(root: str, rule: LabelRule, classes: list[str]) -> Listing:
+def _evaluation(root: str, rule: str, classes: list[str], on_error: OnError) -> Listing:
     """List the evaluation images of another root (all, unless it has splits), with the training classes' indices."""
     files = image_files(root)
-    found = arrange(files.names(), rule, files.root)
+    found = arrange(files, rule, on_error)
     listing = found.evaluation or found.train
     if not classes or listing.labels is None:
         return Listing(listing.names, None)

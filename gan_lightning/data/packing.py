@@ -1,7 +1,8 @@
 """Decode a set of images once into one memory-mapped uint8 file, found again by its key.
 
 A pack is two files: `<owner>-<key>.npy`, the images `(N, C, H, W)`, and `<owner>-<key>.json`, written last, which says
-that the pack is whole, what it holds and what was left out. The key covers everything the pixels depend on, so a pack
+that the pack is whole, what it holds and what was left out. Whoever opens one compares length, shape and the checksum of
+pieces from all over it; a damaged one is made anew. The key covers everything the pixels depend on, so a pack
 is never out of date, only unused; the packs that the same owner (one folder under one set of options) no longer uses
 are removed when a new one is made. Both files appear by a rename, so processes that pack the same set at the same time
 disturb nobody: the last one wins, with equal content.
@@ -9,27 +10,33 @@ disturb nobody: the last one wins, with equal content.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import math
 import os
+import shutil
+import socket
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import numpy as np
 import torch
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from torch import Tensor
 
+from gan_lightning.data.arrangement import OnError
+from gan_lightning.data.decoding import Decoded, UnknownRange
 from gan_lightning.data.stream import fingerprint
-from gan_lightning.errors import UserError
+from gan_lightning.errors import RunFailed, UserError, say
 
-FORMAT = 1  # raise it when the pixels of a pack would come out differently
-OnError = Literal["raise", "skip"]
+FORMAT = 2  # raise it when the pixels of a pack would come out differently
+_PIECES, _PIECE = 64, 1 << 16  # what is compared when a pack is opened: 4 MiB, so a small pack is compared whole
 
 
 @dataclass(frozen=True)
@@ -42,8 +49,9 @@ class Recipe:
         key: Everything the pixels depend on; JSON types.
         n: Number of images.
         shape: `(C, H, W)` of each.
-        decode: Returns image `i` as uint8 `(C, H, W)`; raises anything if it cannot. Called from several threads.
+        decode: Returns image `i`, uint8 `(C, H, W)`; raises anything if it cannot. Called from several threads.
         describe: Returns what to call image `i` in a message.
+        facts: What else to write down beside the images, such as the names of their classes; JSON types.
     """
 
     name: str
@@ -51,8 +59,9 @@ class Recipe:
     key: object
     n: int
     shape: tuple[int, int, int]
-    decode: Callable[[int], np.ndarray]
+    decode: Callable[[int], Decoded]
     describe: Callable[[int], str]
+    facts: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -63,11 +72,20 @@ class Pack:
         images: uint8 `(N, C, H, W)`, mapped from the file copy-on-write.
         skipped: Indices of images that are not in it because they could not be read.
         digest: Hash of the content, as `RealSamples.fingerprint`.
+        sides: The shortest and the longest side of the images as they were, in pixels.
+        path: The file of the images.
     """
 
     images: Tensor
     skipped: list[int]
     digest: str
+    sides: tuple[int, int]
+    path: Path
+
+    def discard(self) -> None:
+        """Remove the files; whoever has them mapped keeps them."""
+        self.path.with_suffix(".json").unlink(missing_ok=True)
+        self.path.unlink(missing_ok=True)
 
 
 def packed(recipe: Recipe, folders: Sequence[Path], on_error: OnError) -> Pack:
@@ -77,30 +95,94 @@ def packed(recipe: Recipe, folders: Sequence[Path], on_error: OnError) -> Pack:
         UserError: An image cannot be read (with "raise"), or none can, or no folder can be written.
     """
     stem = f"{_hash(recipe.owner)}-{_hash({'format': FORMAT, 'shape': recipe.shape, 'key': recipe.key})}"
-    folder = next((folder for folder in folders if (folder / f"{stem}.json").is_file()), None)
-    if folder is None:
+    opened = (_open(folder / f"{stem}.npy", recipe) for folder in folders)
+    found = next((pack_and_card for pack_and_card in opened if pack_and_card is not None), None)
+    if found is None:
         folder = writable(folders)
+        _sweep(folder)
         _make(recipe, folder, stem, on_error)
         for old in folder.glob(f"{_hash(recipe.owner)}-*"):
             if not old.name.startswith(stem):
                 old.unlink(missing_ok=True)  # whoever has it mapped keeps it
-    card = json.loads((folder / f"{stem}.json").read_text(encoding="utf-8"))
+        found = _open(folder / f"{stem}.npy", recipe)
+        if found is None:
+            raise RunFailed(f"{folder / stem}.npy changed while it was written; is its disk sound?")
+    pack, card = found
     if card["skipped"]:
         first = card["skipped"][0]
         if on_error == "raise":
             raise UserError(_unreadable(first["file"], first["reason"]))
         rank_zero_warn(
             f"{recipe.name}: {len(card['skipped'])} of {recipe.n} images could not be read and are left out, "
-            f"the first is {first['file']} ({first['reason']}); the others are listed in {folder / stem}.json"
+            f"the first is {first['file']} ({first['reason']}); the others are listed in {pack.path.with_suffix('.json')}"
         )
-    # copy-on-write lets torch share the pages without a warning about read-only memory; nobody writes
-    images = torch.from_numpy(np.load(folder / f"{stem}.npy", mmap_mode="c"))
-    return Pack(images, [entry["index"] for entry in card["skipped"]], card["fingerprint"])
+    return pack
+
+
+def _open(path: Path, recipe: Recipe) -> tuple[Pack, dict[str, Any]] | None:
+    """Return a pack and its card, None if there is none; a damaged one is said and removed."""
+    beside = path.with_suffix(".json")
+    try:
+        if not beside.is_file():
+            return None
+    except OSError:  # a folder that cannot be looked into
+        return None
+    try:
+        card = json.loads(beside.read_text(encoding="utf-8"))
+        skipped = [int(entry["index"]) for entry in card["skipped"]]
+        shape = (recipe.n - len(skipped), *recipe.shape)
+        with path.open("rb") as file:
+            np.lib.format.read_magic(file)
+            stored, fortran, dtype = np.lib.format.read_array_header_1_0(file)
+            start = file.tell()
+        if (stored, fortran, dtype) != (shape, False, np.dtype(np.uint8)):
+            raise ValueError(f"it holds {dtype} {stored}, not {shape}")
+        if path.stat().st_size != start + math.prod(shape):
+            raise ValueError("its length is wrong")
+        # copy-on-write lets torch share the pages without a warning about read-only memory; nobody writes
+        images = np.load(path, mmap_mode="c")
+        if sample(images) != card["sample"]:
+            raise ValueError("its checksum is wrong")
+        shortest, longest = card["sides"]
+        pack = Pack(torch.from_numpy(images), skipped, str(card["fingerprint"]), (shortest, longest), path)
+    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+        say(f"the packed images {path} are damaged ({one_line(error)}); they are made anew")
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
+        return None
+    return pack, card
+
+
+def sample(images: np.ndarray) -> str:
+    """Return a checksum of pieces from all over an array of bytes."""
+    flat = images.reshape(-1)
+    last = max(0, len(flat) - _PIECE)
+    starts = dict.fromkeys(last * i // (_PIECES - 1) for i in range(_PIECES))
+    if len(flat) <= _PIECES * _PIECE:
+        starts = dict.fromkeys(range(0, len(flat), _PIECE))
+    digest = hashlib.sha256()
+    for start in starts:
+        digest.update(flat[start : start + _PIECE].data)
+    return digest.hexdigest()
 
 
 def cache_home() -> Path:
-    """Return the folder for packs whose data cannot be written to: under `XDG_CACHE_HOME`, or `~/.cache`."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gan_lightning"
+    """Return the folder for everything that is prepared once: under `XDG_CACHE_HOME`, or `~/.cache`.
+
+    Raises:
+        UserError: There is no home folder.
+    """
+    given = os.environ.get("XDG_CACHE_HOME")
+    try:
+        return (Path(given) if given else Path.home() / ".cache") / "gan_lightning"
+    except RuntimeError as error:
+        raise UserError("there is no home folder to keep prepared data in; set XDG_CACHE_HOME to a folder") from error
+
+
+def pack_home() -> Path:
+    """Return the folder for packs."""
+    return cache_home() / "packs"
 
 
 def writable(folders: Sequence[Path]) -> Path:
@@ -132,7 +214,8 @@ def writable(folders: Sequence[Path]) -> Path:
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary name beside `path`; rename it to `path` if the block succeeds, remove it otherwise."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    prefix = f".{path.name}.{socket.gethostname()}.{os.getpid()}."
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=".part")
     os.close(handle)
     temporary = Path(name)
     try:
@@ -145,6 +228,49 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def _sweep(folder: Path) -> None:
+    """Remove what processes of this machine that are gone have left half written."""
+    for part in folder.glob(f".*.{socket.gethostname()}.*.part"):
+        pid = part.name.split(".")[-3]
+        if os.name == "posix" and pid.isdecimal() and not _is_alive(int(pid)):
+            part.unlink(missing_ok=True)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
+
+
+def _reserved(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+    """Return a mapped uint8 array in a file whose space is taken: a full disk would end the process without a word.
+
+    Raises:
+        RunFailed: There is not enough space.
+    """
+    need = math.prod(shape)
+    try:
+        images: np.ndarray = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+        need = path.stat().st_size
+        with path.open("r+b") as file:
+            try:
+                os.posix_fallocate(file.fileno(), 0, need)
+            except AttributeError:  # macOS and Windows have none
+                if shutil.disk_usage(path.parent).free < need:
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from None
+    except OSError as error:
+        free = shutil.disk_usage(path.parent).free
+        raise RunFailed(
+            f"{path.parent} has no room for the packed images: {error.strerror} ({need / 1e6:,.0f} MB are needed, "
+            f"{free / 1e6:,.0f} MB are free); free some space, or name another folder with data.cache_dir"
+        ) from error
+    return images
+
+
 def n_cpus() -> int:
     """Return the number of cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -153,10 +279,8 @@ def n_cpus() -> int:
 def _make(recipe: Recipe, folder: Path, stem: str, on_error: OnError) -> None:
     rank_zero_info(f"packing {recipe.name}: {recipe.n} images to {folder / stem}.npy")
     with replacing(folder / f"{stem}.npy") as temporary:
-        images: np.ndarray = np.lib.format.open_memmap(
-            temporary, mode="w+", dtype=np.uint8, shape=(recipe.n, *recipe.shape)
-        )
-        bad = _fill(images, recipe, on_error)
+        images = _reserved(temporary, (recipe.n, *recipe.shape))
+        bad, sides = _fill(images, recipe, on_error)
         if bad:
             if len(bad) == recipe.n:
                 index, reason = next(iter(bad.items()))
@@ -165,7 +289,7 @@ def _make(recipe: Recipe, folder: Path, stem: str, on_error: OnError) -> None:
                 )
             with replacing(temporary) as shorter:
                 images = _without(images, bad, shorter)
-        content = fingerprint(images)
+        content, pieces = fingerprint(images), sample(images)
     skipped = [{"index": i, "file": recipe.describe(i), "reason": reason} for i, reason in sorted(bad.items())]
     card = {
         "format": FORMAT,
@@ -173,21 +297,33 @@ def _make(recipe: Recipe, folder: Path, stem: str, on_error: OnError) -> None:
         "owner": recipe.owner,
         "shape": [recipe.n - len(bad), *recipe.shape],
         "fingerprint": content,
+        "sample": pieces,
+        "sides": sides,
         "skipped": skipped,
+        **recipe.facts,
     }
     with replacing(folder / f"{stem}.json") as temporary:
         temporary.write_text(json.dumps(card, indent=1), encoding="utf-8")
 
 
-def _fill(images: np.ndarray, recipe: Recipe, on_error: OnError) -> dict[int, str]:
-    """Decode every image into its row; return the reasons of those that could not be read, by index."""
+def _fill(images: np.ndarray, recipe: Recipe, on_error: OnError) -> tuple[dict[int, str], tuple[int, int]]:
+    """Decode every image into its row.
+
+    Returns:
+        The reasons of those that could not be read, by index, and the shortest and longest side of the others.
+    """
     from tqdm import tqdm
+
+    sides: list[tuple[int, int]] = []
 
     def fill(rows: range) -> dict[int, str]:
         bad = {}
         for i in rows:
             try:
-                images[i] = recipe.decode(i)
+                images[i], found = recipe.decode(i)
+                sides.append(found)
+            except UnknownRange as error:  # to leave out every such image would be to guess as well
+                raise UserError(f"{recipe.describe(i)}: {error}") from error
             except Exception as error:  # Pillow's plugins raise anything at all on hostile bytes
                 bad[i] = one_line(error)
         return bad
@@ -205,13 +341,13 @@ def _fill(images: np.ndarray, recipe: Recipe, on_error: OnError) -> dict[int, st
                     raise UserError(_unreadable(recipe.describe(index), reason))
     finally:
         executor.shutdown(cancel_futures=True)
-    return bad
+    return bad, (min((short for short, _ in sides), default=0), max((long for _, long in sides), default=0))
 
 
 def _without(images: np.ndarray, bad: dict[int, str], path: Path) -> np.ndarray:
     """Copy the rows that are not bad to another file."""
     good = [i for i in range(len(images)) if i not in bad]
-    kept = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(len(good), *images.shape[1:]))
+    kept = _reserved(path, (len(good), *images.shape[1:]))
     for start in range(0, len(good), 1024):
         kept[start : start + 1024] = images[good[start : start + 1024]]
     return kept

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -36,7 +37,7 @@ class Batch(NamedTuple):
     labels: Tensor | None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class RealSamples:
     """A whole split, in memory or mapped from a file.
 
@@ -50,6 +51,10 @@ class RealSamples:
         labels: Class indices `(N,)`, int64, or None.
         description: What it is, for people: data set, split, count, shape.
         digest: The content's hash where it is already known; `fingerprint` computes it otherwise.
+
+    Raises:
+        UserError: The samples are no such tensor, are not finite, or lie in another range; or the labels are not one
+            whole number from 0 for each sample.
     """
 
     images: Tensor
@@ -57,14 +62,68 @@ class RealSamples:
     description: str
     digest: str | None = None
 
+    def __post_init__(self) -> None:
+        """Take arrays of numpy for tensors, and refuse what no game can be trained on."""
+        self.images = _as_tensor("images", self.images)
+        _check_images(self.images)
+        if self.labels is not None:
+            self.labels = _checked_labels(_as_tensor("labels", self.labels), len(self.images))
+
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of shape, dtype and values of the samples (not of the labels), as hexadecimal digits."""
         return self.digest or fingerprint(self.images.numpy())
 
+    @cached_property
+    def labels_fingerprint(self) -> str | None:
+        """SHA-256 of the labels, None without."""
+        return None if self.labels is None else fingerprint(self.labels.numpy())
+
+    def is_whole(self) -> bool:
+        """Tell whether the samples are what their hash says; it reads all of them."""
+        return self.digest is None or fingerprint(self.images.numpy()) == self.digest
+
     def __len__(self) -> int:
         """Return the number of samples."""
         return len(self.images)
+
+
+def _as_tensor(name: str, values: Any) -> Tensor:
+    if isinstance(values, np.ndarray):
+        values = torch.from_numpy(np.ascontiguousarray(values))
+    if not isinstance(values, Tensor):
+        raise UserError(f"{name} must be a tensor or a numpy array, got {type(values).__name__}")
+    return values.detach().cpu()
+
+
+def _check_images(images: Tensor) -> None:
+    shape, dtype = tuple(images.shape), str(images.dtype).removeprefix("torch.")
+    if images.dtype != torch.uint8 and not images.is_floating_point():
+        raise UserError(f"samples must be uint8 in 0..255 or floating point, got {dtype} {shape}")
+    if images.ndim < 2:
+        raise UserError(f"samples must be images (N, C, H, W) or vectors (N, D), got {shape}")
+    if images.ndim == 4 and shape[3] in (1, 3, 4) and shape[1] > 4 and shape[2] != shape[3]:
+        raise UserError(f"images must be (N, C, H, W), got {shape}, which looks like (N, H, W, C); permute(0, 3, 1, 2)")
+    if images.dtype == torch.uint8 or not images.numel():
+        return
+    low, high = (value.item() for value in images.aminmax())
+    if not -math.inf < low <= high < math.inf:
+        raise UserError("samples must be finite; some are nan or infinite")
+    if images.ndim == 4 and (low < -1 or high > 1 or low >= 0 < high):
+        mend = "x / 127.5 - 1, or give uint8" if high > 1 else "2 * x - 1" if low >= 0 else "scale them"
+        raise UserError(f"floating-point images must lie in [-1, 1], got [{low:g}, {high:g}]; {mend}")
+
+
+def _checked_labels(labels: Tensor, n: int) -> Tensor:
+    if labels.is_floating_point() or labels.is_complex() or labels.shape != (n,):
+        dtype = str(labels.dtype).removeprefix("torch.")
+        raise UserError(
+            f"labels must be one whole number for each of {n} samples, got {dtype} {tuple(labels.shape)}; "
+            "of one-hot rows take argmax(1)"
+        )
+    if n and labels.min() < 0:
+        raise UserError(f"labels must count from 0, got {labels.min()}; leave samples without a class out")
+    return labels.to(torch.int64)
 
 
 def fingerprint(samples: np.ndarray) -> str:
@@ -138,9 +197,10 @@ class Rounds:
         batches_in_round: Maps the index of a generator update to the number of batches in its round.
         rounds_per_epoch: What `len` returns.
         flip: Mirror each image horizontally with probability 1/2, decided per position of the global batch.
-        dequantize: Yield float32 images `x / 128 - 1 + U(0, 1/128)`, in [-1, 1), instead of uint8. The noise is drawn
-            on the CPU from one generator per position, only for this rank's slice: about 1.5 ms per 64 images of
-            3x32x32, and four times the bytes to the device.
+        dequantize: Yield float32 images in [-1, 1] instead of uint8: uniform over those that round to the grey level,
+            (x + U(-1/2, 1/2)) / 127.5 - 1, at black and white folded back into the range. The noise is drawn on the CPU
+            from one generator per position, only for this rank's slice: about 1.5 ms per 64 images of 3x32x32, and four
+            times the bytes to the device.
 
     Raises:
         UserError: The set is empty or the batch size is not a positive multiple of the number of processes.
@@ -207,8 +267,9 @@ class Rounds:
             noise = torch.stack(
                 [torch.rand(real.shape[1:], generator=generator(self.seed, _NOISE, first + i)) for i in range(per_rank)]
             )
-            # 255 + noise can round up to 256, which would leave the range
-            real = (real.float().add_(noise) / 128 - 1).clamp_(max=1 - 2**-24)
+            # folded at both ends; to_uint8 gives the grey level back
+            grey = 255 - (255 - real.float().add_(noise).sub_(0.5).abs_()).abs_()
+            real = grey.div_(127.5).sub_(1)
         labels = None if self.source.labels is None else self.source.labels[rows]
         return Batch(real, labels)
 

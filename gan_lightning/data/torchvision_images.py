@@ -21,9 +21,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gan_lightning.data.base import SPLITS, RealData, Split
-from gan_lightning.data.decoding import Crop, ImageSize, file_shape, resize, to_pixels, with_channels
-from gan_lightning.data.packing import OnError, Recipe, cache_home, one_line, packed, replacing, writable
+from gan_lightning.data.arrangement import OnError
+from gan_lightning.data.base import SPLITS, RealData, Split, drawn
+from gan_lightning.data.decoding import Crop, Decoded, ImageSize, file_shape, resize, to_pixels, with_channels
+from gan_lightning.data.packing import Pack, Recipe, cache_home, one_line, pack_home, packed, replacing, writable
 from gan_lightning.data.stream import RealSamples
 from gan_lightning.description import find_class
 from gan_lightning.errors import UserError
@@ -84,7 +85,7 @@ class TorchvisionImages(RealData):
             counts it.
         dataset_kwargs: Further arguments of the data set's constructor for the training split, such as `{split:
             unlabeled}` of STL10 or `{classes: [bedroom_train]}` of LSUN.
-        cache_dir: Folder for the packed file, where one is needed; null puts it into `<root>/.gan_lightning`.
+        cache_dir: Folder for the packed file, where one is needed, instead of the user's cache folder.
         batch_size: Size of the global batch: the one a critic update sees, summed over processes.
         seed: Seed of sample order, flips and noise; null takes the module's seed.
         flip: Mirror training images at random.
@@ -121,6 +122,7 @@ class TorchvisionImages(RealData):
         self.on_error = on_error
         self.dataset_kwargs = dict(dataset_kwargs or {})
         self.cache_dir = cache_dir
+        self._packs: dict[Split, Pack] = {}
         known = KNOWN.get(self.dataset) or _guess(self.dataset, image_size, self.dataset_kwargs)
         self.facts = known
         self.image_size = known.image_size if image_size is None else image_size
@@ -142,6 +144,9 @@ class TorchvisionImages(RealData):
         if self.facts.evaluation is None:
             split = "train"
         dataset = self._open(split)
+        names = getattr(dataset, "classes", None)  # what torchvision's own sets list; few others do
+        if isinstance(names, list | tuple) and len(names) == self.n_classes:
+            self.classes = [name if isinstance(name, str) else ", ".join(map(str, name)) for name in names]
         images, kept, digest = (
             self._load_array(dataset) if hasattr(dataset, "data") else self._load_files(dataset, split)
         )
@@ -196,28 +201,46 @@ class TorchvisionImages(RealData):
         return resize(with_channels(array, self.channels), self._file_shape, self.crop).contiguous(), None, None
 
     def _load_files(self, dataset: Any, split: Split) -> tuple[Tensor, list[int] | None, str]:
-        options = {
+        options: dict[str, Any] = {
             "dataset": self.dataset,
             "kwargs": repr({**self.dataset_kwargs, "split": split}),
             "size": self.image_size,
             "channels": self.channels,
             "crop": self.crop,
         }
+        rows = list(range(len(dataset)))
+        if split == "train" and self.limit is not None and self.limit < len(rows):
+            rows = drawn(len(rows), self.limit)
+            options["limit"] = self.limit
+
+        def decoded(i: int) -> Decoded:
+            image = dataset[rows[i]][0]
+            return Decoded(to_pixels(image, self._file_shape, self.crop), (min(image.size), max(image.size)))
+
         root = Path(self.root).expanduser()
         recipe = Recipe(
             name=f"{self.dataset} ({split})",
             owner=json.dumps({"root": str(root.resolve()), **options}),
             key={**options, "root": str(root.resolve()), "n": len(dataset)},  # its files are not ours to list
-            n=len(dataset),
+            n=len(rows),
             shape=self._file_shape.size,
-            decode=lambda i: to_pixels(dataset[i][0], self._file_shape, self.crop),
-            describe=lambda i: f"{self.dataset}[{i}]",
+            decode=decoded,
+            describe=lambda i: f"{self.dataset}[{rows[i]}]",
+            facts={"classes": self.classes},
         )
-        folders = [Path(self.cache_dir).expanduser()] if self.cache_dir else [root / ".gan_lightning", cache_home()]
-        pack = packed(recipe, folders, self.on_error)
+        folders = [Path(self.cache_dir).expanduser()] if self.cache_dir else [pack_home()]
+        pack = self._packs[split] = packed(recipe, folders, self.on_error)
+        if split == "train":
+            self.sides = pack.sides
+            if pack.skipped:
+                self.left_out["unreadable"] = len(pack.skipped)
         skipped = set(pack.skipped)
-        kept = [i for i in range(len(dataset)) if i not in skipped] if skipped else None
-        return pack.images, kept, pack.digest
+        return pack.images, [row for i, row in enumerate(rows) if i not in skipped], pack.digest
+
+    def discard_split(self, split: Split) -> None:
+        """Remove the packed images of the split."""
+        if (pack := self._packs.pop("train" if self.facts.evaluation is None else split, None)) is not None:
+            pack.discard()
 
     @property
     def _file_shape(self) -> Images:
@@ -316,6 +339,11 @@ def _layout(cls: Any, root: Path) -> str:
     )
 
 
+def _size_of(file: Path) -> int:
+    """Return the size of a file, of a gzip that of its contents, as its last four bytes say."""
+    return file.stat().st_size if file.suffix != ".gz" else int.from_bytes(file.read_bytes()[-4:], "little")
+
+
 def _unzipped(cls: Any, root: Path) -> Path:
     """Unpack MNIST files that lie gzipped, as torchvision does only while it downloads; return the root to read from.
 
@@ -329,7 +357,7 @@ def _unzipped(cls: Any, root: Path) -> Path:
     folder = writable([raw, elsewhere])
     for file in raw.iterdir():
         target = folder / (file.stem if file.suffix == ".gz" else file.name)
-        if target.exists():
+        if target.exists() and (folder == raw or target.stat().st_size == _size_of(file)):
             continue
         try:
             opened = gzip.open(file) if file.suffix == ".gz" else file.open("rb")

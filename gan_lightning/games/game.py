@@ -23,7 +23,7 @@ from gan_lightning.games.divergence import EVERY, DivergenceWatch, OnDivergence
 from gan_lightning.games.player import Player, Terms
 from gan_lightning.optimizers.schedules import Schedule
 from gan_lightning.optimizers.specs import OptimizerSpec
-from gan_lightning.protocols import PLAYERS, Data, PlayerName, Share, check_shares
+from gan_lightning.protocols import PLAYERS, Classed, Data, PlayerName, Share, check_shares
 from gan_lightning.randomness import Noise, Shard, mix
 
 
@@ -51,6 +51,7 @@ class Game(LightningModule, ABC):
         on_divergence: What to do when a loss or weight is no longer finite: stop, before it is saved or measured, or
             continue. It is looked for every 50 updates, and before each checkpoint and evaluation.
         seed: Every random number of the training is a function of it.
+        classes: Names of the data's classes in the order of their indices; a network whose n_classes is auto has as many.
     """
 
     judges_pairs: bool = False
@@ -77,6 +78,7 @@ class Game(LightningModule, ABC):
         ema_decay: float = 0.999,
         on_divergence: OnDivergence = "stop",
         seed: int = 0,
+        classes: list[str] | None = None,
     ) -> None:
         super().__init__()
         if n_critic < 1:
@@ -87,6 +89,7 @@ class Game(LightningModule, ABC):
         self.generator, self.critic = generator, critic
         self.generator_average = copy.deepcopy(generator).requires_grad_(False).eval()
         self.n_critic, self.ema_decay, self.seed = n_critic, ema_decay, seed
+        self.classes = list(classes or [])
         self.players = (
             Player("critic", critic_optimizer, critic_schedule, critic_clip_norm, critic_accumulation),
             Player("generator", generator_optimizer, generator_schedule, generator_clip_norm, generator_accumulation),
@@ -307,6 +310,8 @@ class Game(LightningModule, ABC):
     def setup(self, stage: str) -> None:
         """Refuse what cannot train, before the first batch."""
         self.preflight(stage)
+        if stage == "fit" and isinstance(data := self.trainer.datamodule, Classed):  # type: ignore[attr-defined]
+            self.classes = list(data.classes)  # some are known only now that the data are loaded
         # Lightning converts (64-true) only after it has loaded a checkpoint, which would round what it holds.
         self.trainer.strategy.precision_plugin.convert_module(self)
 

@@ -16,7 +16,7 @@ from gan_lightning.errors import UserError
 from gan_lightning.games.game import Terms
 from gan_lightning.games.latents import Latents, NormalLatents
 from gan_lightning.games.penalised import HeldCritic, check_kinds
-from gan_lightning.networks.base import Critic, CriticFactory, Generator, GeneratorFactory
+from gan_lightning.networks.base import Critic, CriticFactory, Generator, GeneratorFactory, with_classes
 from gan_lightning.observations.base import Observation
 from gan_lightning.protocols import Data
 from gan_lightning.shapes import Shape
@@ -74,6 +74,8 @@ class GAN(HeldCritic):
                 "takes none; leave it out, or take a logistic family such as NonSaturatingGAN, or the objective NonSaturating"
             )
         pack = observation.pack if observation else 1
+        if (classes := kwargs.get("classes")) is not None:
+            generator, critic = (with_classes(f, len(classes), self.conditional) for f in (generator, critic))
         super().__init__(
             generator(shape),
             critic(shape.packed(pack)),

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from functools import partial
+from inspect import isclass, signature
+from typing import Any, Literal
 
 from torch import Tensor, nn
 
@@ -84,6 +87,49 @@ GeneratorFactory = Callable[[Shape], Generator]
 
 CriticFactory = Callable[[Shape], Critic]
 """Builds a critic of samples of a shape."""
+
+
+NClasses = int | Literal["auto"]
+"""Number of classes of a network; auto takes as many as the data have."""
+
+
+def count_classes(n_classes: NClasses) -> int:
+    """Return the number of classes that a network was given.
+
+    Raises:
+        UserError: It is auto still, or negative.
+    """
+    if n_classes == "auto":
+        raise UserError("n_classes auto is the data's, and they are not known here; give the game classes, or a number")
+    if n_classes < 0:
+        raise UserError(f"n_classes must not be negative, got {n_classes}")
+    return n_classes
+
+
+def with_classes(factory: Any, n_classes: int, where_none: bool = False) -> Any:
+    """Return a factory of networks with a number in place of every `n_classes` that is auto.
+
+    Args:
+        factory: A class, or a partial of one, whose arguments may be factories again; others are returned unchanged.
+        n_classes: The number.
+        where_none: Also in place of 0, in the outermost network that has classes.
+    """
+    if isclass(factory):
+        factory = partial(factory)
+    if not isinstance(factory, partial):
+        return factory
+    given = dict(factory.keywords)
+    # jsonargparse makes partials of its own instantiator, whose argument is the class
+    parameters: Any = next((signature(part).parameters for part in (factory.func, *factory.args) if isclass(part)), {})
+    if "n_classes" in parameters:
+        typed = given.get("n_classes", parameters["n_classes"].default)
+        if typed == "auto" or (where_none and typed == 0):
+            given["n_classes"] = n_classes
+        where_none = False
+    for name, value in given.items():
+        if isclass(value) or isinstance(value, partial):
+            given[name] = with_classes(value, n_classes, where_none)
+    return partial(factory.func, *factory.args, **given)
 
 
 def require_images(shape: Shape) -> Images:

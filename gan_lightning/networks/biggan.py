@@ -12,7 +12,15 @@ from math import prod
 import torch
 from torch import Tensor, nn, tanh
 
-from gan_lightning.networks.base import Critic, Generator, pyramid, require_images, require_labels
+from gan_lightning.networks.base import (
+    Critic,
+    Generator,
+    NClasses,
+    count_classes,
+    pyramid,
+    require_images,
+    require_labels,
+)
 from gan_lightning.networks.layers.activations import Activation
 from gan_lightning.networks.layers.attention import SelfAttention
 from gan_lightning.networks.layers.resnet import CriticBlock, FirstCriticBlock, upsample
@@ -108,10 +116,11 @@ class BigGANGenerator(Generator):
         width: int = 96,
         embedding_dim: int = 128,
         attention_size: int = 64,
-        n_classes: int = 0,
+        n_classes: NClasses = 0,
         activation: Activation = nn.ReLU,
     ) -> None:
         super().__init__()
+        n_classes = count_classes(n_classes)
         images = require_images(shape)
         base, n = pyramid(images)
         widths = [width * multiple for multiple in _GENERATOR_LAYOUTS.get(images.side or 0, (4,) * (n + 1))]
@@ -166,10 +175,11 @@ class BigGANCritic(Critic):
         shape: Shape,
         width: int = 96,
         attention_size: int = 64,
-        n_classes: int = 0,
+        n_classes: NClasses = 0,
         activation: Activation = nn.ReLU,
     ) -> None:
         super().__init__()
+        n_classes = count_classes(n_classes)
         self.n_classes = n_classes
         images = require_images(shape)
         n = pyramid(images)[1]

@@ -10,7 +10,7 @@ from torch import Tensor, cat, nn, tanh
 from torch.nn.functional import one_hot
 
 from gan_lightning.errors import UserError
-from gan_lightning.networks.base import Critic, Generator, require_labels
+from gan_lightning.networks.base import Critic, Generator, NClasses, count_classes, require_labels
 from gan_lightning.networks.layers.activations import Activation
 from gan_lightning.networks.layers.initialisation import glorot_uniform
 from gan_lightning.networks.layers.spectral_norm import spectrally_normalise
@@ -60,10 +60,11 @@ class MLPGenerator(Generator):
         width: int = 512,
         n_layers: int = 3,
         batch_norm: bool = False,
-        n_classes: int = 0,
+        n_classes: NClasses = 0,
         activation: Activation = nn.ReLU,
     ) -> None:
         super().__init__()
+        n_classes = count_classes(n_classes)
         self.latent_dim = latent_dim
         self.n_classes = n_classes
         self.size, self.is_bounded = shape.size, isinstance(shape, Images)
@@ -99,11 +100,12 @@ class MLPCritic(Critic):
         shape: Shape,
         width: int = 512,
         n_layers: int = 3,
-        n_classes: int = 0,
+        n_classes: NClasses = 0,
         activation: Activation = nn.ReLU,
         n_power_iterations: int = 0,
     ) -> None:
         super().__init__()
+        n_classes = count_classes(n_classes)
         self.n_classes = n_classes
         self.n_features = width
         n_in = shape.n_values + n_classes

@@ -18,7 +18,15 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, conv_transpose2d, leaky_relu
 
 from gan_lightning.errors import UserError
-from gan_lightning.networks.base import Critic, Generator, pyramid, require_images, require_labels
+from gan_lightning.networks.base import (
+    Critic,
+    Generator,
+    NClasses,
+    count_classes,
+    pyramid,
+    require_images,
+    require_labels,
+)
 from gan_lightning.shapes import Shape
 
 _SLOPE = 0.2
@@ -146,9 +154,10 @@ class R3GANGenerator(Generator):
         width: int = 768,
         n_blocks: int = 2,
         group_size: int = 16,
-        n_classes: int = 0,
+        n_classes: NClasses = 0,
     ) -> None:
         super().__init__()
+        n_classes = count_classes(n_classes)
         self.latent_dim, self.n_classes = latent_dim, n_classes
         images = require_images(shape)
         base, n = pyramid(images)
@@ -197,9 +206,10 @@ class R3GANCritic(Critic):
         width: int = 768,
         n_blocks: int = 2,
         group_size: int = 16,
-        n_classes: int = 0,
+        n_classes: NClasses = 0,
     ) -> None:
         super().__init__()
+        n_classes = count_classes(n_classes)
         self.n_classes, self.n_features = n_classes, width
         images = require_images(shape)
         base, n = pyramid(images)

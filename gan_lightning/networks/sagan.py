@@ -12,7 +12,15 @@ from math import prod
 from torch import Tensor, nn, tanh
 
 from gan_lightning.errors import UserError
-from gan_lightning.networks.base import Critic, Generator, pyramid, require_images, require_labels
+from gan_lightning.networks.base import (
+    Critic,
+    Generator,
+    NClasses,
+    count_classes,
+    pyramid,
+    require_images,
+    require_labels,
+)
 from gan_lightning.networks.layers.activations import Activation
 from gan_lightning.networks.layers.attention import SelfAttention
 from gan_lightning.networks.layers.initialisation import glorot_uniform
@@ -60,10 +68,11 @@ class SAGANGenerator(Generator):
         latent_dim: int = 128,
         width: int = 64,
         attention_size: int = 32,
-        n_classes: int = 0,
+        n_classes: NClasses = 0,
         activation: Activation = nn.ReLU,
     ) -> None:
         super().__init__()
+        n_classes = count_classes(n_classes)
         self.latent_dim, self.n_classes = latent_dim, n_classes
         images = require_images(shape)
         base, n = pyramid(images)
@@ -113,10 +122,11 @@ class SAGANCritic(Critic):
         shape: Shape,
         width: int = 64,
         attention_size: int = 32,
-        n_classes: int = 0,
+        n_classes: NClasses = 0,
         activation: Activation = nn.ReLU,
     ) -> None:
         super().__init__()
+        n_classes = count_classes(n_classes)
         self.n_classes = n_classes
         images = require_images(shape)
         base, n = pyramid(images)

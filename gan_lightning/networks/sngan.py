@@ -12,7 +12,15 @@ from math import prod
 from torch import Tensor, nn
 
 from gan_lightning.errors import UserError
-from gan_lightning.networks.base import Critic, Generator, pyramid, require_images, require_labels
+from gan_lightning.networks.base import (
+    Critic,
+    Generator,
+    NClasses,
+    count_classes,
+    pyramid,
+    require_images,
+    require_labels,
+)
 from gan_lightning.networks.layers.activations import Activation, LeakyReLUTenth
 from gan_lightning.networks.layers.initialisation import glorot_uniform, initialise_glorot, initialise_normal
 from gan_lightning.networks.layers.resnet import CriticBlock, FirstCriticBlock, ResNetDecoder
@@ -155,10 +163,11 @@ class SNGANResNetGenerator(Generator):
         shape: Shape,
         latent_dim: int = 128,
         width: int | None = None,
-        n_classes: int = 0,
+        n_classes: NClasses = 0,
         activation: Activation = nn.ReLU,
     ) -> None:
         super().__init__()
+        n_classes = count_classes(n_classes)
         self.latent_dim = latent_dim
         self.n_classes = n_classes
         images = require_images(shape)
@@ -203,11 +212,12 @@ class SNGANResNetCritic(Critic):
         self,
         shape: Shape,
         width: int | None = None,
-        n_classes: int = 0,
+        n_classes: NClasses = 0,
         activation: Activation = nn.ReLU,
         n_power_iterations: int = 1,
     ) -> None:
         super().__init__()
+        n_classes = count_classes(n_classes)
         self.n_classes = n_classes
         images = require_images(shape)
         n_halvings = pyramid(images)[1]

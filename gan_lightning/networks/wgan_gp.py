@@ -11,7 +11,7 @@ from math import prod
 
 from torch import Tensor, nn
 
-from gan_lightning.networks.base import Critic, Generator, pyramid, require_images
+from gan_lightning.networks.base import Critic, Generator, NClasses, count_classes, pyramid, require_images
 from gan_lightning.networks.layers.activations import Activation, LeakyReLU
 from gan_lightning.networks.layers.conditional import ChannelLayerNorm, Normalisation
 from gan_lightning.networks.layers.initialisation import glorot_uniform, initialise_glorot
@@ -120,10 +120,11 @@ class WGANGPResNetGenerator(Generator):
         shape: Shape,
         latent_dim: int = 128,
         width: int = 128,
-        n_classes: int = 0,
+        n_classes: NClasses = 0,
         activation: Activation = nn.ReLU,
     ) -> None:
         super().__init__()
+        n_classes = count_classes(n_classes)
         self.latent_dim = latent_dim
         self.n_classes = n_classes
         images = require_images(shape)
@@ -197,10 +198,11 @@ class WGANGPGoodGenerator(Generator):
         shape: Shape,
         latent_dim: int = 128,
         width: int = 64,
-        n_classes: int = 0,
+        n_classes: NClasses = 0,
         activation: Activation = nn.ReLU,
     ) -> None:
         super().__init__()
+        n_classes = count_classes(n_classes)
         self.latent_dim = latent_dim
         self.n_classes = n_classes
         images = require_images(shape)

@@ -7,8 +7,13 @@ import pytest
 import torch
 from PIL import Image, ImageOps
 
-from gan_lightning.data.decoding import decode, file_shape, resize, with_channels
+from gan_lightning.data import decoding
+from gan_lightning.data.decoding import UnknownRange, file_shape, resize, with_channels
 from gan_lightning.shapes import Images
+
+
+def decode(*arguments):
+    return decoding.decode(*arguments).pixels
 
 
 def encoded(image, kind, **options):
@@ -21,13 +26,13 @@ def png16(values):
     """Write a 16-bit grey PNG by hand, so that no library's idea of it is tested against itself."""
     height, width = values.shape
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
-    chunks = [
-        (b"IHDR", struct.pack(">IIBBBBB", width, height, 16, 0, 0, 0, 0)),
-        (b"IDAT", zlib.compress(rows)),
-        (b"IEND", b""),
-    ]
+    return png_of([(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, 0, 0, 0, 0)), (b"IDAT", zlib.compress(rows))])
+
+
+def png_of(chunks):
     return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body)) for name, body in chunks
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        for name, body in [*chunks, (b"IEND", b"")]
     )
 
 
@@ -54,11 +59,66 @@ def test_sixteen_bits_are_scaled_not_clipped():
         [[0, 128, 129, 255], [256, 257, 32768, 40000], [65535, 65278, 65406, 65407], [1, 2, 3, 4]], np.uint16
     )
     expected = np.round(values.astype(np.float64) / 257).astype(np.uint8)
-    assert np.array_equal(decode(png16(values), Images(4, 4, 1), "center")[0], expected)
+    full = [0, 65535]
+    assert np.array_equal(decode(png16(values), Images(4, 4, 1), "center", full)[0], expected)
     assert expected[2, 0] == 255 and expected[1, 2] == 128
-    assert np.array_equal(decode(png16(values), Images(4, 4, 3), "center")[2], expected)
+    assert np.array_equal(decode(png16(values), Images(4, 4, 3), "center", full)[2], expected)
     tiff = encoded(Image.fromarray(values), "TIFF")
-    assert np.array_equal(decode(tiff, Images(4, 4, 1), "center")[0], expected)
+    assert np.array_equal(decode(tiff, Images(4, 4, 1), "center", full)[0], expected)
+
+
+def test_the_range_of_deep_pixels_is_asked_for():
+    values = np.array([[0, 2048], [4095, 5000]], np.uint16)
+    for content in (png16(values), encoded(Image.fromarray(values), "TIFF")):
+        with pytest.raises(UnknownRange, match=r"16-bit, from 0 to 5000, .*such as \[0, 8191\] \(--data.value_range"):
+            decode(content, Images(2, 2, 1), "center")
+        found = decode(content, Images(2, 2, 1), "center", [0, 4095])
+        assert found[0].tolist() == [[0, 128], [255, 255]]
+    with pytest.raises(UnknownRange, match=r"32-bit, from 0 to 0"):
+        decode(encoded(Image.new("I", (4, 4)), "TIFF"), Images(4, 4, 1), "center")
+    light = Image.fromarray(np.array([[0, 0.5], [1, 0.25]], np.float32))
+    with pytest.raises(UnknownRange, match=r"floating-point, from 0 to 1, .*such as \[0, 1\]"):
+        decode(encoded(light, "TIFF"), Images(2, 2, 1), "center")
+    assert decode(encoded(light, "TIFF"), Images(2, 2, 1), "center", [0, 1])[0].tolist() == [[0, 128], [255, 64]]
+    for bad in ([1, 0], [0], [0, float("nan")]):
+        with pytest.raises(ValueError, match=r"value_range must be \[black, white\]"):
+            decoding.check_range(bad)
+
+
+def test_sixteen_bit_colours_are_not_taken_for_eight_bit_ones():
+    row = b"\0" + np.array([[0, 0, 0], [4095, 4095, 4095]], ">u2").tobytes()
+    content = png_of([(b"IHDR", struct.pack(">IIBBBBB", 2, 1, 16, 2, 0, 0, 0)), (b"IDAT", zlib.compress(row))])
+    with pytest.raises(UnknownRange, match=r"colours have 16 bits; set value_range to \[0, 65535\]"):
+        decode(content, Images(1, 2, 3), "center")
+    assert decode(content, Images(1, 2, 3), "center", [0, 65535])[0].tolist() == [[0, 15]]
+
+
+def test_a_format_that_says_its_depth_is_not_asked():
+    content = b"P5 2 1 4095\n" + np.array([0, 4095], ">u2").tobytes()
+    assert decode(content, Images(1, 2, 1), "center")[0].tolist() == [[0, 255]]
+
+
+def test_broken_metadata_cost_no_image():
+    pixels = noise(16, 16, 3)
+    plain = encoded(Image.fromarray(pixels), "PNG")
+    text = zlib.compress(b"x" * 2_000_000)
+    for kind, body in ((b"zTXt", b"k\0\0" + text), (b"iTXt", b"broken"), (b"eXIf", b"MM\0*\xff\xff\xff\xff")):
+        for crc in (zlib.crc32(kind + body), 0):
+            chunk = struct.pack(">I", len(body)) + kind + body + struct.pack(">I", crc)
+            found = decode(plain[:33] + chunk + plain[33:], Images(16, 16, 3), "center")
+            assert np.array_equal(found, pixels.transpose(2, 0, 1)), (kind, crc)
+    jpeg = encoded(Image.fromarray(pixels), "JPEG", quality=95)
+    expected = decode(jpeg, Images(16, 16, 3), "center")
+    for marker, body in (
+        (0xE1, b"Exif\0\0MM\0*\xff\xff"),
+        (0xE1, b"Exif\0\0"),
+        (0xE2, b"ICC_PROFILE\0\5"),
+        (0xED, b"Photoshop 3.0\0" + b"8BIM\4"),
+    ):
+        segment = bytes([0xFF, marker]) + struct.pack(">H", len(body) + 2) + body
+        assert np.array_equal(decode(jpeg[:2] + segment + jpeg[2:], Images(16, 16, 3), "center"), expected)
+    with pytest.raises(Exception, match="truncated"):  # the first complaint, not the second attempt's
+        decode(plain[: len(plain) // 2], Images(16, 16, 3), "center")
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA"])
@@ -173,12 +233,6 @@ def test_tensors_change_channels_as_pictures_do():
 def test_broken_files_raise(content):
     with pytest.raises(Exception, match=r"empty|cannot identify|truncated|broken"):
         decode(content, Images(8, 8, 3), "center")
-
-
-def test_unknown_ranges_are_refused():
-    for mode in ("I", "F"):
-        with pytest.raises(ValueError, match="unknown range"):
-            decode(encoded(Image.new(mode, (4, 4)), "TIFF"), Images(4, 4, 1), "center")
 
 
 def test_decompression_bombs_are_refused(monkeypatch):

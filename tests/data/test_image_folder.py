@@ -10,6 +10,7 @@ from PIL import Image
 
 from gan_lightning.data import ImageFolder, packing
 from gan_lightning.data import image_folder as module
+from gan_lightning.errors import RunFailed
 
 
 @pytest.fixture(autouse=True)
@@ -101,13 +102,16 @@ def test_splits_from_sub_folders(tmp_path, evaluation):
     assert values(source.reference("eval")) == [3] and source.reference("eval").labels.tolist() == [1]
 
 
-def test_test_is_preferred_to_val_and_a_third_folder_makes_classes(tmp_path):
+def test_test_is_preferred_to_val_and_a_third_folder_is_asked_about(tmp_path):
     for i, name in enumerate(["train", "val", "test"]):
         save(tmp_path / name / "a.png", i)
     source = ImageFolder(str(tmp_path), 8)
     assert values(source.reference("eval")) == [2] and source.n_classes == 0
+    assert source.left_out == {"in val/": 1}
     save(tmp_path / "cat/a.png")
-    assert ImageFolder(str(tmp_path), 8).classes == ["cat", "test", "train", "val"]
+    with pytest.raises(ValueError, match=r"has a folder test beside cat: .*eval_root; .*labels=folders"):
+        ImageFolder(str(tmp_path), 8)
+    assert ImageFolder(str(tmp_path), 8, labels="folders").classes == ["cat", "test", "train", "val"]
 
 
 def test_a_class_in_the_evaluation_split_only_is_refused(tmp_path):
@@ -164,7 +168,7 @@ def test_a_zip(tmp_path):
     source.prepare_data()
     assert source.classes == ["cat", "dog"]
     assert values(source.reference("train")) == [1, 2] and values(source.reference("eval")) == [3]
-    assert sorted(p.name for p in tmp_path.iterdir()) == [".gan_lightning", "set.zip"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["set.zip"]
 
 
 def test_members_that_leave_the_zip_are_ignored_and_nothing_is_extracted(tmp_path):
@@ -176,7 +180,7 @@ def test_members_that_leave_the_zip_are_ignored_and_nothing_is_extracted(tmp_pat
         source = ImageFolder(str(path), 8)
     source.prepare_data()
     assert values(source.reference("train")) == [0, 1]
-    left = {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if ".gan_lightning" not in str(p)}
+    left = {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*")}
     assert left == {"deep", "deep/er", "deep/er/set.zip"}
 
 
@@ -190,7 +194,9 @@ def test_mixed_formats_make_one_set(tmp_path):
     Image.fromarray(grey).convert("CMYK").save(tmp_path / "f.jpeg", quality=95)
     Image.fromarray(grey).convert("LA").save(tmp_path / "g.png")
     Image.fromarray(grey).save(tmp_path / "h.TIFF")
-    real = ImageFolder(str(tmp_path), 8).reference("train")
+    with pytest.raises(ValueError, match=r"c\.png: its pixels are 16-bit, from 23130 to 23130"):
+        ImageFolder(str(tmp_path), 8, on_error="skip").prepare_data()  # not even with "skip"
+    real = ImageFolder(str(tmp_path), 8, value_range=[0, 65535]).reference("train")
     assert len(real) == 8
     assert (real.images.int() - 90).abs().max() <= 2
 
@@ -208,14 +214,14 @@ def broken(root):
 
 
 @pytest.mark.parametrize("name", ["truncated.png", "zero.jpg", "text.gif"])
-def test_an_unreadable_image_is_named(tmp_path, name):
+def test_an_unreadable_image_is_named(tmp_path, name, cache):
     broken(tmp_path)
     for other in {"truncated.png", "zero.jpg", "text.gif"} - {name}:
         (tmp_path / other).unlink()
     with pytest.raises(ValueError, match=rf"cannot read the image {tmp_path}/{name}: .*on_error=skip") as caught:
         ImageFolder(str(tmp_path), 8).prepare_data()
     assert "\n" not in str(caught.value)
-    assert not list((tmp_path / ".gan_lightning").iterdir())  # not even a temporary file
+    assert not list((cache / "packs").iterdir())  # not even a temporary file
 
 
 def test_unreadable_images_are_skipped_and_counted(tmp_path, decoded):
@@ -244,36 +250,36 @@ def test_if_none_can_be_read_it_says_so(tmp_path):
         ImageFolder(str(tmp_path), 8, on_error="skip").prepare_data()
 
 
-def test_nothing_is_decoded_twice(tmp_path, decoded):
+def test_nothing_is_decoded_twice(tmp_path, decoded, cache):
     source = ImageFolder(str(flat(tmp_path)), 8)
     source.prepare_data()
     source.setup("fit")
     source.reference("eval")
-    (pack,) = packs(tmp_path / ".gan_lightning")
+    (pack,) = packs(cache / "packs")
     written = pack.stat().st_mtime_ns
     again = ImageFolder(str(tmp_path), 8, batch_size=2, flip=True, seed=4)
     again.prepare_data()
     assert values(again.reference("train")) == list(range(6))
     assert len(decoded) == 6
-    assert packs(tmp_path / ".gan_lightning") == [pack] and pack.stat().st_mtime_ns == written
+    assert packs(cache / "packs") == [pack] and pack.stat().st_mtime_ns == written
     assert again.reference("train").fingerprint == source.reference("train").fingerprint
 
 
-def test_a_changed_file_or_option_makes_a_new_pack(tmp_path, decoded):
+def test_a_changed_file_or_option_makes_a_new_pack(tmp_path, decoded, cache):
     ImageFolder(str(flat(tmp_path)), 8).prepare_data()
     save(tmp_path / "3.png", 77)
     os.utime(tmp_path / "3.png", ns=(1, 1))
     changed = ImageFolder(str(tmp_path), 8)
     changed.prepare_data()
     assert values(changed.reference("train")) == [0, 1, 2, 77, 4, 5] and len(decoded) == 12
-    assert len(packs(tmp_path / ".gan_lightning")) == 1  # the old one is gone
+    assert len(packs(cache / "packs")) == 1  # the old one is gone
     save(tmp_path / "6.png", 6)
     assert len(ImageFolder(str(tmp_path), 8).reference("train")) == 7
     for options in ({"image_size": 4}, {"image_size": 8, "channels": 1}, {"image_size": 8, "crop": "none"}):
         before = len(decoded)
         ImageFolder(str(tmp_path), **options).prepare_data()
         assert len(decoded) == before + 7
-    assert len(packs(tmp_path / ".gan_lightning")) == 4  # each set of options keeps its own
+    assert len(packs(cache / "packs")) == 4  # each set of options keeps its own
 
 
 def test_the_fingerprint_does_not_depend_on_where_the_images_lie(tmp_path):
@@ -284,14 +290,11 @@ def test_the_fingerprint_does_not_depend_on_where_the_images_lie(tmp_path):
     assert fresh.fingerprint == one.fingerprint  # the stored one is the content's
 
 
-def test_a_read_only_folder_is_packed_elsewhere(tmp_path, cache):
+def test_nothing_is_written_beside_the_pictures(tmp_path, cache):
     root = flat(tmp_path / "set")
-    root.chmod(0o555)
-    try:
-        ImageFolder(str(root), 8).prepare_data()
-    finally:
-        root.chmod(0o755)
-    assert len(packs(cache)) == 1 and not (root / ".gan_lightning").exists()
+    before = sorted(root.iterdir())
+    ImageFolder(str(root), 8).prepare_data()
+    assert len(packs(cache / "packs")) == 1 and sorted(root.iterdir()) == before
 
 
 def test_a_named_cache_folder_serves_several_sets(tmp_path):
@@ -312,7 +315,7 @@ def _prepare(root):
     ImageFolder(root, 8).prepare_data()
 
 
-def test_processes_that_pack_at_once_agree(tmp_path):
+def test_processes_that_pack_at_once_agree(tmp_path, cache):
     flat(tmp_path, 200)
     context = multiprocessing.get_context("fork")
     processes = [context.Process(target=_prepare, args=(str(tmp_path),)) for _ in range(4)]
@@ -322,7 +325,7 @@ def test_processes_that_pack_at_once_agree(tmp_path):
         process.join()
         assert process.exitcode == 0
     assert sorted(values(ImageFolder(str(tmp_path), 8).reference("train"))) == list(range(200))
-    assert sorted(p.suffix for p in (tmp_path / ".gan_lightning").iterdir()) == [".json", ".npy"]
+    assert sorted(p.suffix for p in (cache / "packs").iterdir()) == [".json", ".npy"]
 
 
 def test_links_are_followed_once(tmp_path):
@@ -358,3 +361,141 @@ def test_the_mapped_file_is_never_written(tmp_path):
     real = source.reference("train")
     real.images[0] = 99
     assert values(ImageFolder(str(tmp_path), 8).reference("train"))[0] == 0
+
+
+def test_a_damaged_pack_is_made_anew(tmp_path, cache, capsys, decoded):
+    ImageFolder(str(flat(tmp_path)), 8).prepare_data()
+    (pack,) = packs(cache / "packs")
+    card = pack.with_suffix(".json")
+    sound, sound_card = pack.read_bytes(), card.read_text()
+    flipped = bytearray(sound)
+    flipped[-70] ^= 1
+    foreign = io.BytesIO()
+    np.save(foreign, np.zeros((6, 3, 8, 4), np.uint8))
+    harms = [
+        (pack, sound[:-1]),
+        (pack, sound + b"x"),
+        (pack, bytes(flipped)),
+        (pack, foreign.getvalue()),
+        (pack, b""),
+        (pack, None),
+        (card, b"{"),
+        (card, sound_card.replace('"sample"', '"other"').encode()),
+    ]
+    for file, content in harms:
+        file.unlink() if content is None else file.write_bytes(content)
+        before = len(decoded)
+        source = ImageFolder(str(tmp_path), 8)
+        source.prepare_data()
+        assert values(source.reference("train")) == list(range(6)) and len(decoded) == before + 6
+        told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("gan-lightning")]
+        assert len(told) == 1 and "are damaged" in told[0] and str(pack) in told[0]
+        assert pack.read_bytes() == sound and card.read_text() == sound_card
+
+
+def test_measuring_compares_every_byte(tmp_path, cache, capsys, monkeypatch):
+    monkeypatch.setattr(packing, "_PIECES", 2)
+    monkeypatch.setattr(packing, "_PIECE", 8)
+    source = ImageFolder(str(flat(tmp_path)), 8)
+    source.prepare_data()
+    (pack,) = packs(cache / "packs")
+    content = bytearray(pack.read_bytes())
+    content[-500] ^= 1
+    pack.write_bytes(content)
+    source = ImageFolder(str(tmp_path), 8)
+    assert values(source.reference("train")) == list(range(6)) and not source.reference("train").is_whole()
+    assert source.reference("train", whole=True).is_whole()
+    assert "damaged and is made anew" in capsys.readouterr().err
+    assert ImageFolder(str(tmp_path), 8).reference("train").is_whole()
+
+
+def test_what_dead_processes_left_is_swept(tmp_path, cache):
+    folder = cache / "packs"
+    folder.mkdir(parents=True)
+    host = packing.socket.gethostname()
+    dead = next(pid for pid in range(400_000, 10**7) if not packing._is_alive(pid))
+    (folder / f".a.npy.{host}.{dead}.x.part").touch()
+    (folder / f".a.npy.{host}.{os.getpid()}.x.part").touch()
+    (folder / f".a.npy.elsewhere.{dead}.x.part").touch()
+    ImageFolder(str(flat(tmp_path)), 8).prepare_data()
+    assert [p.name for p in folder.glob(".*")] == [
+        p.name for p in folder.glob(".*") if host not in p.name or str(os.getpid()) in p.name
+    ]
+    assert len(list(folder.glob(".*.part"))) == 2
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path, cache, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(RunFailed, match=r"has no room for the packed images: No space left .*data.cache_dir"):
+        ImageFolder(str(flat(tmp_path)), 8).prepare_data()
+    assert not list((cache / "packs").iterdir())
+
+
+def test_a_limit_packs_no_more(tmp_path, decoded, cache):
+    flat(tmp_path, 20)
+    whole = ImageFolder(str(tmp_path), 8)
+    whole.prepare_data()
+    some = ImageFolder(str(tmp_path), 8, limit=5)
+    some.prepare_data()
+    assert len(decoded) == 25 and len(packs(cache / "packs")) == 2
+    rows = torch.randperm(20, generator=torch.Generator().manual_seed(0))[:5].sort().values.tolist()
+    in_order = values(whole.reference("train"))
+    assert values(some.reference("train")) == [in_order[row] for row in rows]
+    assert "5 images" in some.found()
+
+
+def test_what_was_found_is_one_line(tmp_path):
+    for i in range(3):
+        save(tmp_path / f"cat/{i}.png", i, (30 + i, 4000))
+    save(tmp_path / "dog/a.png", 9)
+    (tmp_path / "dog/b.png").write_bytes(b"")
+    for name in ("cat/x.heic", "cat/y.HEIC", "notes.txt", ".hidden", "cat/Thumbs.db"):
+        (tmp_path / name).write_text("")
+    with pytest.warns(UserWarning, match="1 of 5"):
+        found = ImageFolder(str(tmp_path), 8, on_error="skip").found()
+    assert found == (
+        "4 images of 10 to 4,000 px, 2 classes: cat 3, dog 1; 4 files left out: 2 .heic, 1 .txt, 1 unreadable"
+    )
+
+
+def test_a_class_keeps_a_training_image(tmp_path):
+    for name in ("cat", "dog", "eel"):
+        save(tmp_path / name / "one.png")
+    for i in range(17):
+        save(tmp_path / "cat" / f"{i}.png")
+    for fraction in (0.1, 0.5, 0.9):
+        source = ImageFolder(str(tmp_path), 8, eval_fraction=fraction)
+        assert source.reference("train").labels.unique().tolist() == [0, 1, 2]
+        assert len(source.reference("train")) + len(source.reference("eval")) == 20
+    found = ImageFolder(str(tmp_path), 8, limit=1).found()
+    assert found.endswith("; no training images of 2 classes: dog, eel")
+
+
+def test_a_link_to_nowhere_and_a_pipe_obey_on_error(tmp_path):
+    flat(tmp_path, 3)
+    (tmp_path / "9.png").symlink_to(tmp_path / "gone.png")
+    os.mkfifo(tmp_path / "8.png")
+    with pytest.raises(ValueError, match=r"cannot read the image .*8\.png: it is not a regular file"):
+        ImageFolder(str(tmp_path), 8).prepare_data()
+    with pytest.warns(UserWarning, match="2 of 5"):
+        assert len(ImageFolder(str(tmp_path), 8, on_error="skip").reference("train")) == 3
+
+
+def test_a_folder_that_cannot_be_listed_obeys_on_error(tmp_path, monkeypatch, capsys):
+    flat(tmp_path, 3)
+    flat(tmp_path / "closed")
+    real = os.scandir
+
+    def scandir(path):
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(ValueError, match=r"cannot list .*/closed: Permission denied; .*on_error=skip"):
+        ImageFolder(str(tmp_path), 8)
+    assert len(ImageFolder(str(tmp_path), 8, on_error="skip").reference("train")) == 3
+    assert "1 folders cannot be listed" in capsys.readouterr().err

@@ -1,7 +1,10 @@
+import numpy as np
 import pytest
 import torch
 
 from gan_lightning.data.stream import RealSamples, Rounds, mix
+from gan_lightning.errors import UserError
+from gan_lightning.evaluation.pictures import to_uint8
 
 
 def images(n, labels=True):
@@ -114,13 +117,41 @@ def test_half_of_the_images_are_mirrored():
         assert torch.all((real[..., 0] == 255).all(-1) ^ (real[..., -1] == 255).all(-1))
 
 
-def test_dequantised_images_fill_their_grey_level():
-    stream = rounds(RealSamples(torch.full((8, 3, 16, 16), 255, dtype=torch.uint8), None, "white"), 64, dequantize=True)
-    noise = (stream.batch(0).real + 1) * 128 - 255
-    assert noise.min() >= 0 and stream.batch(0).real.max() < 1
-    torch.testing.assert_close(noise.mean(), torch.tensor(0.5), atol=0.01, rtol=0)
-    torch.testing.assert_close(noise.var(), torch.tensor(1 / 12), atol=0.002, rtol=0)
-    assert not torch.equal(stream.batch(0).real[0], stream.batch(0).real[1])
+@pytest.mark.parametrize("grey", [0, 1, 128, 254, 255])
+def test_dequantised_images_fill_what_rounds_to_their_grey_level(grey):
+    stream = rounds(RealSamples(torch.full((8, 3, 16, 16), grey, dtype=torch.uint8), None, "one"), 64, dequantize=True)
+    real = stream.batch(0).real
+    assert (to_uint8(real) == grey).all() and real.min() >= -1 and real.max() <= 1
+    noise = (real + 1) * 127.5 - grey
+    low, high = max(-0.5, -grey), min(0.5, 255 - grey)  # black and white are half as wide
+    torch.testing.assert_close(noise.mean(), torch.tensor((low + high) / 2), atol=0.01, rtol=0)
+    torch.testing.assert_close(noise.var(), torch.tensor((high - low) ** 2 / 12), atol=0.002, rtol=0)
+    assert not torch.equal(real[0], real[1])
+
+
+def test_samples_are_checked():
+    floats = torch.rand(6, 3, 8, 8) * 2 - 1
+    for images, message in [
+        (floats * 127.5 + 127.5, r"must lie in \[-1, 1\], got .*; x / 127.5 - 1"),
+        (floats.abs(), r"must lie in \[-1, 1\], got .*; 2 \* x - 1"),
+        (floats.clone().index_fill_(0, torch.tensor([3]), float("nan")), "must be finite"),
+        (torch.zeros(6, 8, 8, 3, dtype=torch.uint8), r"looks like \(N, H, W, C\)"),
+        (np.zeros((6, 32, 24, 1), np.uint8), r"looks like \(N, H, W, C\)"),
+        (torch.zeros(6, 3, 8, 8, dtype=torch.int64), "must be uint8 in 0..255 or floating point, got int64"),
+        ([[0.0]], "must be a tensor or a numpy array, got list"),
+        (torch.zeros(6), r"got \(6,\)"),
+    ]:
+        with pytest.raises(UserError, match=message):
+            RealSamples(images, None, "wrong")
+    for labels, message in [
+        (torch.arange(5), r"for each of 6 samples, got int64 \(5,\)"),
+        (torch.zeros(6, 2), "one-hot"),
+        (torch.tensor([0, 1, -1, 0, 0, 0]), "must count from 0, got -1"),
+    ]:
+        with pytest.raises(UserError, match=message):
+            RealSamples(floats, labels, "wrong")
+    taken = RealSamples(floats.numpy(), np.arange(6, dtype=np.int32), "numpy")
+    assert torch.equal(taken.images, floats) and taken.labels.dtype == torch.int64
 
 
 def test_mix_spreads_neighbouring_counters():

@@ -165,7 +165,7 @@ def fake(tmp_path, **options):
     return TorchvisionImages("FakeData", str(tmp_path), image_size=16, dataset_kwargs=kwargs, **options)
 
 
-def test_sets_without_an_array_are_packed_once(tmp_path, monkeypatch):
+def test_sets_without_an_array_are_packed_once(tmp_path, monkeypatch, cache):
     count = []
     original = module.to_pixels
     monkeypatch.setattr(module, "to_pixels", lambda *a: count.append(1) or original(*a))
@@ -176,7 +176,7 @@ def test_sets_without_an_array_are_packed_once(tmp_path, monkeypatch):
     assert source.reference("train").images.shape == (9, 3, 16, 16) and len(count) == 9
     assert fake(tmp_path).reference("eval").fingerprint == source.reference("train").fingerprint
     assert len(count) == 9
-    assert len(list((tmp_path / ".gan_lightning").glob("*.npy"))) == 1
+    assert len(list((cache / "packs").glob("*.npy"))) == 1
 
 
 class Labelled(datasets.FakeData):

@@ -7,7 +7,7 @@ from typing import final
 from torch import Tensor, nn
 
 from gan_lightning.errors import UserError
-from gan_lightning.networks.base import Critic, CriticFactory
+from gan_lightning.networks.base import Critic, CriticFactory, NClasses, count_classes
 from gan_lightning.networks.layers.initialisation import glorot_uniform
 from gan_lightning.shapes import Shape
 
@@ -29,8 +29,9 @@ class ClassifyingCritic(Critic):
 
     classifies = True
 
-    def __init__(self, shape: Shape, critic: CriticFactory, n_classes: int) -> None:
+    def __init__(self, shape: Shape, critic: CriticFactory, n_classes: NClasses = "auto") -> None:
         super().__init__()
+        n_classes = count_classes(n_classes)
         self.critic = critic(shape)
         if self.critic.n_classes:
             raise UserError(

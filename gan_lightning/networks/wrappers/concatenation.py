@@ -11,7 +11,15 @@ from torch import Tensor, cat, nn
 from torch.nn.functional import one_hot
 
 from gan_lightning.errors import UserError
-from gan_lightning.networks.base import Critic, CriticFactory, Generator, GeneratorFactory, require_labels
+from gan_lightning.networks.base import (
+    Critic,
+    CriticFactory,
+    Generator,
+    GeneratorFactory,
+    NClasses,
+    count_classes,
+    require_labels,
+)
 from gan_lightning.shapes import Shape
 
 
@@ -29,8 +37,9 @@ class ConcatenatingGenerator(Generator):
         UserError: The generator is conditional itself, or has no room for latents beside the code.
     """
 
-    def __init__(self, shape: Shape, generator: GeneratorFactory, n_classes: int) -> None:
+    def __init__(self, shape: Shape, generator: GeneratorFactory, n_classes: NClasses = "auto") -> None:
         super().__init__()
+        n_classes = count_classes(n_classes)
         self.generator = generator(shape)
         _require_plain(self.generator, n_classes)
         self.n_classes = n_classes
@@ -60,8 +69,9 @@ class ConcatenatingCritic(Critic):
         UserError: The critic is conditional itself.
     """
 
-    def __init__(self, shape: Shape, critic: CriticFactory, n_classes: int) -> None:
+    def __init__(self, shape: Shape, critic: CriticFactory, n_classes: NClasses = "auto") -> None:
         super().__init__()
+        n_classes = count_classes(n_classes)
         self.critic = critic(shape.widened(n_classes))
         _require_plain(self.critic, n_classes)
         self.n_classes, self.n_features = n_classes, self.critic.n_features
