@@ -21,7 +21,7 @@ def test_the_experiments_differ_in_nothing_else() -> None:
         assert config.pop("name") == f"compare-{method}"
         arguments = config["model"]["init_args"]
         ways = {key: arguments.pop(key) for key in ("critic_penalties", "critic_constraint") if key in arguments}
-        if arguments["critic"]["class_path"] == "SpectrallyNormalisedCritic":
+        if arguments["critic"]["class_path"] == "SpectrallyNormalizedCritic":
             arguments["critic"] = arguments["critic"]["init_args"]["network"]
             ways["normalised"] = True
         assert len(ways) == (method != "plain")

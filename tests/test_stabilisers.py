@@ -30,26 +30,26 @@ from gan_lightning.games.gan import GAN
 from gan_lightning.losses.divergences import KL, Neyman
 from gan_lightning.networks import (
     ClassifyingCritic,
-    InitialisedCritic,
+    InitializedCritic,
     MinibatchDiscriminationCritic,
     MLPCritic,
     MLPEncoder,
     MLPJointCritic,
     Orthogonal,
-    SpectrallyNormalisedCritic,
-    SpectrallyNormalisedEncoder,
-    SpectrallyNormalisedGenerator,
-    SpectrallyNormalisedJointCritic,
+    SpectrallyNormalizedCritic,
+    SpectrallyNormalizedEncoder,
+    SpectrallyNormalizedGenerator,
+    SpectrallyNormalizedJointCritic,
 )
 from gan_lightning.observations.adaptive import AdaptiveAugment
-from gan_lightning.observations.augmentations import ColourJitter, Cutout, HorizontalFlip, Translation
+from gan_lightning.observations.augmentations import ColorJitter, Cutout, HorizontalFlip, Translation
 from gan_lightning.observations.base import Compose
 from gan_lightning.observations.instance_noise import InstanceNoise
 from gan_lightning.observations.packing import Packing
 from gan_lightning.shapes import Images
-from gan_lightning.stabilisers.consistency import ConsistencyRegularisation
+from gan_lightning.stabilisers.consistency import ConsistencyRegularization
 from gan_lightning.stabilisers.generator_terms import (
-    EntropyRegularisation,
+    EntropyRegularization,
     FeatureMatching,
     LatentReconstruction,
     ModeSeeking,
@@ -111,7 +111,7 @@ def always(game: GAN, case: Case) -> bool:
     return True
 
 
-AUGMENTATIONS = (ColourJitter, HorizontalFlip, Translation, Cutout)
+AUGMENTATIONS = (ColorJitter, HorizontalFlip, Translation, Cutout)
 
 STABILISERS: dict[str, tuple[Callable[[Case], dict[str, Any]], Callable[[GAN, Case], bool]]] = {
     "gradient penalty": (penalty(GradientPenalty), has_gradients_per_sample),
@@ -121,7 +121,7 @@ STABILISERS: dict[str, tuple[Callable[[Case], dict[str, Any]], Callable[[GAN, Ca
     "divergence": (penalty(DivergencePenalty), has_gradients_per_sample),
     "dragan": (penalty(PerturbationPenalty), has_gradients_per_sample),
     "consistency": (
-        penalty(lambda: ConsistencyRegularisation(InstanceNoise(0.1), on_fakes=True)),
+        penalty(lambda: ConsistencyRegularization(InstanceNoise(0.1), on_fakes=True)),
         takes_penalties,
     ),
     "lecam": (penalty(LeCam), takes_penalties),
@@ -134,14 +134,14 @@ STABILISERS: dict[str, tuple[Callable[[Case], dict[str, Any]], Callable[[GAN, Ca
         lambda game, case: not isinstance(game, UnrolledGAN | WGAN) and not spectral(game),
     ),
     "spectral normalisation": (
-        wrapped("critic", SpectrallyNormalisedCritic),
+        wrapped("critic", SpectrallyNormalizedCritic),
         lambda game, case: game.critic_constraint is None and not isinstance(game, GeometricGAN | R3GAN),
     ),
     "spectral normalisation of the generator": (
-        wrapped("generator", SpectrallyNormalisedGenerator),
+        wrapped("generator", SpectrallyNormalizedGenerator),
         lambda game, case: not isinstance(game, R3GAN),
     ),
-    "orthogonal weights": (wrapped("critic", InitialisedCritic, initialisation=Orthogonal()), always),
+    "orthogonal weights": (wrapped("critic", InitializedCritic, initialization=Orthogonal()), always),
     "minibatch discrimination": (
         wrapped("critic", MinibatchDiscriminationCritic, n_kernels=3, kernel_dim=2),
         lambda game, case: (
@@ -152,13 +152,13 @@ STABILISERS: dict[str, tuple[Callable[[Case], dict[str, Any]], Callable[[GAN, Ca
     "feature matching": (term(FeatureMatching), always),
     "feature matching alone": (term(FeatureMatching, adversarial_weight=0.0), always),
     "mode seeking": (term(ModeSeeking), always),
-    "entropy": (term(EntropyRegularisation), always),
+    "entropy": (term(EntropyRegularization), always),
     "reconstruction": (
         lambda case: {"generator_terms": [LatentReconstruction(partial(MLPCritic, width=4, n_layers=1))]},
         always,
     ),
     "instance noise": (observation(lambda: InstanceNoise(0.1, n_updates=2)), always),
-    "diffaugment": (observation(lambda: Compose([ColourJitter(), Translation(), Cutout()])), is_image),
+    "diffaugment": (observation(lambda: Compose([ColorJitter(), Translation(), Cutout()])), is_image),
     "adaptive augmentation": (
         observation(lambda: AdaptiveAugment([make() for make in AUGMENTATIONS], interval=1, kimg=0.01)),
         lambda game, case: is_image(game, case) and not game.shift_invariant,
@@ -210,8 +210,8 @@ ON_PAIRS: dict[str, Callable[[], dict[str, Any]]] = {
     "weight clipping": lambda: {"critic_constraint": WeightClipping(0.1)},
     "label smoothing": lambda: {"real_target": 0.9},
     "spectral normalisation": lambda: {
-        "critic": partial(SpectrallyNormalisedJointCritic, network=partial(MLPJointCritic, width=6)),
-        "encoder": partial(SpectrallyNormalisedEncoder, network=partial(MLPEncoder, width=6)),
+        "critic": partial(SpectrallyNormalizedJointCritic, network=partial(MLPJointCritic, width=6)),
+        "encoder": partial(SpectrallyNormalizedEncoder, network=partial(MLPEncoder, width=6)),
     },
 }
 

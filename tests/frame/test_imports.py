@@ -33,7 +33,7 @@ ALLOWED: dict[str, set[str]] = {
     "randomness": {"errors"},
     "shapes": {"errors"},
     "protocols": {"errors", "randomness", "shapes"},
-    "description": {"errors", "shapes"},
+    "description": {"errors", "moved", "shapes"},
     "losses": {"errors"},
     "optimizers": {"errors"},
     "metrics": {"errors", "shapes"},
