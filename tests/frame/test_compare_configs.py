@@ -9,7 +9,7 @@ import yaml
 
 from gan_lightning.cli.config_files import read_config
 
-FOLDER = Path(__file__).parent.parent / "configs" / "compare"
+FOLDER = Path(__file__).parents[2] / "configs" / "compare"
 METHODS = {"plain", "clipping", "gp", "one_sided_gp", "div", "dragan", "r1", "sn"}
 
 
