@@ -65,6 +65,11 @@ def set_data(mark, **init_args):
     return change
 
 
+def generator(checkpoint):
+    """Return the config of the generator in a checkpoint."""
+    return checkpoint["config"]["model"]["init_args"]["generator"]
+
+
 CONFIGS = {
     "popen": lambda mark: set_data(mark, dataset="subprocess.Popen", image_size=8, dataset_kwargs={"args": ["touch", str(mark)]}),
     "rmtree": lambda mark: set_data(mark, dataset="shutil.rmtree", image_size=8, dataset_kwargs={"path": str(mark.parent)}),
@@ -74,8 +79,8 @@ CONFIGS = {
     "data-as-text": lambda mark: lambda c: c["config"].update(data=str(popen(mark))),
     "any": lambda mark: set_data(mark, dataset="FakeData", image_size=8, dataset_kwargs={"transform": popen(mark)}),
     "model": lambda mark: lambda c: c["config"]["model"].update(class_path="evil_module.Own"),
-    "generator": lambda mark: lambda c: c["config"]["model"]["init_args"]["generator"].update(class_path="evil_module.OwnGenerator"),
-    "activation": lambda mark: lambda c: c["config"]["model"]["init_args"]["generator"]["init_args"].update(activation="os.getcwd"),
+    "generator": lambda mark: lambda c: generator(c).update(class_path="evil_module.OwnGenerator"),
+    "activation": lambda mark: lambda c: generator(c)["init_args"].update(activation="os.getcwd"),
     "extractor": lambda mark: lambda c: c["config"]["fidelity"].update(
         extractor={"class_path": "torch_fidelity.feature_extractor_vgg16.FeatureExtractorVGG16", "init_args": {}}
     ),
