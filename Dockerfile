@@ -9,6 +9,6 @@ COPY gan_lightning gan_lightning
 COPY configs configs
 COPY scripts scripts
 # torch and torchvision of the image satisfy the bounds in pyproject.toml, so pip leaves them alone.
-RUN pip install --no-cache-dir -e ".[wandb]"
+RUN pip install --no-cache-dir -e .
 ENTRYPOINT ["gan-lightning"]
 CMD ["--help"]

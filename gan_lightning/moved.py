@@ -1,10 +1,11 @@
-"""What modules of release 0.1.0 are called now, so that its configs, checkpoints and own families still resolve.
+"""What modules, classes and options of release 0.1.0 are called now, so that what was written for it still resolves.
 
 Standard library only: it is imported with the package, and imports a module only when an old name is asked for.
 """
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -23,7 +24,7 @@ MOVED = {
     "game": "games.game",
     "gan": "games.gan",
     "generator_terms": "stabilisers.generator_terms",
-    "held_critic": "games.penalised",
+    "held_critic": "games.penalized",
     "joint_inference": "games.joint",
     "kernels": "losses",
     "networks.activations": "networks.layers.activations",
@@ -31,7 +32,7 @@ MOVED = {
     "networks.classifying": "networks.wrappers.classifying",
     "networks.concatenation": "networks.wrappers.concatenation",
     "networks.conditional": "networks.layers.conditional",
-    "networks.initialisation": "networks.layers.initialisation",
+    "networks.initialisation": "networks.layers.initialization",
     "networks.minibatch_discrimination": "networks.wrappers.minibatch_discrimination",
     "networks.recomputed": "networks.wrappers.recomputed",
     "networks.resnet": "networks.layers.resnet",
@@ -48,6 +49,24 @@ MOVED = {
     "strategies": "execution.gan_ddp",
 }
 """Old module of the package: the module, or the face of the room, that has its classes now."""
+
+RENAMED = {
+    "ColourJitter": "ColorJitter",
+    "ConsistencyRegularisation": "ConsistencyRegularization",
+    "EntropyRegularisation": "EntropyRegularization",
+    "Initialisation": "Initialization",
+    "InitialisedCritic": "InitializedCritic",
+    "InitialisedGenerator": "InitializedGenerator",
+    "OrthogonalRegularisation": "OrthogonalRegularization",
+    "SpectrallyNormalisedCritic": "SpectrallyNormalizedCritic",
+    "SpectrallyNormalisedEncoder": "SpectrallyNormalizedEncoder",
+    "SpectrallyNormalisedGenerator": "SpectrallyNormalizedGenerator",
+    "SpectrallyNormalisedJointCritic": "SpectrallyNormalizedJointCritic",
+}
+"""Old class: its name now. Python finds the old name in the faces of the rooms."""
+
+OPTIONS = {"initialisation": "initialization"}
+"""Old argument of a class: its name now."""
 
 
 class _Finder(MetaPathFinder, Loader):
@@ -79,14 +98,29 @@ def know_old_names() -> None:
         sys.meta_path.append(_Finder())
 
 
-def with_new_names(value: Any) -> Any:
-    """Return nested plain values with the class paths of old modules written as they are now."""
+def with_new_names(value: Any, key: str = "") -> Any:
+    """Return nested plain values with old modules, classes and options written as they are now.
+
+    Args:
+        value: Plain values; a string is a class path, the short name of a class, or neither.
+        key: Under which the value stands: what follows `name` is a name that the user gave.
+    """
     if isinstance(value, dict):
-        return {key: with_new_names(inner) for key, inner in value.items()}
+        return {OPTIONS.get(name, name): with_new_names(inner, name) for name, inner in value.items()}
     if isinstance(value, list):
-        return [with_new_names(inner) for inner in value]
-    if isinstance(value, str) and value.startswith("gan_lightning."):
-        module, _, name = value.partition(".")[2].rpartition(".")
-        if module in MOVED:
-            return f"gan_lightning.{MOVED[module]}.{name}"
-    return value
+        return [with_new_names(inner, key) for inner in value]
+    if not isinstance(value, str) or key == "name":
+        return value
+    if not value.startswith("gan_lightning."):
+        return RENAMED.get(value, value)
+    module, _, name = value.partition(".")[2].rpartition(".")
+    return ".".join(filter(None, ["gan_lightning", MOVED.get(module, module), RENAMED.get(name, name)]))
+
+
+def option_with_new_names(argument: str, value: str) -> tuple[str, str]:
+    """Return an option of the command line, such as `--model.observation`, and its value with the names of now."""
+    if not argument.startswith(("--model", "--data")):
+        return argument, value
+    classes = re.compile(rf"\b({'|'.join(RENAMED)})\b")
+    value = with_new_names(classes.sub(lambda old: RENAMED[old[0]], value))
+    return ".".join(OPTIONS.get(word, word) for word in argument.split(".")), value

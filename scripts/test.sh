@@ -18,7 +18,7 @@ export OMP_NUM_THREADS=1
 if [[ "${1:-}" == --smoke ]]; then
     shift
     set -- tests/golden tests/frame/test_imports.py tests/frame/test_turns.py tests/frame/test_mistakes.py \
-        tests/test_losses.py tests/test_kernels.py tests/test_divergences.py "$@"
+        tests/losses "$@"
 fi
 code=0
 .venv/bin/python -m pytest -n "${TEST_PROCESSES:-auto}" --dist loadfile "$@" || code=$?

@@ -72,12 +72,12 @@ from gan_lightning.networks import (
     WGANGPCNNGenerator,
 )
 from gan_lightning.observations.adaptive import AdaptiveAugment
-from gan_lightning.observations.augmentations import ColourJitter, Cutout, Translation
+from gan_lightning.observations.augmentations import ColorJitter, Cutout, Translation
 from gan_lightning.observations.base import Compose
 from gan_lightning.observations.instance_noise import InstanceNoise
 from gan_lightning.observations.packing import Packing
 from gan_lightning.optimizers.schedules import CosineDecay, LinearDecay
-from gan_lightning.stabilisers.consistency import ConsistencyRegularisation
+from gan_lightning.stabilisers.consistency import ConsistencyRegularization
 from gan_lightning.stabilisers.generator_terms import HistoricalAveraging as GeneratorHistory
 from gan_lightning.stabilisers.generator_terms import LatentReconstruction
 from gan_lightning.stabilisers.gradient_penalties import R1, R2
@@ -183,9 +183,9 @@ def cnn(generator: Any, critic: Any) -> dict[str, Any]:
 def with_memory() -> dict[str, Any]:
     """Return stabilisers that keep a state, which resuming and sharing over ranks must not change."""
     return {
-        "critic_penalties": [LeCam(), HistoricalAveraging(), ConsistencyRegularisation(Translation())],
+        "critic_penalties": [LeCam(), HistoricalAveraging(), ConsistencyRegularization(Translation())],
         "generator_terms": [GeneratorHistory(), LatentReconstruction(partial(MLPCritic, width=4, n_layers=1))],
-        "observation": AdaptiveAugment([ColourJitter(), Cutout()], interval=2, kimg=0.05),
+        "observation": AdaptiveAugment([ColorJitter(), Cutout()], interval=2, kimg=0.05),
     }
 
 

@@ -86,7 +86,7 @@ class Measuring(Callback, ABC):
         return {"history": [[update, dict(values)] for update, values in self.history]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up the numbers so far."""
+        """Restore the numbers so far."""
         self.history = [(update, values) for update, values in state_dict["history"]]
 
     def _evaluate(self, trainer: Trainer, module: LightningModule) -> None:

@@ -22,6 +22,7 @@ from gan_lightning.cli.documents import Document, file_of
 from gan_lightning.cli.names import named_classes
 from gan_lightning.description import refusal
 from gan_lightning.errors import fail, nearest
+from gan_lightning.moved import with_new_names
 
 _NOISE = re.compile(
     r"usage:|Given value|Does not validate|Subtypes:|Errors:|Expected a <class 'NoneType'>|Expected a path|Subclass types|"
@@ -48,9 +49,15 @@ class Parser(LightningArgumentParser):
         return []
 
     def parse_string(self, content: str, path: Any = "", *args: Any, **kwargs: Any) -> Namespace:
-        """Parse the content of a config file (jsonargparse has made its folder the current one) with its bases."""
-        if path and BASE in (yaml.safe_load(content) or {}):
-            content = yaml.safe_dump(read_config(Path(path)), sort_keys=False)
+        """Parse a config with its bases and its old names; jsonargparse has made the folder of a file the current one."""
+        try:
+            said = meant = yaml.safe_load(content)
+        except yaml.YAMLError:  # jsonargparse says so
+            said = meant = None
+        if isinstance(said, dict):
+            meant = with_new_names(read_config(Path(path)) if path and BASE in said else said)
+        if meant != said:
+            content = yaml.safe_dump(meant, sort_keys=False)
         return super().parse_string(content, path, *args, **kwargs)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:

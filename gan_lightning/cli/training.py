@@ -40,7 +40,7 @@ from gan_lightning.errors import RunFailed, UserError, nearest, say
 from gan_lightning.execution.precision import check_precision
 from gan_lightning.execution.ranks import close_process_group
 from gan_lightning.games.game import Game
-from gan_lightning.moved import with_new_names
+from gan_lightning.moved import option_with_new_names, with_new_names
 from gan_lightning.protocols import RunLogger
 from gan_lightning.ranges import check_tree
 from gan_lightning.runs.checkpoint_files import DISK_IS_FULL, CheckpointFiles, read_checkpoint
@@ -86,7 +86,7 @@ class SaveConfig(SaveConfigCallback):
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Say in one line which settings are not those of the checkpoint."""
-        then, now = without_home(checkpoint.get("config")), self._plain
+        then, now = with_new_names(without_home(checkpoint.get("config"))), self._plain
         if trainer.state.fn == "fit" and then:
             changes = [text for key in ("model", "data") for text in _changes(then.get(key), now.get(key), key)]
             changes = [
@@ -331,6 +331,20 @@ def _typed_paths(args: list[str]) -> list[str]:
     return [value for value in values if re.fullmatch(r"[a-zA-Z_]\w*(\.[a-zA-Z_]\w*)+", value)]
 
 
+def _with_new_names(args: list[str]) -> list[str]:
+    """Return the arguments with the classes and options of release 0.1.0 written as they are now."""
+    words, before = [], ""
+    for arg in args:
+        option, equals, value = arg.partition("=") if arg.startswith("--") else (before, "", arg)
+        if arg.startswith("--"):
+            new, value = option_with_new_names(option, value)
+            words.append(f"{new}{equals}{value}")
+            before = option
+        else:
+            words.append(option_with_new_names(before, value)[1])
+    return words
+
+
 def _last_value(args: list[str], option: str, dashes: str = "--") -> str | None:
     """Return the value that the last `--option value` or `--option=value` of a command line gives, None without one."""
     word, value = dashes + option, None
@@ -373,7 +387,7 @@ def run(args: list[str]) -> None:
     try:
         with user_errors():
             trust = args[0] != "fit" and "--trust" in args
-            words = [arg for arg in args if not (trust and arg == "--trust")]
+            words = _with_new_names([arg for arg in args if not (trust and arg == "--trust")])
             files = documents(words)
             given = _with_checkpoint_config(words)
             with known_classes_only(trust or given == words, also=[*_typed_paths(words), _LOGGERS]):

@@ -10,7 +10,7 @@ from typing import Any, final
 from gan_lightning.games.objective import ObjectiveGAN
 from gan_lightning.losses.objectives import Hinge
 from gan_lightning.optimizers.specs import Adam, OptimizerSpec
-from gan_lightning.stabilisers.generator_terms import OrthogonalRegularisation
+from gan_lightning.stabilisers.generator_terms import OrthogonalRegularization
 
 
 @final
@@ -50,4 +50,4 @@ class BigGAN(ObjectiveGAN):
         )
         self.play_for(Hinge())
         if orthogonal_weight:
-            self.generator_terms.insert(0, OrthogonalRegularisation(orthogonal_weight))
+            self.generator_terms.insert(0, OrthogonalRegularization(orthogonal_weight))

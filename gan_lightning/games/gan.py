@@ -15,7 +15,7 @@ from torch.nn import Parameter
 from gan_lightning.errors import UserError
 from gan_lightning.games.game import Terms
 from gan_lightning.games.latents import Latents, NormalLatents
-from gan_lightning.games.penalised import HeldCritic, check_kinds
+from gan_lightning.games.penalized import HeldCritic, check_kinds
 from gan_lightning.networks.base import Critic, CriticFactory, Generator, GeneratorFactory, with_classes
 from gan_lightning.observations.base import Observation
 from gan_lightning.protocols import Data

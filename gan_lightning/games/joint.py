@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from gan_lightning.errors import UserError
 from gan_lightning.games.game import Terms
-from gan_lightning.games.penalised import HeldCritic
+from gan_lightning.games.penalized import HeldCritic
 from gan_lightning.networks.base import Critic, Generator, GeneratorFactory
 from gan_lightning.networks.encoders import Encoder, EncoderFactory
 from gan_lightning.networks.joint_critic import JointCritic, JointCriticFactory

@@ -8,20 +8,20 @@ from gan_lightning.networks.encoders import (
     Encoder,
     EncoderFactory,
     MLPEncoder,
-    SpectrallyNormalisedEncoder,
+    SpectrallyNormalizedEncoder,
 )
 from gan_lightning.networks.joint_critic import (
     ConvJointCritic,
     JointCritic,
     JointCriticFactory,
     MLPJointCritic,
-    SpectrallyNormalisedJointCritic,
+    SpectrallyNormalizedJointCritic,
 )
 from gan_lightning.networks.layers.activations import Activation, LeakyReLU, LeakyReLUTenth, ShiftedSoftplus
 from gan_lightning.networks.layers.attention import SelfAttention
 from gan_lightning.networks.layers.conditional import ChannelLayerNorm, ConditionalBatchNorm2d, Normalisation
-from gan_lightning.networks.layers.initialisation import He, Initialisation, Normal, Orthogonal, Xavier
-from gan_lightning.networks.layers.spectral_norm import spectrally_normalise
+from gan_lightning.networks.layers.initialization import He, Initialization, Normal, Orthogonal, Xavier
+from gan_lightning.networks.layers.spectral_norm import spectrally_normalize
 from gan_lightning.networks.mlp import MLPCritic, MLPGenerator
 from gan_lightning.networks.r3gan import R3GANCritic, R3GANGenerator
 from gan_lightning.networks.sagan import SAGANCritic, SAGANGenerator
@@ -34,11 +34,11 @@ from gan_lightning.networks.wgan_gp import (
     WGANGPResNetCritic,
     WGANGPResNetGenerator,
 )
-from gan_lightning.networks.wrappers.altered import (
-    InitialisedCritic,
-    InitialisedGenerator,
-    SpectrallyNormalisedCritic,
-    SpectrallyNormalisedGenerator,
+from gan_lightning.networks.wrappers import (
+    InitializedCritic,
+    InitializedGenerator,
+    SpectrallyNormalizedCritic,
+    SpectrallyNormalizedGenerator,
 )
 from gan_lightning.networks.wrappers.classifying import ClassifyingCritic
 from gan_lightning.networks.wrappers.concatenation import ConcatenatingCritic, ConcatenatingGenerator
@@ -48,6 +48,16 @@ from gan_lightning.networks.wrappers.minibatch_discrimination import (
 )
 from gan_lightning.networks.wrappers.recomputed import RecomputedCritic, RecomputedGenerator
 from gan_lightning.networks.wrappers.virtual_batch_norm import VirtualBatchNorm, VirtualBatchNormGenerator
+
+# their names in 0.1.0
+Initialisation = Initialization
+InitialisedCritic = InitializedCritic
+InitialisedGenerator = InitializedGenerator
+SpectrallyNormalisedCritic = SpectrallyNormalizedCritic
+SpectrallyNormalisedEncoder = SpectrallyNormalizedEncoder
+SpectrallyNormalisedGenerator = SpectrallyNormalizedGenerator
+SpectrallyNormalisedJointCritic = SpectrallyNormalizedJointCritic
+spectrally_normalise = spectrally_normalize
 
 __all__ = [
     "Activation",
@@ -69,9 +79,9 @@ __all__ = [
     "Generator",
     "GeneratorFactory",
     "He",
-    "Initialisation",
-    "InitialisedCritic",
-    "InitialisedGenerator",
+    "Initialization",
+    "InitializedCritic",
+    "InitializedGenerator",
     "JointCritic",
     "JointCriticFactory",
     "LeakyReLU",
@@ -97,10 +107,10 @@ __all__ = [
     "SNGANResNetGenerator",
     "SelfAttention",
     "ShiftedSoftplus",
-    "SpectrallyNormalisedCritic",
-    "SpectrallyNormalisedEncoder",
-    "SpectrallyNormalisedGenerator",
-    "SpectrallyNormalisedJointCritic",
+    "SpectrallyNormalizedCritic",
+    "SpectrallyNormalizedEncoder",
+    "SpectrallyNormalizedGenerator",
+    "SpectrallyNormalizedJointCritic",
     "VirtualBatchNorm",
     "VirtualBatchNormGenerator",
     "WGANGPCNNCritic",
@@ -110,5 +120,5 @@ __all__ = [
     "WGANGPResNetCritic",
     "WGANGPResNetGenerator",
     "Xavier",
-    "spectrally_normalise",
+    "spectrally_normalize",
 ]

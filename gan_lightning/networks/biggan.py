@@ -24,7 +24,7 @@ from gan_lightning.networks.base import (
 from gan_lightning.networks.layers.activations import Activation
 from gan_lightning.networks.layers.attention import SelfAttention
 from gan_lightning.networks.layers.resnet import CriticBlock, FirstCriticBlock, upsample
-from gan_lightning.networks.layers.spectral_norm import spectrally_normalise
+from gan_lightning.networks.layers.spectral_norm import spectrally_normalize
 from gan_lightning.shapes import Shape
 
 _EPS = 1e-6  # of the spectral normalisation
@@ -34,7 +34,7 @@ _GENERATOR_LAYOUTS = {64: (16, 16, 8, 4, 2), 128: (16, 16, 8, 4, 2, 1), 256: (16
 _CRITIC_LAYOUTS = {64: (1, 2, 4, 8, 16), 128: (1, 2, 4, 8, 16, 16), 256: (1, 2, 4, 8, 8, 16, 16)}
 
 
-def _initialise(module: nn.Module) -> None:
+def _initialize(module: nn.Module) -> None:
     """Draw orthogonal weights, biases 0, and normalise convolutions and linear maps spectrally."""
     for layer in list(module.modules()):  # a list, because normalising adds submodules
         if isinstance(layer, nn.Conv2d | nn.Linear | nn.Embedding):
@@ -42,7 +42,7 @@ def _initialise(module: nn.Module) -> None:
         if isinstance(layer, nn.Conv2d | nn.Linear):
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
-            spectrally_normalise(layer, eps=_EPS)
+            spectrally_normalize(layer, eps=_EPS)
 
 
 class ModulatedBatchNorm2d(nn.Module):
@@ -138,7 +138,7 @@ class BigGANGenerator(Generator):
         self.norm = nn.BatchNorm2d(widths[-1])
         self.activation = activation()
         self.output = nn.Conv2d(widths[-1], images.channels, 3, padding=1)
-        _initialise(self)
+        _initialize(self)
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """Map latents `(N, D)` and labels `(N,)` to images `(N, C, H, W)` in [-1, 1].
@@ -197,9 +197,9 @@ class BigGANCritic(Critic):
         self.output = nn.Linear(self.n_features, 1)
         if n_classes > 0:
             self.embedding = nn.Embedding(n_classes, self.n_features)
-        _initialise(self)
+        _initialize(self)
         if n_classes > 0:
-            spectrally_normalise(self.embedding, eps=_EPS)
+            spectrally_normalize(self.embedding, eps=_EPS)
 
     def features(self, samples: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return the last hidden layer, summed over the pixels to `(N, F)`, of images `(N, C, H, W)` in [-1, 1]."""

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from gan_lightning.networks.base import Critic, Generator, pyramid, require_images
 from gan_lightning.networks.layers.activations import Activation, LeakyReLU
 from gan_lightning.networks.layers.conditional import Normalisation
-from gan_lightning.networks.layers.initialisation import initialise_normal
+from gan_lightning.networks.layers.initialization import initialize_normal
 from gan_lightning.shapes import Shape
 
 
@@ -49,7 +49,7 @@ class DCGANGenerator(Generator):
             layers += [nn.ConvTranspose2d(n_in, n_out, 4, 2, 1, bias=False), norm(n_out), activation()]
         layers += [nn.ConvTranspose2d(n_out, images.channels, 4, 2, 1, bias=False), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
-        initialise_normal(self, gain_std=0.02)
+        initialize_normal(self, gain_std=0.02)
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """Map latents `(N, D)` to images `(N, C, H, W)` in [-1, 1]."""
@@ -88,7 +88,7 @@ class DCGANCritic(Critic):
         self.n_features = n_out * prod(base)
         # The published last layer, a valid convolution over all that is left, written as the linear map that it is.
         self.output = nn.Linear(self.n_features, 1, bias=False)
-        initialise_normal(self, gain_std=0.02)
+        initialize_normal(self, gain_std=0.02)
 
     def features(self, samples: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return the last hidden layer, flattened to `(N, F)`, of images `(N, C, H, W)` in [-1, 1]."""

@@ -17,8 +17,8 @@ from gan_lightning.errors import UserError
 from gan_lightning.networks.base import pyramid, require_images
 from gan_lightning.networks.layers.activations import Activation, LeakyReLU
 from gan_lightning.networks.layers.conditional import Normalisation
-from gan_lightning.networks.layers.initialisation import glorot_uniform, initialise_normal
-from gan_lightning.networks.layers.spectral_norm import spectrally_normalise
+from gan_lightning.networks.layers.initialization import glorot_uniform, initialize_normal
+from gan_lightning.networks.layers.spectral_norm import spectrally_normalize
 from gan_lightning.shapes import Images, Shape
 
 
@@ -101,7 +101,7 @@ class ConvEncoder(Encoder):
         super().__init__()
         self.layers, n_features = convolutions(require_images(shape), width, activation, norm)
         self.codes = nn.Sequential(nn.Linear(n_features, hidden_width), activation(), nn.Linear(hidden_width, n_codes))
-        initialise_normal(self.layers)
+        initialize_normal(self.layers)
         for layer in self.codes:
             if isinstance(layer, nn.Linear):
                 glorot_uniform(layer)
@@ -112,7 +112,7 @@ class ConvEncoder(Encoder):
 
 
 @final
-class SpectrallyNormalisedEncoder(Encoder):
+class SpectrallyNormalizedEncoder(Encoder):
     """Any encoder with every weight divided by its largest singular value (Miyato et al. 2018, arXiv:1802.05957).
 
     Args:
@@ -132,7 +132,7 @@ class SpectrallyNormalisedEncoder(Encoder):
         eps: float = 1e-12,
     ) -> None:
         super().__init__()
-        self.network = spectrally_normalise(network(shape, n_codes), n_power_iterations, eps)
+        self.network = spectrally_normalize(network(shape, n_codes), n_power_iterations, eps)
 
     def forward(self, samples: Tensor) -> Tensor:
         """Map images `(N, C, H, W)` in [-1, 1] or vectors `(N, C)` to the network's codes `(N, n_codes)`."""

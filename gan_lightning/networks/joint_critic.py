@@ -12,8 +12,8 @@ from gan_lightning.networks.base import require_images
 from gan_lightning.networks.encoders import convolutions, hidden_layers
 from gan_lightning.networks.layers.activations import Activation, LeakyReLU
 from gan_lightning.networks.layers.conditional import Normalisation
-from gan_lightning.networks.layers.initialisation import glorot_uniform, initialise_normal
-from gan_lightning.networks.layers.spectral_norm import spectrally_normalise
+from gan_lightning.networks.layers.initialization import glorot_uniform, initialize_normal
+from gan_lightning.networks.layers.spectral_norm import spectrally_normalize
 from gan_lightning.shapes import Shape
 
 
@@ -100,7 +100,7 @@ class ConvJointCritic(JointCritic):
     ) -> None:
         super().__init__()
         self.sample_layers, n_features = convolutions(require_images(shape), width, activation, norm)
-        initialise_normal(self.sample_layers)
+        initialize_normal(self.sample_layers)
         self.latent_layers = hidden_layers(latent_dim, latent_width, 2, activation, dropout=dropout)
         self.joint_layers = hidden_layers(n_features + latent_width, joint_width, 2, activation, dropout=dropout)
         self.output = nn.Linear(joint_width, 1)
@@ -113,7 +113,7 @@ class ConvJointCritic(JointCritic):
 
 
 @final
-class SpectrallyNormalisedJointCritic(JointCritic):
+class SpectrallyNormalizedJointCritic(JointCritic):
     """Any critic of pairs with every weight divided by its largest singular value (Miyato et al. 2018, arXiv:1802.05957).
 
     Args:
@@ -133,7 +133,7 @@ class SpectrallyNormalisedJointCritic(JointCritic):
         eps: float = 1e-12,
     ) -> None:
         super().__init__()
-        self.network = spectrally_normalise(network(shape, latent_dim), n_power_iterations, eps)
+        self.network = spectrally_normalize(network(shape, latent_dim), n_power_iterations, eps)
 
     def forward(self, samples: Tensor, latents: Tensor) -> Tensor:
         """Return the network's logits `(N,)` of samples `(N, C, H, W)` in [-1, 1] or `(N, C)`, with latents `(N, D)`."""

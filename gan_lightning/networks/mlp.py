@@ -12,8 +12,8 @@ from torch.nn.functional import one_hot
 from gan_lightning.errors import UserError
 from gan_lightning.networks.base import Critic, Generator, NClasses, count_classes, require_labels
 from gan_lightning.networks.layers.activations import Activation
-from gan_lightning.networks.layers.initialisation import glorot_uniform
-from gan_lightning.networks.layers.spectral_norm import spectrally_normalise
+from gan_lightning.networks.layers.initialization import glorot_uniform
+from gan_lightning.networks.layers.spectral_norm import spectrally_normalize
 from gan_lightning.shapes import Images, Shape
 
 
@@ -113,7 +113,7 @@ class MLPCritic(Critic):
         self.output = nn.Linear(width, 1)
         glorot_uniform(self.output)
         if n_power_iterations > 0:
-            spectrally_normalise(self, n_power_iterations)
+            spectrally_normalize(self, n_power_iterations)
 
     def features(self, samples: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return the last hidden layer, `(N, F)`, of vectors `(N, C)` or images `(N, C, H, W)`.

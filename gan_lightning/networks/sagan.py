@@ -23,20 +23,20 @@ from gan_lightning.networks.base import (
 )
 from gan_lightning.networks.layers.activations import Activation
 from gan_lightning.networks.layers.attention import SelfAttention
-from gan_lightning.networks.layers.initialisation import glorot_uniform
+from gan_lightning.networks.layers.initialization import glorot_uniform
 from gan_lightning.networks.layers.resnet import CriticBlock, FirstCriticBlock, GeneratorBlock
-from gan_lightning.networks.layers.spectral_norm import spectrally_normalise
+from gan_lightning.networks.layers.spectral_norm import spectrally_normalize
 from gan_lightning.shapes import Shape
 
 
-def _initialise(module: nn.Module) -> None:
+def _initialize(module: nn.Module) -> None:
     """Draw after Glorot and normalise spectrally; embeddings of a conditional batch normalisation stay as they are."""
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d | nn.Linear):
             glorot_uniform(layer)
     for layer in list(module.modules()):  # a list, because normalising adds submodules
         if isinstance(layer, nn.Conv2d | nn.Linear):
-            spectrally_normalise(layer)
+            spectrally_normalize(layer)
 
 
 def _require_resolution(attention_size: int, resolutions: list[int], network: nn.Module) -> None:
@@ -87,7 +87,7 @@ class SAGANGenerator(Generator):
         self.norm = nn.BatchNorm2d(width)
         self.activation = activation()
         self.output = nn.Conv2d(width, images.channels, 3, padding=1)
-        _initialise(self)
+        _initialize(self)
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """Map latents `(N, D)` and labels `(N,)` to images `(N, C, H, W)` in [-1, 1].
@@ -141,11 +141,11 @@ class SAGANCritic(Critic):
         self.layers = nn.Sequential(*layers, activation())
         self.n_features = widths[-1]
         self.output = nn.Linear(self.n_features, 1)
-        _initialise(self)
+        _initialize(self)
         if n_classes > 0:
             self.embedding = nn.Embedding(n_classes, self.n_features)
             glorot_uniform(self.embedding)
-            spectrally_normalise(self.embedding)
+            spectrally_normalize(self.embedding)
 
     def features(self, samples: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return the last hidden layer, summed over the pixels to `(N, F)`, of images `(N, C, H, W)` in [-1, 1]."""

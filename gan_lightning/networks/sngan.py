@@ -22,9 +22,9 @@ from gan_lightning.networks.base import (
     require_labels,
 )
 from gan_lightning.networks.layers.activations import Activation, LeakyReLUTenth
-from gan_lightning.networks.layers.initialisation import glorot_uniform, initialise_glorot, initialise_normal
+from gan_lightning.networks.layers.initialization import glorot_uniform, initialize_glorot, initialize_normal
 from gan_lightning.networks.layers.resnet import CriticBlock, FirstCriticBlock, ResNetDecoder
-from gan_lightning.networks.layers.spectral_norm import spectrally_normalise
+from gan_lightning.networks.layers.spectral_norm import spectrally_normalize
 from gan_lightning.shapes import Images, Shape
 
 # Size: (default width, multiples of it that the linear map and the blocks have).
@@ -94,7 +94,7 @@ class SNGANCNNGenerator(Generator):
         for n_in, n_out in pairwise(widths):
             layers += [nn.ConvTranspose2d(n_in, n_out, 4, 2, 1), nn.BatchNorm2d(n_out, eps=2e-5), activation()]
         self.layers = nn.Sequential(*layers, nn.Conv2d(width, images.channels, 3, padding=1), nn.Tanh())
-        initialise_normal(self)
+        initialize_normal(self)
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """Map latents `(N, D)` to images `(N, C, H, W)` in [-1, 1]."""
@@ -130,9 +130,9 @@ class SNGANCNNCritic(Critic):
         self.layers = nn.Sequential(*layers, nn.Conv2d(n_in, 8 * width, 3, 1, 1), activation(), nn.Flatten())
         self.n_features = 8 * width * prod(base)
         self.output = nn.Linear(self.n_features, 1)
-        initialise_normal(self)
+        initialize_normal(self)
         if n_power_iterations > 0:
-            spectrally_normalise(self, n_power_iterations)
+            spectrally_normalize(self, n_power_iterations)
 
     def features(self, samples: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return the last hidden layer, flattened to `(N, F)`, of images `(N, C, H, W)` in [-1, 1]."""
@@ -179,7 +179,7 @@ class SNGANResNetGenerator(Generator):
         widths = [(default_width if width is None else width) * multiple for multiple in multiples]
         # 2e-5 is the eps of chainer, in which the authors wrote it.
         self.decoder = ResNetDecoder(latent_dim, base, widths, images.channels, n_classes, activation, eps=2e-5)
-        initialise_glorot(self)
+        initialize_glorot(self)
         glorot_uniform(self.decoder.output)
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -235,12 +235,12 @@ class SNGANResNetCritic(Critic):
         self.n_features = widths[-1]
         # The authors' 32x32 critic has no bias here, the others have one.
         self.output = nn.Linear(self.n_features, 1, bias=images.side in _CRITIC_LAYOUTS and images.side != 32)
-        initialise_glorot(self)
+        initialize_glorot(self)
         if n_classes > 0:
             self.embedding = nn.Embedding(n_classes, self.n_features)
             glorot_uniform(self.embedding)
         if n_power_iterations > 0:
-            spectrally_normalise(self, n_power_iterations)
+            spectrally_normalize(self, n_power_iterations)
 
     def features(self, samples: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return the last hidden layer, summed over the pixels to `(N, F)`, of images `(N, C, H, W)` in [-1, 1]."""

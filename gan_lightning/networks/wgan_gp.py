@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from gan_lightning.networks.base import Critic, Generator, NClasses, count_classes, pyramid, require_images
 from gan_lightning.networks.layers.activations import Activation, LeakyReLU
 from gan_lightning.networks.layers.conditional import ChannelLayerNorm, Normalisation
-from gan_lightning.networks.layers.initialisation import glorot_uniform, initialise_glorot
+from gan_lightning.networks.layers.initialization import glorot_uniform, initialize_glorot
 from gan_lightning.networks.layers.resnet import CriticBlock, FirstCriticBlock, ResNetDecoder
 from gan_lightning.shapes import Shape
 
@@ -57,7 +57,7 @@ class WGANGPCNNGenerator(Generator):
             ]
         layers += [nn.ConvTranspose2d(n_out, images.channels, 5, 2, padding=2, output_padding=1), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
-        initialise_glorot(self)
+        initialize_glorot(self)
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """Map latents `(N, D)` to images `(N, C, H, W)` in [-1, 1]."""
@@ -93,7 +93,7 @@ class WGANGPCNNCritic(Critic):
         self.layers = nn.Sequential(*layers, nn.Flatten())
         self.n_features = n_out * prod(base)
         self.output = nn.Linear(self.n_features, 1)
-        initialise_glorot(self)
+        initialize_glorot(self)
 
     def features(self, samples: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return the last hidden layer, flattened to `(N, F)`, of images `(N, C, H, W)` in [-1, 1]."""
@@ -131,7 +131,7 @@ class WGANGPResNetGenerator(Generator):
         base, n_doubled = pyramid(images)
         widths = [width] * (n_doubled + 1)
         self.decoder = ResNetDecoder(latent_dim, base, widths, images.channels, n_classes, activation)
-        initialise_glorot(self)
+        initialize_glorot(self)
         glorot_uniform(self.decoder.output)
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -171,7 +171,7 @@ class WGANGPResNetCritic(Critic):
         )
         self.n_features = width
         self.output = nn.Linear(width, 1)
-        initialise_glorot(self)
+        initialize_glorot(self)
 
     def features(self, samples: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return the last hidden layer, averaged over the pixels to `(N, F)`, of images `(N, C, H, W)` in [-1, 1]."""
@@ -210,7 +210,7 @@ class WGANGPGoodGenerator(Generator):
         narrowing = [width * 2**i for i in reversed(range(n_doubled))]
         widths = [narrowing[0], *narrowing]
         self.decoder = ResNetDecoder(latent_dim, base, widths, images.channels, n_classes, activation, first_bias=False)
-        initialise_glorot(self)
+        initialize_glorot(self)
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """Map latents `(N, D)` and labels `(N,)` to images `(N, C, H, W)` in [-1, 1].
@@ -248,7 +248,7 @@ class WGANGPGoodCritic(Critic):
         )
         self.n_features = widths[-1] * prod(base)
         self.output = nn.Linear(self.n_features, 1)
-        initialise_glorot(self)
+        initialize_glorot(self)
         glorot_uniform(self.input)
 
     def features(self, samples: Tensor, labels: Tensor | None = None) -> Tensor:

@@ -42,13 +42,13 @@ class Augmentation(Observation):
 
 
 @final
-class ColourJitter(Augmentation):
+class ColorJitter(Augmentation):
     """Brightness x + U(-1/2, 1/2), then saturation (times U(0, 2) about the grey value), then contrast (U(1/2, 3/2)).
 
     The contrast is about the mean over the whole image. Grey images have no saturation.
 
     Example:
-        >>> view, labels = ColourJitter()(torch.rand(4, 3, 8, 8), None, noise)
+        >>> view, labels = ColorJitter()(torch.rand(4, 3, 8, 8), None, noise)
         >>> view.shape
         torch.Size([4, 3, 8, 8])
     """

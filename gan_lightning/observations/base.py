@@ -40,7 +40,7 @@ class Compose(Observation):
     """One observation after another.
 
     DiffAugment (Zhao 2020, arXiv:2006.10738) with the policy "color,translation,cutout" is
-    `Compose([ColourJitter(), Translation(), Cutout()])`.
+    `Compose([ColorJitter(), Translation(), Cutout()])`.
 
     Example:
         >>> from gan_lightning.observations import Packing, Translation

@@ -1,14 +1,17 @@
-"""Locks on run folders: one process trains in a folder at a time."""
+"""Locks on run folders: one process trains in a folder at a time, on any operating system."""
 
 from __future__ import annotations
 
 import os
+import platform
 from pathlib import Path
-from typing import Any
+
+from filelock import FileLock, Timeout
 
 from gan_lightning.errors import UserError
 
-_locks: dict[Path, Any] = {}
+_LOCK, _OWNER = ".lock", ".owner"  # two files: on Windows nobody else can read a locked one
+_locks: dict[Path, FileLock] = {}
 
 
 def lock(folder: Path) -> None:
@@ -17,34 +20,34 @@ def lock(folder: Path) -> None:
     Raises:
         UserError: Another process is training there.
     """
-    import fcntl
-
     if folder in _locks:
-        _locks.pop(folder).close()
-    file = (folder / ".lock").open("a+")
+        return
+    held = FileLock(folder / _LOCK)
+    owner = folder / _OWNER
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.seek(0)
-        owner = file.read().strip() or "another process"
-        file.close()
-        raise UserError(f"{folder} is in use by {owner}; wait for it to end or give another --name") from None
-    except OSError:  # a file system without locks
+        held.acquire(timeout=0)
+    except Timeout:
+        name = (owner.read_text().strip() if owner.is_file() else "") or "another process"
+        raise UserError(f"{folder} is in use by {name}; wait for it to end or give another --name") from None
+    except (OSError, NotImplementedError):  # a file system without locks
         pass
-    _locks[folder] = file
-    file.truncate(0)
-    file.write(f"process {os.getpid()} on {os.uname().nodename}")
-    file.flush()
+    _locks[folder] = held
+    owner.write_text(f"process {os.getpid()} on {platform.node()}")
 
 
 def unlock(folder: Path) -> None:
     """Let others into a run folder, if this process kept them out; a folder in which nothing was written goes."""
-    file = _locks.pop(folder, None)
-    if file is not None:
-        if [path.name for path in folder.iterdir()] == [".lock"]:
-            (folder / ".lock").unlink()
-            folder.rmdir()
-        file.close()
+    held = _locks.pop(folder, None)
+    if held is None:
+        return
+    (folder / _OWNER).unlink(missing_ok=True)
+    if {path.name for path in folder.iterdir()} > {_LOCK}:
+        held.release()
+        return
+    if os.name == "posix":  # gone before it is released, so that nobody takes a folder that goes
+        (folder / _LOCK).unlink(missing_ok=True)
+        folder.rmdir()
+    held.release()
 
 
 def unlock_all() -> None:

@@ -1,25 +1,30 @@
 """What joins a player's loss, or holds a network, whatever the family."""
 
 from gan_lightning.stabilisers.base import CriticConstraint, CriticPenalty, GeneratorTerm, GeneratorTurn
-from gan_lightning.stabilisers.consistency import ConsistencyRegularisation
+from gan_lightning.stabilisers.consistency import ConsistencyRegularization
 from gan_lightning.stabilisers.generator_terms import (
-    EntropyRegularisation,
+    EntropyRegularization,
     FeatureMatching,
     LatentReconstruction,
     ModeSeeking,
-    OrthogonalRegularisation,
+    OrthogonalRegularization,
 )
 from gan_lightning.stabilisers.gradient_penalties import R1, R2, DivergencePenalty, GradientPenalty, PerturbationPenalty
 from gan_lightning.stabilisers.historical_averaging import HistoricalAveraging
 from gan_lightning.stabilisers.lecam import LeCam
 from gan_lightning.stabilisers.weight_clipping import WeightClipping
 
+# their names in 0.1.0
+ConsistencyRegularisation = ConsistencyRegularization
+EntropyRegularisation = EntropyRegularization
+OrthogonalRegularisation = OrthogonalRegularization
+
 __all__ = [
-    "ConsistencyRegularisation",
+    "ConsistencyRegularization",
     "CriticConstraint",
     "CriticPenalty",
     "DivergencePenalty",
-    "EntropyRegularisation",
+    "EntropyRegularization",
     "FeatureMatching",
     "GeneratorTerm",
     "GeneratorTurn",
@@ -28,7 +33,7 @@ __all__ = [
     "LatentReconstruction",
     "LeCam",
     "ModeSeeking",
-    "OrthogonalRegularisation",
+    "OrthogonalRegularization",
     "PerturbationPenalty",
     "R1",
     "R2",

@@ -16,7 +16,7 @@ from gan_lightning.stabilisers.base import CriticPenalty
 
 
 @final
-class ConsistencyRegularisation(CriticPenalty):
+class ConsistencyRegularization(CriticPenalty):
     """E (f(x) - f(T(x)))^2 on real samples: the critic is blind to T (CR-GAN; Zhang 2020, arXiv:1910.12027, eq. 4).
 
     T is drawn anew for each sample and update. The paper's T flips images and shifts them by a few pixels:
@@ -24,7 +24,7 @@ class ConsistencyRegularisation(CriticPenalty):
 
     Example:
         >>> from gan_lightning.observations import InstanceNoise
-        >>> blind = ConsistencyRegularisation(InstanceNoise(sigma=0.1))
+        >>> blind = ConsistencyRegularization(InstanceNoise(sigma=0.1))
         >>> blind(critic, real, fake, None, noise).item() > 0
         True
 
@@ -44,8 +44,8 @@ class ConsistencyRegularisation(CriticPenalty):
         super().__init__(weight, interval)
         if transformation is None or transformation.pack > 1:
             raise UserError(
-                f"ConsistencyRegularisation needs a transformation of single samples, got {transformation}; "
-                "give one such as Translation() or Compose([ColourJitter(), Translation()])"
+                f"ConsistencyRegularization needs a transformation of single samples, got {transformation}; "
+                "give one such as Translation() or Compose([ColorJitter(), Translation()])"
             )
         self.transformation, self.on_fakes = transformation, on_fakes
 
@@ -60,12 +60,12 @@ class ConsistencyRegularisation(CriticPenalty):
         super().check(game)
         if game.judges_pairs:
             raise UserError(
-                f"ConsistencyRegularisation transforms samples, but the critic of {type(game).__name__} judges pairs of a "
+                f"ConsistencyRegularization transforms samples, but the critic of {type(game).__name__} judges pairs of a "
                 "sample and its latents; leave it out, or take another penalty, such as R1"
             )
         if game.pack > 1:
             raise UserError(
-                f"ConsistencyRegularisation transforms single samples, but Packing shows the critic packs of {game.pack}; "
+                f"ConsistencyRegularization transforms single samples, but Packing shows the critic packs of {game.pack}; "
                 "take one of the two"
             )
         self.transformation.check(game)

@@ -123,7 +123,7 @@ class ModeSeeking(GeneratorTerm):
 
 
 @final
-class EntropyRegularisation(GeneratorTerm):
+class EntropyRegularization(GeneratorTerm):
     """-H(G(z)), the differential entropy in nats by the k-nearest-neighbour estimator of Kozachenko & Leonenko (1987).
 
     H = psi(N) - psi(k) + log V_d + d/N sum_i log eps_i, with eps_i the Euclidean distance of sample i to its k-th
@@ -132,7 +132,7 @@ class EntropyRegularisation(GeneratorTerm):
     number of pixels: choose the weight accordingly.
 
     Example:
-        >>> round(EntropyRegularisation()(game, turn).item(), 3)
+        >>> round(EntropyRegularization()(game, turn).item(), 3)
         -0.039
 
     Args:
@@ -145,31 +145,31 @@ class EntropyRegularisation(GeneratorTerm):
     def __init__(self, weight: float = 0.01, k: int = 1) -> None:
         super().__init__(weight)
         if k < 1:
-            raise UserError(f"k of EntropyRegularisation must be at least 1, got {k}; 1 is the nearest neighbour")
+            raise UserError(f"k of EntropyRegularization must be at least 1, got {k}; 1 is the nearest neighbour")
         self.k = k
 
     def forward(self, game: Host, turn: GeneratorTurn) -> Tensor:
         """Return minus the weighted entropy of the generated samples."""
-        return -self.weight * nearest_neighbour_entropy(turn.generated.flatten(1), self.k)
+        return -self.weight * nearest_neighbor_entropy(turn.generated.flatten(1), self.k)
 
     def check(self, game: Host) -> None:
         """Refuse a batch without a k-th neighbour."""
         share = game.share("generator")
         if share is not None and share.rows <= self.k:
             raise UserError(
-                f"EntropyRegularisation looks for neighbour {self.k}, but a process's share of the batch of "
+                f"EntropyRegularization looks for neighbour {self.k}, but a process's share of the batch of "
                 f"{share.batch_size} is {share.rows} samples; raise data.batch_size or lower k"
             )
 
 
-def nearest_neighbour_entropy(points: Tensor, k: int = 1) -> Tensor:
+def nearest_neighbor_entropy(points: Tensor, k: int = 1) -> Tensor:
     """Return the estimate of Kozachenko & Leonenko, in nats, of the entropy that points `(N, d)` were drawn with.
 
     Points closer than 1e-12 count as that far apart, so that copies do not make it infinite.
 
     Example:
         >>> points = torch.rand(2000, 1, generator=torch.Generator().manual_seed(0))
-        >>> abs(nearest_neighbour_entropy(points).item()) < 0.05  # uniform on [0, 1) has entropy 0
+        >>> abs(nearest_neighbor_entropy(points).item()) < 0.05  # uniform on [0, 1) has entropy 0
         True
     """
     n, d = points.shape
@@ -219,7 +219,7 @@ class LatentReconstruction(GeneratorTerm):
 
 
 @final
-class OrthogonalRegularisation(GeneratorTerm):
+class OrthogonalRegularization(GeneratorTerm):
     """Sum over the generator's weights of |W W^T - diag(W W^T)|^2 (Brock 2019, arXiv:1809.11096, eq. 3).
 
     The rows of W are a layer's filters, `(out, in * k * k)`: the term draws them towards right angles and leaves their
@@ -227,7 +227,7 @@ class OrthogonalRegularisation(GeneratorTerm):
     The gradient that ajbrock/BigGAN-PyTorch adds is half of this term's.
 
     Example:
-        >>> OrthogonalRegularisation()(game, turn).item()  # the rows of the identity are orthogonal
+        >>> OrthogonalRegularization()(game, turn).item()  # the rows of the identity are orthogonal
         0.0
 
     Args:

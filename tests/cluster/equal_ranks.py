@@ -19,7 +19,7 @@ from tests.training import train
 UPDATES = 20
 BATCH_SIZE = 12
 
-CASES = [
+FOUR = [
     Case(
         WGANGP,
         data=COLOUR,
@@ -43,7 +43,7 @@ CASES = [
 def main(folder: Path, world_size: int, rank: int) -> None:
     """Train every case on so many ranks; rank r writes `<case>.<world_size>.<r>.pt`."""
     options = {"devices": world_size, "strategy": "gan_ddp"} if world_size > 1 else {}
-    for case in CASES:
+    for case in FOUR:
         game = case.game()
         train(game, case.data(batch_size=BATCH_SIZE), folder, UPDATES, precision="64-true", **options)
         torch.save(game.state_dict(), folder / f"{case.name}.{world_size}.{rank}.pt")

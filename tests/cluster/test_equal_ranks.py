@@ -18,7 +18,7 @@ def folder(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("case", equal_ranks.CASES, ids=repr)
+@pytest.mark.parametrize("case", equal_ranks.FOUR, ids=repr)
 @pytest.mark.parametrize("world_size", [2, 3])
 def test_weights_after_twenty_updates(case, world_size, folder, record_property):
     assert not case.is_coupled

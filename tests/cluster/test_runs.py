@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
+import platform
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from filelock import FileLock, Timeout
 from torch.distributed import TCPStore
 
 from gan_lightning.errors import RunFailed, UserError
@@ -111,20 +112,19 @@ def test_a_rank_started_by_hand_needs_a_name_and_resume(tmp_path, monkeypatch):
 
 
 def test_a_folder_in_use_is_refused_to_others(tmp_path):
-    with (tmp_path / ".lock").open("w+") as file:  # a lock belongs to an opened file, so this stands for a process
-        file.write("process 7 on elsewhere")
-        file.flush()
-        fcntl.flock(file, fcntl.LOCK_EX)
+    (tmp_path / "config.yaml").touch()
+    (tmp_path / ".owner").write_text("process 7 on elsewhere")
+    with FileLock(tmp_path / ".lock"):  # a lock belongs to an opened file, so this stands for a process
         with pytest.raises(ValueError, match="is in use by process 7 on elsewhere; wait for it to end"):
             lock(tmp_path)
     lock(tmp_path)
     lock(tmp_path)  # who holds it may come back
-    with (tmp_path / ".lock").open() as file:
-        assert file.read() == f"process {os.getpid()} on {os.uname().nodename}"
-        with pytest.raises(BlockingIOError):
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        unlock(tmp_path)
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    assert (tmp_path / ".owner").read_text() == f"process {os.getpid()} on {platform.node()}"
+    with pytest.raises(Timeout):
+        FileLock(tmp_path / ".lock").acquire(timeout=0)
+    unlock(tmp_path)
+    FileLock(tmp_path / ".lock").acquire(timeout=0)
+    assert (tmp_path / "config.yaml").is_file()
 
 
 def test_a_folder_in_which_nothing_was_written_is_not_left_behind(tmp_path):

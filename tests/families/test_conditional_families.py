@@ -32,7 +32,7 @@ from gan_lightning.optimizers.specs import Adam
 from gan_lightning.randomness import truncate
 from gan_lightning.shapes import shape_of
 from gan_lightning.stabilisers.base import GeneratorTurn
-from gan_lightning.stabilisers.generator_terms import OrthogonalRegularisation
+from gan_lightning.stabilisers.generator_terms import OrthogonalRegularization
 from gan_lightning.stabilisers.gradient_penalties import GradientPenalty
 from tests.families.closed_forms import LinearCritic, QuadraticCritic, vector_game
 from tests.training import trainer
@@ -158,7 +158,7 @@ def turn() -> Any:
 
 
 def test_orthogonal_regularisation_is_the_squared_inner_products_of_different_filters() -> None:
-    term = OrthogonalRegularisation(weight=0.5)
+    term = OrthogonalRegularization(weight=0.5)
     game = vector_game(SAGAN, 2)
     game.generator = nn.Sequential(nn.Linear(2, 3), nn.ConvTranspose2d(2, 1, 2))
     linear, transposed = game.generator

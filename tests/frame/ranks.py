@@ -6,8 +6,6 @@ The processes are started as Lightning's launcher starts them: LOCAL_RANK, WORLD
 from __future__ import annotations
 
 import os
-import socket
-import subprocess
 import sys
 from functools import partial
 from pathlib import Path
@@ -97,35 +95,6 @@ def main(folder: Path) -> None:
                     **options,
                 )
     print("played", flush=True)
-
-
-def start(world_size: int, folder: Path, timeout: float) -> list[subprocess.CompletedProcess[str]]:
-    """Run `main` on so many ranks and return how each ended; none outlives the timeout."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    common = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(world_size), "NODE_RANK": "0"}
-    command = [sys.executable, "-m", "tests.frame.ranks", str(folder)]
-    processes = [
-        subprocess.Popen(
-            command,
-            cwd=Path(__file__).parents[2],
-            env={**os.environ, **common, "LOCAL_RANK": str(rank), "OMP_NUM_THREADS": "1"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for rank in range(world_size)
-    ]
-    ended = []
-    try:
-        for process in processes:
-            output, _ = process.communicate(timeout=timeout)
-            ended.append(subprocess.CompletedProcess(command, process.returncode, output))
-    finally:
-        for process in processes:
-            process.kill()
-    return ended
 
 
 if __name__ == "__main__":

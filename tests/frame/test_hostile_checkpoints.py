@@ -66,6 +66,7 @@ def set_data(mark, **init_args):
 
 
 def generator_of(checkpoint):
+    """Return the config of the generator in a checkpoint."""
     return checkpoint["config"]["model"]["init_args"]["generator"]
 
 

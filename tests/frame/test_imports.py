@@ -34,7 +34,7 @@ ALLOWED: dict[str, set[str]] = {
     "ranges": {"errors"},
     "shapes": {"errors"},
     "protocols": {"errors", "randomness", "shapes"},
-    "description": {"errors", "ranges", "shapes"},
+    "description": {"errors", "moved", "ranges", "shapes"},
     "losses": {"errors"},
     "optimizers": {"errors", "ranges"},
     "metrics": {"errors", "shapes"},

@@ -7,6 +7,7 @@ import torch
 from torch.testing import assert_close
 
 from tests.cases import CASES
+from tests.cluster.launch import start_ranks
 from tests.frame import ranks
 from tests.training import assert_same
 
@@ -17,7 +18,7 @@ UNCOUPLED = [case for case in CASES if not case.is_coupled]
 def world(request, tmp_path_factory):
     """The number of ranks and the folder of what they wrote."""
     folder = tmp_path_factory.mktemp(f"world-{request.param}")
-    ended = ranks.start(request.param, folder, timeout=300)
+    ended = start_ranks(request.param, "tests.frame.ranks", str(folder), timeout=300)
     for rank, process in enumerate(ended):
         assert process.returncode == 0, f"rank {rank}:\n{process.stdout[-4000:]}"
         assert process.stdout.rstrip().endswith("played")

@@ -15,7 +15,7 @@ ANGLES = torch.arange(8) * (2 * math.pi / 8)
 RING = torch.stack([ANGLES.cos(), ANGLES.sin()], 1)
 AXIS = torch.tensor([-4.0, -2.0, 0.0, 2.0, 4.0])
 GRID = torch.cartesian_prod(AXIS, AXIS)
-CASES = [pytest.param(RING, 0.01, 0.00138, id="ring"), pytest.param(GRID, 0.05, 0.00485, id="grid")]
+MIXTURES = [pytest.param(RING, 0.01, 0.00138, id="ring"), pytest.param(GRID, 0.05, 0.00485, id="grid")]
 
 
 def draw(centres: Tensor, std: float, n: int, seed: int = 0) -> Tensor:
@@ -24,7 +24,7 @@ def draw(centres: Tensor, std: float, n: int, seed: int = 0) -> Tensor:
     return centres[modes] + std * torch.randn(n, centres.shape[1], generator=generator)
 
 
-@pytest.mark.parametrize(("centres", "std", "expected_kl"), CASES)
+@pytest.mark.parametrize(("centres", "std", "expected_kl"), MIXTURES)
 def test_perfect_sampler(centres: Tensor, std: float, expected_kl: float) -> None:
     trials = [mode_coverage(draw(centres, std, 2500, seed), centres, std) for seed in range(200)]
     assert {trial.n_captured for trial in trials} == {len(centres)}

@@ -1,13 +1,12 @@
 """Contract 6: the sharded path equals torch-fidelity's `calculate_metrics` on the same samples, at 1, 2 and 3 ranks.
 
-This file is also the program of one rank, which the tests start as `test_sharding.py RANK WORLD FOLDER`. It runs every
-world size up to WORLD, so that the interpreters start once.
+This file is also the program of one rank: `python -m tests.metrics.test_sharding FOLDER`. It runs every
+world size up to its own, so that the interpreters start once.
 """
 
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,6 +27,7 @@ from gan_lightning.metrics.fidelity import (
     precision_recall,
     shard,
 )
+from tests.cluster.launch import start_ranks
 
 SIZES = {
     "real": 333,
@@ -82,7 +82,7 @@ def raised_on_this_rank() -> str:
 
 def main() -> None:
     """Take part in each world that has this rank, and save what it got."""
-    rank, largest, folder = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
+    rank, largest, folder = int(os.environ["LOCAL_RANK"]), int(os.environ["WORLD_SIZE"]), Path(sys.argv[1])
     torch.set_num_threads(1)
     for world in range(1, largest + 1):
         if rank >= world:
@@ -166,25 +166,8 @@ def worlds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     The ranks meet in a file, which needs no free port.
     """
     folder = tmp_path_factory.mktemp("ranks")
-    root = Path(__file__).parents[2]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])}
-    command = [sys.executable, __file__]
-    ranks = [
-        subprocess.Popen(
-            [*command, str(rank), str(LARGEST_WORLD), str(folder)],
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for rank in range(LARGEST_WORLD)
-    ]
-    try:
-        outputs = [rank.communicate(timeout=120)[0] for rank in ranks]
-    finally:
-        for rank in ranks:
-            rank.kill()
-    assert all(rank.returncode == 0 for rank in ranks), "\n".join(outputs)
+    ended = start_ranks(LARGEST_WORLD, "tests.metrics.test_sharding", str(folder), timeout=120)
+    assert all(rank.returncode == 0 for rank in ended), "\n".join(rank.stdout for rank in ended)
     return folder
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from gan_lightning.networks import ChannelLayerNorm, ConditionalBatchNorm2d
-from gan_lightning.networks.layers.conditional import batch_norm, normalise
+from gan_lightning.networks.layers.conditional import batch_norm, normalize
 
 
 def test_it_is_the_formula_sample_by_sample() -> None:
@@ -52,7 +52,7 @@ def test_batch_norm_is_conditional_if_there_are_classes() -> None:
     plain, conditional = batch_norm(3, 0, eps=0.5), batch_norm(3, 2, eps=0.5)
     assert isinstance(plain, nn.BatchNorm2d)
     assert isinstance(conditional, ConditionalBatchNorm2d)
-    torch.testing.assert_close(normalise(plain, inputs, None), normalise(conditional, inputs, torch.tensor([0, 1])))
+    torch.testing.assert_close(normalize(plain, inputs, None), normalize(conditional, inputs, torch.tensor([0, 1])))
 
 
 def test_channel_layer_norm_is_layer_norm_over_channels_and_pixels() -> None:

@@ -45,7 +45,7 @@ def _seed() -> None:
 def _plain(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the spectral normalisation out: it has no parameters, and is slow to set up on the meta device."""
     for module in ("biggan", "sagan"):
-        monkeypatch.setattr(f"gan_lightning.networks.{module}.spectrally_normalise", lambda layer, **_: layer)
+        monkeypatch.setattr(f"gan_lightning.networks.{module}.spectrally_normalize", lambda layer, **_: layer)
 
 
 def n_parameters(module: nn.Module) -> int:

@@ -20,7 +20,7 @@ from gan_lightning.shapes import Images, shape_of
 
 LARGE = ("BigGAN", "R3GAN", "SAGAN")  # in test_large_networks.py
 
-CASES: list[Any] = [
+NETWORKS: list[Any] = [
     *[(partial(networks.MLPGenerator, width=8), partial(networks.MLPCritic, width=8), size) for size in (8, 9)],
     *[(partial(networks.DCGANGenerator, width=4), partial(networks.DCGANCritic, width=4), s) for s in (8, 28, 64, 128)],
     *[(partial(networks.WGANGPCNNGenerator, width=4), partial(networks.WGANGPCNNCritic, width=4), s) for s in (28, 32)],
@@ -41,8 +41,8 @@ CASES: list[Any] = [
         for size in (8, 16, 28, 32, 48, 64, 128, 256)
     ],
 ]
-IDS = [f"{generator.func.__name__.removesuffix('Generator')}-{size}" for generator, _, size in CASES]
-IMAGE_PAIRS = [case for i, case in enumerate(CASES) if case[0].func not in [c[0].func for c in CASES[:i]]]
+IDS = [f"{generator.func.__name__.removesuffix('Generator')}-{size}" for generator, _, size in NETWORKS]
+IMAGE_PAIRS = [case for i, case in enumerate(NETWORKS) if case[0].func not in [c[0].func for c in NETWORKS[:i]]]
 PAIR_IDS = [case[0].func.__name__.removesuffix("Generator") for case in IMAGE_PAIRS]
 
 
@@ -52,7 +52,7 @@ def _seed() -> None:
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
-@pytest.mark.parametrize(("generator", "critic", "image_size"), CASES, ids=IDS)
+@pytest.mark.parametrize(("generator", "critic", "image_size"), NETWORKS, ids=IDS)
 def test_shapes_and_ranges(generator: GeneratorFactory, critic: CriticFactory, image_size: int, channels: int) -> None:
     g, c = generator(shape_of(image_size, channels)), critic(shape_of(image_size, channels))
     images = g(100 * torch.randn(3, g.latent_dim))
@@ -150,7 +150,7 @@ ELSEWHERE = {getattr(networks, f"{name}{player}") for name in LARGE for player i
 
 
 def test_the_lists_of_image_networks_are_complete() -> None:
-    listed = {factory.func for case in CASES for factory in case[:2]} - {networks.MLPGenerator, networks.MLPCritic}
+    listed = {factory.func for case in NETWORKS for factory in case[:2]} - {networks.MLPGenerator, networks.MLPCritic}
     assert listed | ELSEWHERE == set(IMAGE_CLASSES)
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
-from gan_lightning.networks import SNGANCNNCritic, SNGANResNetCritic, spectrally_normalise
+from gan_lightning.networks import SNGANCNNCritic, SNGANResNetCritic, spectrally_normalize
 from gan_lightning.shapes import shape_of
 
 
@@ -34,7 +34,7 @@ def largest_singular_value(matrix: Tensor) -> float:
 def test_the_largest_singular_value_becomes_one(layer: Any, inputs: Tensor, out_axis: int) -> None:
     nn.init.normal_(layer.weight, 0, 3)
     raw = layer.weight.detach().clone()
-    assert spectrally_normalise(layer) is layer
+    assert spectrally_normalize(layer) is layer
     for _ in range(200):
         layer(inputs)
     weight = layer.eval().weight.detach()
@@ -58,7 +58,7 @@ def test_every_weight_of_a_critic_ends_up_with_norm_one(kind: Any, arguments: di
 
 
 def test_one_step_of_power_iteration_per_forward_and_none_in_eval_mode() -> None:
-    layer: Any = spectrally_normalise(nn.Linear(6, 5))
+    layer: Any = spectrally_normalize(nn.Linear(6, 5))
     nn.init.normal_(layer.parametrizations.weight.original)  # away from what the 15 first iterations have found
     raw = layer.parametrizations.weight.original.detach()
     buffers = dict(layer.named_buffers())
@@ -79,7 +79,7 @@ def test_one_step_of_power_iteration_per_forward_and_none_in_eval_mode() -> None
 
 
 def test_the_gradient_is_that_of_the_quotient_with_the_vectors_held_fixed() -> None:
-    layer: Any = spectrally_normalise(nn.Linear(6, 5, bias=False)).double().eval()
+    layer: Any = spectrally_normalize(nn.Linear(6, 5, bias=False)).double().eval()
     inputs = torch.randn(3, 6, dtype=torch.double)
     raw = layer.parametrizations.weight.original
     layer(inputs).square().sum().backward()
@@ -101,8 +101,8 @@ def test_the_scale_of_a_weight_does_not_matter() -> None:
 
 def test_applying_it_twice_is_applying_it_once_and_other_layers_are_left_alone() -> None:
     module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
-    n_buffers = len(list(spectrally_normalise(module).buffers()))
-    assert len(list(spectrally_normalise(module).buffers())) == n_buffers == 2 + 3
+    n_buffers = len(list(spectrally_normalize(module).buffers()))
+    assert len(list(spectrally_normalize(module).buffers())) == n_buffers == 2 + 3
     assert [name for name, _ in module.named_parameters()] == [
         "0.bias", "0.parametrizations.weight.original", "1.weight", "1.bias",
     ]  # fmt: skip

@@ -18,8 +18,8 @@ from gan_lightning.networks import (
     DCGANGenerator,
     GeneratorFactory,
     He,
-    Initialisation,
-    InitialisedCritic,
+    Initialization,
+    InitializedCritic,
     MinibatchDiscrimination,
     MinibatchDiscriminationCritic,
     MLPCritic,
@@ -28,8 +28,8 @@ from gan_lightning.networks import (
     Orthogonal,
     SNGANResNetCritic,
     SNGANResNetGenerator,
-    SpectrallyNormalisedCritic,
-    SpectrallyNormalisedGenerator,
+    SpectrallyNormalizedCritic,
+    SpectrallyNormalizedGenerator,
     VirtualBatchNorm,
     VirtualBatchNormGenerator,
     Xavier,
@@ -52,14 +52,14 @@ NORMAL = {"class_path": "Normal", "init_args": {"std": 0.1}}
     ("critic", "generator"),
     [
         (
-            {"class_path": "SpectrallyNormalisedCritic", "init_args": {"network": NARROW, "n_power_iterations": 2}},
-            {"class_path": "SpectrallyNormalisedGenerator", "init_args": {"network": NARROW_GENERATOR}},
+            {"class_path": "SpectrallyNormalizedCritic", "init_args": {"network": NARROW, "n_power_iterations": 2}},
+            {"class_path": "SpectrallyNormalizedGenerator", "init_args": {"network": NARROW_GENERATOR}},
         ),
         (
-            {"class_path": "InitialisedCritic", "init_args": {"network": NARROW, "initialisation": NORMAL}},
+            {"class_path": "InitializedCritic", "init_args": {"network": NARROW, "initialization": NORMAL}},
             {
-                "class_path": "InitialisedGenerator",
-                "init_args": {"network": NARROW_GENERATOR, "initialisation": {"class_path": "Orthogonal"}},
+                "class_path": "InitializedGenerator",
+                "init_args": {"network": NARROW_GENERATOR, "initialization": {"class_path": "Orthogonal"}},
             },
         ),
         (
@@ -86,7 +86,7 @@ def singular_value(weight: Tensor) -> float:
 
 
 def test_spectral_normalisation_of_any_critic() -> None:
-    critic = SpectrallyNormalisedCritic(shape_of(16, 1), partial(DCGANCritic, width=8), n_power_iterations=3)
+    critic = SpectrallyNormalizedCritic(shape_of(16, 1), partial(DCGANCritic, width=8), n_power_iterations=3)
     for _ in range(20):
         critic(torch.randn(2, 1, 16, 16))
     weights = [m.weight for m in critic.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
@@ -99,38 +99,38 @@ def test_a_wrapped_network_is_the_network() -> None:
     torch.manual_seed(0)
     bare = MLPCritic(shape_of(0, 2), width=5, n_classes=3)
     torch.manual_seed(0)
-    wrapped = InitialisedCritic(shape_of(0, 2), partial(MLPCritic, width=5, n_classes=3), _Nothing())
+    wrapped = InitializedCritic(shape_of(0, 2), partial(MLPCritic, width=5, n_classes=3), _Nothing())
     samples, labels = torch.randn(6, 2), torch.arange(6) % 3
     assert torch.equal(wrapped(samples, labels), bare(samples, labels))
     assert (wrapped.n_classes, wrapped.n_features) == (3, 5)
     assert torch.equal(copy.deepcopy(wrapped)(samples, labels), bare(samples, labels))
-    generator = SpectrallyNormalisedGenerator(shape_of(0, 2), partial(MLPGenerator, latent_dim=4, n_classes=3))
+    generator = SpectrallyNormalizedGenerator(shape_of(0, 2), partial(MLPGenerator, latent_dim=4, n_classes=3))
     assert (generator.n_classes, generator.latent_dim) == (3, 4)
 
 
-class _Nothing(Initialisation):
+class _Nothing(Initialization):
     def draw(self, weight: Tensor) -> None:
         pass
 
 
 @pytest.mark.parametrize(
-    ("initialisation", "std"), [(Normal(0.05), 0.05), (Xavier(), (2 / 500) ** 0.5), (He(), (2 / 200) ** 0.5)]
+    ("initialization", "std"), [(Normal(0.05), 0.05), (Xavier(), (2 / 500) ** 0.5), (He(), (2 / 200) ** 0.5)]
 )
-def test_initialisations_have_their_spread(initialisation: Initialisation, std: float) -> None:
+def test_initialisations_have_their_spread(initialization: Initialization, std: float) -> None:
     layer = nn.Linear(200, 300)
-    initialisation(layer)
+    initialization(layer)
     assert layer.weight.std().item() == pytest.approx(std, rel=0.02)
     assert layer.bias is not None and not layer.bias.any()
 
 
 def test_orthogonal_weights() -> None:
-    critic = InitialisedCritic(shape_of(16, 1), partial(DCGANCritic, width=8), Orthogonal(gain=2.0))
+    critic = InitializedCritic(shape_of(16, 1), partial(DCGANCritic, width=8), Orthogonal(gain=2.0))
     weight = critic.network.layers[2].weight.detach().flatten(1)  # (16, 128)
     torch.testing.assert_close(weight @ weight.T, 4 * torch.eye(16), atol=1e-4, rtol=0)
 
 
 def test_weights_behind_a_spectral_normalisation_are_initialised() -> None:
-    critic = InitialisedCritic(shape_of(8, 1), partial(SNGANResNetCritic, width=16), Normal(3.0))
+    critic = InitializedCritic(shape_of(8, 1), partial(SNGANResNetCritic, width=16), Normal(3.0))
     originals = [p for name, p in critic.named_parameters() if name.endswith("original")]
     spread = torch.cat([p.flatten() for p in originals]).std().item()
     assert spread == pytest.approx(3.0, rel=0.05)

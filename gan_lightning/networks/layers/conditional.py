@@ -66,6 +66,6 @@ def batch_norm(n_channels: int, n_classes: int = 0, eps: float = 1e-5) -> nn.Mod
     return nn.BatchNorm2d(n_channels, eps=eps)
 
 
-def normalise(norm: nn.Module, inputs: Tensor, labels: Tensor | None) -> Tensor:
+def normalize(norm: nn.Module, inputs: Tensor, labels: Tensor | None) -> Tensor:
     """Apply a normalisation to inputs `(N, C, H, W)`, with the labels `(N,)` if it is conditional."""
     return norm(inputs, labels) if isinstance(norm, ConditionalBatchNorm2d) else norm(inputs)

@@ -9,7 +9,7 @@ from torch import Tensor, nn, tanh
 from torch.nn.functional import avg_pool2d, interpolate
 
 from gan_lightning.networks.layers.activations import Activation
-from gan_lightning.networks.layers.conditional import Normalisation, batch_norm, normalise
+from gan_lightning.networks.layers.conditional import Normalisation, batch_norm, normalize
 
 
 def upsample(images: Tensor) -> Tensor:
@@ -49,8 +49,8 @@ class GeneratorBlock(nn.Module):
 
     def forward(self, inputs: Tensor, labels: Tensor | None = None) -> Tensor:
         """Map `(N, C_in, H, W)` and labels `(N,)` to `(N, C_out, 2H, 2W)`."""
-        hidden = upsample(self.activation1(normalise(self.norm1, inputs, labels)))
-        hidden = self.activation2(normalise(self.norm2, self.conv1(hidden), labels))
+        hidden = upsample(self.activation1(normalize(self.norm1, inputs, labels)))
+        hidden = self.activation2(normalize(self.norm2, self.conv1(hidden), labels))
         # A 1x1 convolution commutes with repeating pixels, and is four times cheaper before it.
         return self.conv2(hidden) + upsample(self.shortcut(inputs))
 

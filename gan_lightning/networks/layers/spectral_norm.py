@@ -25,7 +25,7 @@ _LAYERS = (
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
 
-def spectrally_normalise(module: ModuleT, n_power_iterations: int = 1, eps: float = 1e-12) -> ModuleT:
+def spectrally_normalize(module: ModuleT, n_power_iterations: int = 1, eps: float = 1e-12) -> ModuleT:
     """Divide every weight of a module by its largest singular value, in place, and return the module.
 
     The weight of a convolution is seen as the matrix `(out, in * k * k)`. In train mode each forward pass makes
@@ -48,7 +48,10 @@ def spectrally_normalise(module: ModuleT, n_power_iterations: int = 1, eps: floa
             if not layer.weight.is_meta and not layer.weight.any():
                 raise UserError(
                     f"{type(module).__name__} starts with weights of 0 ({name}), which have no spectral norm to be "
-                    "divided by; leave the spectral normalisation out, or take another network or initialisation"
+                    "divided by; leave the spectral normalisation out, or take another network or initialization"
                 )
             spectral_norm(layer, n_power_iterations=n_power_iterations, eps=eps)
     return module
+
+
+spectrally_normalise = spectrally_normalize  # its name in 0.1.0

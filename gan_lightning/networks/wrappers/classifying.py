@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from gan_lightning.errors import UserError
 from gan_lightning.networks.base import Critic, CriticFactory, NClasses, count_classes
-from gan_lightning.networks.layers.initialisation import glorot_uniform
+from gan_lightning.networks.layers.initialization import glorot_uniform
 from gan_lightning.shapes import Shape
 
 

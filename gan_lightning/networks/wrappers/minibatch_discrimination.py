@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, cat, nn
 
 from gan_lightning.networks.base import Critic, CriticFactory
-from gan_lightning.networks.wrappers.altered import WrappedCritic
+from gan_lightning.networks.wrappers.base import WrappedCritic
 from gan_lightning.shapes import Shape
 
 

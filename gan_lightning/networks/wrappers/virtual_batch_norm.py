@@ -7,7 +7,7 @@ from torch import Tensor, cat, nn
 
 from gan_lightning.errors import UserError
 from gan_lightning.networks.base import GeneratorFactory
-from gan_lightning.networks.wrappers.altered import WrappedGenerator
+from gan_lightning.networks.wrappers.base import WrappedGenerator
 from gan_lightning.shapes import Shape
 
 

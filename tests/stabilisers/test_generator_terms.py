@@ -14,12 +14,12 @@ from gan_lightning.networks import MLPCritic
 from gan_lightning.shapes import shape_of
 from gan_lightning.stabilisers.base import GeneratorTurn
 from gan_lightning.stabilisers.generator_terms import (
-    EntropyRegularisation,
+    EntropyRegularization,
     FeatureMatching,
     HistoricalAveraging,
     LatentReconstruction,
     ModeSeeking,
-    nearest_neighbour_entropy,
+    nearest_neighbor_entropy,
 )
 
 
@@ -77,24 +77,24 @@ def test_entropy_of_normal_and_uniform_samples(k: int) -> None:
     generator = torch.Generator().manual_seed(0)
     points = torch.randn(3000, 2, generator=generator, dtype=torch.float64) * 3
     exact = math.log(2 * math.pi * math.e * 9)  # of N(0, 9 I) in the plane
-    assert nearest_neighbour_entropy(points, k).item() == pytest.approx(exact, abs=0.1)
+    assert nearest_neighbor_entropy(points, k).item() == pytest.approx(exact, abs=0.1)
     cube = torch.rand(3000, 3, generator=generator, dtype=torch.float64) * 2
-    assert nearest_neighbour_entropy(cube, k).item() == pytest.approx(math.log(8), abs=0.2)
+    assert nearest_neighbor_entropy(cube, k).item() == pytest.approx(math.log(8), abs=0.2)
 
 
 def test_entropy_grows_by_d_log_of_the_scale() -> None:
     points = torch.randn(20, 5, dtype=torch.float64)
-    difference = nearest_neighbour_entropy(3 * points) - nearest_neighbour_entropy(points)
+    difference = nearest_neighbor_entropy(3 * points) - nearest_neighbor_entropy(points)
     torch.testing.assert_close(difference.item(), 5 * math.log(3))
 
 
 def test_entropy_regularisation_pushes_samples_apart_even_where_they_are_copies() -> None:
     generator = Scale(0.5)
     latents = torch.randn(8, 2)
-    EntropyRegularisation(weight=0.1)(game(generator), turn(latents, latents, generator)).backward()
+    EntropyRegularization(weight=0.1)(game(generator), turn(latents, latents, generator)).backward()
     torch.testing.assert_close(generator.scale.grad, torch.tensor(-0.1 * 2 / 0.5))  # -w d/ds (2 log s)
     copies = torch.zeros(8, 2, requires_grad=True)
-    nearest_neighbour_entropy(copies).backward()
+    nearest_neighbor_entropy(copies).backward()
     assert copies.grad is not None and copies.grad.isfinite().all()
 
 

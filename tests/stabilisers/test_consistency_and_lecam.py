@@ -13,7 +13,7 @@ from gan_lightning.observations.augmentations import Translation
 from gan_lightning.observations.base import Observation
 from gan_lightning.observations.packing import Packing
 from gan_lightning.randomness import Noise
-from gan_lightning.stabilisers.consistency import ConsistencyRegularisation
+from gan_lightning.stabilisers.consistency import ConsistencyRegularization
 from gan_lightning.stabilisers.historical_averaging import HistoricalAveraging, ParameterMean
 from gan_lightning.stabilisers.lecam import LeCam
 from gan_lightning.stabilisers.weight_clipping import WeightClipping
@@ -46,16 +46,16 @@ def gan(critic: nn.Module, **attributes: Any) -> Any:
 def test_consistency_of_a_linear_critic_is_the_square_of_the_shift() -> None:
     critic = Linear(3.0, -1.0)  # f(x + 2) - f(x) = 2 * 3 - 2 = 4
     real, fake = torch.randn(5, 2), torch.randn(5, 2)
-    penalty = ConsistencyRegularisation(Shift(), weight=10.0)
+    penalty = ConsistencyRegularization(Shift(), weight=10.0)
     torch.testing.assert_close(penalty(critic, real, fake, None, noise()), torch.tensor(160.0))
-    both = ConsistencyRegularisation(Shift(), weight=10.0, on_fakes=True, interval=2)
+    both = ConsistencyRegularization(Shift(), weight=10.0, on_fakes=True, interval=2)
     torch.testing.assert_close(both(critic, real, fake, None, noise()), torch.tensor(640.0))
 
 
 @pytest.mark.parametrize("transformation", [None, Packing(2)])
 def test_consistency_needs_a_transformation_of_single_samples(transformation: Any) -> None:
     with pytest.raises(ValueError, match="needs a transformation of single samples, got .*; give one"):
-        ConsistencyRegularisation(transformation)
+        ConsistencyRegularization(transformation)
 
 
 def test_lecam_follows_the_recursion_of_its_anchors() -> None:

@@ -9,7 +9,7 @@ import yaml
 
 from gan_lightning.cli.config_files import read_config
 
-FOLDER = Path(__file__).parent.parent / "configs" / "compare"
+FOLDER = Path(__file__).parents[2] / "configs" / "compare"
 METHODS = {"plain", "clipping", "gp", "one_sided_gp", "div", "dragan", "r1", "sn"}
 
 
@@ -21,7 +21,7 @@ def test_the_experiments_differ_in_nothing_else() -> None:
         assert config.pop("name") == f"compare-{method}"
         arguments = config["model"]["init_args"]
         ways = {key: arguments.pop(key) for key in ("critic_penalties", "critic_constraint") if key in arguments}
-        if arguments["critic"]["class_path"] == "SpectrallyNormalisedCritic":
+        if arguments["critic"]["class_path"] == "SpectrallyNormalizedCritic":
             arguments["critic"] = arguments["critic"]["init_args"]["network"]
             ways["normalised"] = True
         assert len(ways) == (method != "plain")

@@ -34,17 +34,17 @@ from gan_lightning.networks import (
     MLPJointCritic,
     R3GANCritic,
     SNGANCNNCritic,
-    SpectrallyNormalisedCritic,
+    SpectrallyNormalizedCritic,
     VirtualBatchNormGenerator,
 )
 from gan_lightning.observations.adaptive import AdaptiveAugment
-from gan_lightning.observations.augmentations import ColourJitter, Cutout, Translation
+from gan_lightning.observations.augmentations import ColorJitter, Cutout, Translation
 from gan_lightning.observations.base import Compose
 from gan_lightning.observations.packing import Packing
 from gan_lightning.optimizers.specs import Adam, RMSprop
 from gan_lightning.shapes import Shape, shape_of
-from gan_lightning.stabilisers.consistency import ConsistencyRegularisation
-from gan_lightning.stabilisers.generator_terms import EntropyRegularisation, FeatureMatching
+from gan_lightning.stabilisers.consistency import ConsistencyRegularization
+from gan_lightning.stabilisers.generator_terms import EntropyRegularization, FeatureMatching
 from gan_lightning.stabilisers.gradient_penalties import R1, R2, DivergencePenalty, GradientPenalty, PerturbationPenalty
 from gan_lightning.stabilisers.lecam import LeCam
 from gan_lightning.stabilisers.weight_clipping import WeightClipping
@@ -93,7 +93,7 @@ def penalised(penalty: Any, critic: Any = BATCH_NORM) -> dict[str, Any]:
 
 
 DISCRIMINATION = partial(MinibatchDiscriminationCritic, network=MLP_CRITIC)
-SPECTRAL = partial(SpectrallyNormalisedCritic, network=MLP_CRITIC)
+SPECTRAL = partial(SpectrallyNormalizedCritic, network=MLP_CRITIC)
 
 PAIRS = {
     **{
@@ -137,25 +137,25 @@ PAIRS = {
         ("Packing", "Cutout"), "must be the last", lambda: {"observation": Compose([Packing(2), Cutout()])}
     ),
     "consistency and packing": Pair(
-        ("ConsistencyRegularisation", "Packing"),
+        ("ConsistencyRegularization", "Packing"),
         "take one of the two",
-        {"critic_penalties": [ConsistencyRegularisation(Translation())], "observation": Packing(2)},
+        {"critic_penalties": [ConsistencyRegularization(Translation())], "observation": Packing(2)},
     ),
     "consistency without a transformation": Pair(
-        ("ConsistencyRegularisation", "None"),
+        ("ConsistencyRegularization", "None"),
         "give one such as",
-        lambda: {"critic_penalties": [ConsistencyRegularisation(None)]},  # type: ignore[arg-type]
+        lambda: {"critic_penalties": [ConsistencyRegularization(None)]},  # type: ignore[arg-type]
     ),
     "consistency of vectors under an image's transformation": Pair(
         ("Translation", "makes vectors"),
         "InstanceNoise",
-        {"critic_penalties": [ConsistencyRegularisation(Translation())]},
+        {"critic_penalties": [ConsistencyRegularization(Translation())]},
         data=VECTORS,
     ),
     "augmentation and vectors": Pair(
-        ("ColourJitter", "MLPGenerator makes vectors"),
+        ("ColorJitter", "MLPGenerator makes vectors"),
         "InstanceNoise",
-        {"observation": Compose([ColourJitter()])},
+        {"observation": Compose([ColorJitter()])},
         data=VECTORS,
     ),
     "adaptive augmentation and vectors": Pair(
@@ -194,10 +194,10 @@ PAIRS = {
         {"adversarial_weight": -1.0, "generator_terms": [FeatureMatching()]},
     ),
     "entropy and a batch without neighbours": Pair(
-        ("EntropyRegularisation", "batch of 4"), "lower k", {"generator_terms": [EntropyRegularisation(k=4)]}
+        ("EntropyRegularization", "batch of 4"), "lower k", {"generator_terms": [EntropyRegularization(k=4)]}
     ),
     "weight clipping and spectral normalisation": Pair(
-        ("WeightClipping", "SpectrallyNormalisedCritic then rescales"),
+        ("WeightClipping", "SpectrallyNormalizedCritic then rescales"),
         "take one of the two",
         {"critic_constraint": WeightClipping(), "critic": SPECTRAL},
     ),
@@ -218,7 +218,7 @@ PAIRS = {
     "spectral normalisation and weights of zero": Pair(
         ("R3GANCritic", "spectral norm"),
         "take another network",
-        {"critic": partial(SpectrallyNormalisedCritic, network=partial(R3GANCritic, width=8))},
+        {"critic": partial(SpectrallyNormalizedCritic, network=partial(R3GANCritic, width=8))},
     ),
     "unrolling and a penalty": Pair(("UnrolledGAN", "R1"), "another family", {"critic_penalties": [R1()]}, UnrolledGAN),
     "unrolling and weight clipping": Pair(
@@ -238,12 +238,12 @@ PAIRS = {
         LABELLED,
     ),
     "consistency and a critic of pairs": Pair(
-        ("ConsistencyRegularisation", "the critic of ALI judges pairs"),
+        ("ConsistencyRegularization", "the critic of ALI judges pairs"),
         "such as R1",
         {
             "encoder": MLPEncoder,
             "critic": MLPJointCritic,
-            "critic_penalties": [ConsistencyRegularisation(Translation())],
+            "critic_penalties": [ConsistencyRegularization(Translation())],
         },
         ALI,
     ),
@@ -296,11 +296,11 @@ def test_what_goes_together_is_not_refused(tmp_path: Any) -> None:
     data = GREY(batch_size=8)
     game = DCGAN(
         partial(DCGANGenerator, width=4, latent_dim=3),
-        partial(SpectrallyNormalisedCritic, network=partial(DCGANCritic, width=4, norm=nn.Identity)),
+        partial(SpectrallyNormalizedCritic, network=partial(DCGANCritic, width=4, norm=nn.Identity)),
         shape=shape_of(8, 1),
         real_target=0.9,
         critic_penalties=[R1(interval=2), GradientPenalty(one_sided=True)],
-        generator_terms=[FeatureMatching(), EntropyRegularisation()],
+        generator_terms=[FeatureMatching(), EntropyRegularization()],
         observation=Compose([AdaptiveAugment([Cutout()]), Packing(2)]),
         critic_optimizer=Adam(lr=1e-3),
     )

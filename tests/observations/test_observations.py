@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from gan_lightning.observations.adaptive import AdaptiveAugment
-from gan_lightning.observations.augmentations import ColourJitter, Cutout, HorizontalFlip, Translation
+from gan_lightning.observations.augmentations import ColorJitter, Cutout, HorizontalFlip, Translation
 from gan_lightning.observations.base import Compose, Observation
 from gan_lightning.observations.instance_noise import InstanceNoise
 from gan_lightning.observations.packing import Packing
 from gan_lightning.randomness import Noise, Shard
 
-AUGMENTATIONS = [ColourJitter(), HorizontalFlip(), Translation(), Cutout()]
+AUGMENTATIONS = [ColorJitter(), HorizontalFlip(), Translation(), Cutout()]
 
 
 class Fixed(Noise):
@@ -64,12 +64,12 @@ def test_packing_joins_neighbours_along_the_channels() -> None:
 def test_colour_jitter_at_its_ends() -> None:
     samples = images()
     # draws of 0: brightness -1/2, saturation 0 (grey), contrast 1/2
-    seen, _ = ColourJitter()(samples, None, Fixed(0.0))
+    seen, _ = ColorJitter()(samples, None, Fixed(0.0))
     grey = (samples - 0.5).mean(1, keepdim=True).expand_as(samples)
     mean = grey.mean((1, 2, 3), keepdim=True)
     torch.testing.assert_close(seen, mean + 0.5 * (grey - mean))
     # draws of 1/2 change nothing: brightness 0, saturation 1, contrast 1
-    torch.testing.assert_close(ColourJitter()(samples, None, Fixed(0.5))[0], samples)
+    torch.testing.assert_close(ColorJitter()(samples, None, Fixed(0.5))[0], samples)
 
 
 @pytest.mark.parametrize(("draw", "shift"), [(0.0, -1), (0.5, 0), (0.999, 1)])
@@ -91,7 +91,7 @@ def test_cutout_cuts_a_square_that_may_hang_over_the_edge(draw: float, rows: tup
 
 def test_draws_cover_their_ranges() -> None:
     constant = torch.zeros(2000, 1, 8, 8, dtype=torch.float64)
-    brightness = ColourJitter()(constant, None, noise())[0][:, 0, 0, 0]
+    brightness = ColorJitter()(constant, None, noise())[0][:, 0, 0, 0]
     assert brightness.min() < -0.49 and brightness.max() > 0.49 and abs(brightness.mean()) < 0.03
     place = torch.zeros(2000, 1, 8, 8, dtype=torch.float64)
     place[:, :, 4, 4] = 1
@@ -115,7 +115,7 @@ def test_augmentations_are_differentiable_and_per_sample(augmentation: Observati
 
 @pytest.mark.parametrize(
     "observation",
-    [*AUGMENTATIONS, InstanceNoise(0.3), Compose([ColourJitter(), Packing(2)])],
+    [*AUGMENTATIONS, InstanceNoise(0.3), Compose([ColorJitter(), Packing(2)])],
     ids=lambda o: type(o).__name__,
 )
 def test_two_ranks_see_what_one_sees(observation: Observation) -> None:

@@ -19,7 +19,7 @@ _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.GroupNorm)
 _POWER_ITERATIONS = 15  # as many as torch's spectral_norm makes when it is put on
 
 
-def initialise_normal(module: nn.Module, std: float = 0.02, gain_std: float = 0.0) -> None:
+def initialize_normal(module: nn.Module, std: float = 0.02, gain_std: float = 0.0) -> None:
     """Draw every weight from N(0, std), every normalisation's gain from N(1, gain_std), and set all biases to 0.
 
     With a `gain_std` of 0.02 this is DCGAN's (Radford et al. 2016, arXiv:1511.06434; gains as in soumith/dcgan.torch).
@@ -35,7 +35,7 @@ def initialise_normal(module: nn.Module, std: float = 0.02, gain_std: float = 0.
             nn.init.zeros_(layer.bias)
 
 
-def initialise_glorot(module: nn.Module) -> None:
+def initialize_glorot(module: nn.Module) -> None:
     """Draw every weight by `glorot_uniform`: gain sqrt(2) where the kernel is larger than 1x1, else gain 1.
 
     The WGAN-GP and SNGAN residual networks start so in their authors' code (igul222/improved_wgan_training calls the
@@ -71,7 +71,7 @@ def glorot_uniform(layer: nn.Conv2d | nn.ConvTranspose2d | nn.Linear | nn.Embedd
         nn.init.zeros_(layer.bias)
 
 
-class Initialisation(ABC):
+class Initialization(ABC):
     """Draws every weight of linear, embedding and (transposed) convolution layers anew and sets their biases to 0.
 
     Normalisation layers keep their weights. A spectrally normalised layer gets the weights behind the normalisation,
@@ -99,7 +99,7 @@ class Initialisation(ABC):
 
 
 @dataclass(frozen=True)
-class Normal(Initialisation):
+class Normal(Initialization):
     """N(0, std), by default that of DCGAN (Radford et al. 2016, arXiv:1511.06434, section 4).
 
     Args:
@@ -114,7 +114,7 @@ class Normal(Initialisation):
 
 
 @dataclass(frozen=True)
-class Orthogonal(Initialisation):
+class Orthogonal(Initialization):
     """An orthogonal matrix `(out, in * k * k)` (Saxe et al. 2014, arXiv:1312.6120), as in BigGAN (arXiv:1809.11096).
 
     Args:
@@ -129,7 +129,7 @@ class Orthogonal(Initialisation):
 
 
 @dataclass(frozen=True)
-class Xavier(Initialisation):
+class Xavier(Initialization):
     """U(-b, b) with b = gain sqrt(6 / (fan_in + fan_out)) (Glorot & Bengio 2010).
 
     Args:
@@ -144,7 +144,7 @@ class Xavier(Initialisation):
 
 
 @dataclass(frozen=True)
-class He(Initialisation):
+class He(Initialization):
     """N(0, 2 / ((1 + slope^2) fan_in)) (He et al. 2015, arXiv:1502.01852, eq. 10 and 15).
 
     Args:
@@ -156,3 +156,9 @@ class He(Initialisation):
     def draw(self, weight: Tensor) -> None:
         """Draw a weight, in place."""
         nn.init.kaiming_normal_(weight, a=self.slope, nonlinearity="leaky_relu")
+
+
+# their names in 0.1.0
+Initialisation = Initialization
+initialise_glorot = initialize_glorot
+initialise_normal = initialize_normal
