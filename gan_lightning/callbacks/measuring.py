@@ -97,13 +97,13 @@ class Measuring(Callback, ABC):
         found = self.measure(trainer, game)
         named = {f"val/{name}{self.suffix}": value for name, value in found.values.items()}
         self.history.append((game.updates_done, named))
-        if trainer.sanity_checking:  # Lightning drops what is logged there: this is the number before the first update
-            for logger in trainer.loggers:
-                logger.log_metrics(named, step=game.updates_done)
-        else:
-            # Lightning takes a number of this name for the loggers' x-axis; its own is one update behind.
-            step = {"step": float(game.updates_done)} if trainer.loggers else {}
-            module.log_dict(named | step, batch_size=1)
+        for (
+            logger
+        ) in trainer.loggers:  # Lightning would log at the update before, and an epoch; nothing at a sanity check
+            logger.log_metrics(named, step=game.updates_done)
+            logger.save()
+        if not trainer.sanity_checking:
+            module.log_dict(named, batch_size=1, logger=False)  # for Lightning's own callbacks, such as EarlyStopping
         if trainer.is_global_zero:
             facts = {
                 "update": game.updates_done,

@@ -255,13 +255,26 @@ class Game(LightningModule, ABC):
             mean.copy_(value)
 
     def _log_round(self, critic_optimizer: Any, generator_optimizer: Any) -> None:
+        """Hand the losses to Lightning's callbacks, and to the loggers the newest of all numbers when a row is due.
+
+        Lightning's own rows would repeat a lazy term's old value in rounds that have none, and count epochs.
+        """
         self._set_moving(None)
-        self._logged["progress/kimg"] = self.samples_seen / 1000  # type: ignore[assignment]
-        self._logged["lr/critic"] = critic_optimizer.param_groups[0]["lr"]
-        self._logged["lr/generator"] = generator_optimizer.param_groups[0]["lr"]
-        self.log_dict(self._logged, on_step=True, on_epoch=False, batch_size=1)
-        self._logged = {}
         trainer = self.trainer
+        self.log_dict(
+            {key: value for key, value in self._logged.items() if key.startswith("loss/")}, batch_size=1, logger=False
+        )
+        if trainer.log_every_n_steps and self.updates_done % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+            row: dict[str, Any] = {**self._logged, "progress/kimg": self.samples_seen / 1000}
+            row["lr/critic"] = critic_optimizer.param_groups[0]["lr"]
+            row["lr/generator"] = generator_optimizer.param_groups[0]["lr"]
+            self.log_dict(
+                {key: value for key, value in row.items() if not key.startswith("loss/")}, batch_size=1, logger=False
+            )
+            for logger in trainer.loggers:
+                logger.log_metrics({key: float(value) for key, value in row.items()}, step=self.updates_done - 1)
+                logger.save()
+            self._logged = {}
         if 0 < trainer.max_steps <= self.updates_done:
             trainer.should_stop = True  # lets the validation loop run at the very end, whatever its interval
 

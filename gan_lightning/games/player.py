@@ -96,8 +96,8 @@ class Player:
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         self._terms_seen.update(dict.fromkeys(total))
-        absent = total[next(iter(total))].new_zeros(())  # a lazy term's old value would be logged again otherwise
-        logged |= {f"{self.name}/{name}": total.get(name, absent) for name in self._terms_seen}
+        if len(self._terms_seen) > 1:  # one alone is the loss
+            logged |= {f"{self.name}/{name}": value for name, value in total.items()}
         logged[f"loss/{self.name}"] = torch.stack(list(total.values())).sum()
         return total, logged
 

@@ -11,6 +11,7 @@ from gan_lightning.families import WGAN, WGANGP, MinimaxGAN, NonSaturatingGAN
 from gan_lightning.networks import MLPGenerator
 from gan_lightning.optimizers.schedules import LinearDecay
 from gan_lightning.optimizers.specs import SGD, Adam, RMSprop
+from gan_lightning.stabilisers import R1
 from tests.cases import GREY, LABELLED, VECTORS, Case, mlp
 from tests.training import train, trainer
 
@@ -173,7 +174,7 @@ def test_micro_batches_equal_the_whole_batch(case, parts, tmp_path):
 
 def test_accumulation_must_divide_the_batch(tmp_path):
     game = Case(NonSaturatingGAN, critic_accumulation=3).game()
-    with pytest.raises(ValueError, match="accumulation must divide the 4 samples of a process's batch, got 3"):
+    with pytest.raises(ValueError, match="critic_accumulation \\(3\\), got 4"):
         train(game, GREY(), tmp_path, 1)
 
 
@@ -222,7 +223,7 @@ def test_numbers_out_of_range_are_refused(options, message):
 
 def test_optimizers_refuse_what_cannot_train():
     for optimizer in (Adam, SGD, RMSprop):
-        with pytest.raises(ValueError, match="lr must be above 0, got 0"):
+        with pytest.raises(ValueError, match="lr of .* must be above 0, got 0"):
             optimizer(lr=0.0)
     with pytest.raises(ValueError, match="start 3 and end 2"):
         LinearDecay(start=3, end=2)
@@ -240,3 +241,29 @@ def test_a_frozen_part_is_left_out(tmp_path):
     after = weights(game.generator)
     assert torch.equal(start["output.weight"], after["output.weight"])
     assert not torch.equal(start["hidden.0.weight"], after["hidden.0.weight"])
+
+
+def test_a_lazy_term_is_logged_when_it_was_computed(tmp_path):
+    """Every third update has the penalty; its rows have its value, the others none."""
+    case = Case(NonSaturatingGAN, **mlp(), critic_penalties=[R1(interval=3)])
+    logged = train(case.game(), case.data(), tmp_path, 7)
+    rows = [row for _, row in logged.rows if "loss/critic" in row]
+    assert [("critic/r1" in row) for row in rows] == [True, False, False, True, False, False, True]
+    assert all(row["critic/r1"] > 0 for row in rows if "critic/r1" in row)
+    assert not any("epoch" in row for row in rows)
+
+
+def test_a_row_has_the_newest_value_since_the_row_before(tmp_path):
+    case = Case(NonSaturatingGAN, **mlp(), critic_penalties=[R1(interval=3)])
+    every = train(case.game(), case.data(), tmp_path / "a", 8).rows
+    some = train(case.game(), case.data(), tmp_path / "b", 8, log_every_n_steps=2).rows
+    assert [step for step, _ in some] == [1, 3, 5, 7]
+    found = [row.get("critic/r1") for _, row in some]
+    assert found == [every[0][1]["critic/r1"], every[3][1]["critic/r1"], None, every[6][1]["critic/r1"]]
+    assert [row["loss/critic"] for _, row in some] == [row["loss/critic"] for _, row in every[1::2]]
+
+
+def test_a_loss_of_one_term_is_logged_once(tmp_path):
+    case = Case(NonSaturatingGAN, **mlp())
+    rows = train(case.game(), case.data(), tmp_path, 2).rows
+    assert not any(key.startswith(("critic/", "generator/")) for _, row in rows for key in row)
