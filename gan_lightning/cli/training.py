@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import logging
-import os
 import re
 import sys
-import warnings
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -38,6 +35,7 @@ from gan_lightning.cli.parser import Parser
 from gan_lightning.description import known_classes_only
 from gan_lightning.errors import RunFailed, UserError, nearest, say
 from gan_lightning.execution.precision import check_precision
+from gan_lightning.execution.process_state import process_kept
 from gan_lightning.execution.ranks import close_process_group
 from gan_lightning.games.game import Game
 from gan_lightning.moved import option_with_new_names, with_new_names
@@ -52,7 +50,7 @@ from gan_lightning.runs.folders import (
     resume_from,
 )
 from gan_lightning.runs.home import with_home, without_home
-from gan_lightning.runs.launch import RUN_FOLDER_VARIABLE, agree, die_with_launcher, is_launched_by_lightning, rank
+from gan_lightning.runs.launch import agree, die_with_launcher, is_launched_by_lightning, rank
 from gan_lightning.runs.locks import lock, unlock_all
 from gan_lightning.runs.signals import STOPPED
 
@@ -356,33 +354,14 @@ def _last_value(args: list[str], option: str, dashes: str = "--") -> str | None:
     return value
 
 
-def _quieten() -> None:
-    """Silence what is true of every run and asks nothing of the user."""
-    os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
-    for message in (
-        ".*does not have many workers.*",
-        ".*LightningCLI's args parameter.*",
-        ".*in eval mode at the start of training.*",  # the generator's average always is
-        ".*your dataloader is not resumable.*",  # its position is the game's clock
-        ".*isinstance.treespec, LeafSpec.*",
-        ".*Skipping val loop.*",
-        ".*number of training batches .* is smaller than the logging interval.*",  # an epoch means nothing here
-        ".*recommended to use `self.log.*sync_dist=True.*",  # metrics are the same on all ranks already
-    ):
-        warnings.filterwarnings("ignore", message=message)
-    for name in ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero"):
-        logging.getLogger(name).setLevel(logging.WARNING)  # tips, "GPU available", "weights_only was not set"
-
-
+@process_kept()
 def run(args: list[str]) -> None:
     """Run fit, validate, test or predict with these arguments.
 
     When all ranks have agreed to end, those that Lightning's launcher started exit with 0: at any other code the launcher
     kills the remaining ranks before they have finished.
     """
-    _quieten()
     die_with_launcher()
-    inherited = os.environ.get(RUN_FOLDER_VARIABLE)
     cli: GanLightningCLI | None = None
     try:
         with user_errors():
@@ -404,10 +383,6 @@ def run(args: list[str]) -> None:
         sys.exit(1)
     finally:
         unlock_all()
-        if inherited is None:
-            os.environ.pop(RUN_FOLDER_VARIABLE, None)
-        else:
-            os.environ[RUN_FOLDER_VARIABLE] = inherited
     with suppress(OSError):  # nobody reads any more
         sys.stdout.flush()
     if cli is not None and cli.subcommand == "fit" and cli.preemption.stopped_by and not is_launched_by_lightning():

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
 import torch
-from lightning.pytorch import LightningModule
+from lightning.pytorch import Callback, LightningModule
 from torch import Tensor, nn
 from torch.nn import Parameter
 from torch.optim import Optimizer
@@ -19,6 +19,7 @@ from gan_lightning.errors import UserError
 from gan_lightning.execution.gan_ddp import GANDDPStrategy, check_strategy, share_buffers
 from gan_lightning.execution.lightning_private import do_not_count, set_logged_step, trainer_of
 from gan_lightning.execution.precision import check_precision
+from gan_lightning.execution.process_state import KeepGenerators
 from gan_lightning.games.divergence import EVERY, DivergenceWatch, OnDivergence
 from gan_lightning.games.player import Player, Terms
 from gan_lightning.optimizers.schedules import Schedule
@@ -275,7 +276,7 @@ class Game(LightningModule, ABC):
                 logger.log_metrics({key: float(value) for key, value in row.items()}, step=self.updates_done - 1)
                 logger.save()
             self._logged = {}
-        if 0 < trainer.max_steps <= self.updates_done:
+        if 0 < trainer.max_steps <= trainer.global_step:
             trainer.should_stop = True  # lets the validation loop run at the very end, whatever its interval
 
     # State ----------------------------------------------------------------------------------------------------------
@@ -319,6 +320,10 @@ class Game(LightningModule, ABC):
         """Return the critic's and the generator's optimizer, in this order."""
         parameters = (self.critic_parameters(), self.generator_parameters())
         return [player.optimizer(own) for player, own in zip(self.players, parameters, strict=True)]
+
+    def configure_callbacks(self) -> list[Callback]:
+        """Return what puts the process's random generators back after training."""
+        return [KeepGenerators()]
 
     def setup(self, stage: str) -> None:
         """Refuse what cannot train, before the first batch."""

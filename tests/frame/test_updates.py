@@ -57,7 +57,7 @@ def test_the_warm_up_is_played(tmp_path):
     game = case.game()
     game.updates_done, game.critic_updates_done = 23, 2300
     watch = AtSteps(lambda player, optimizer: steps.append(player[0]))
-    trainer(tmp_path, 27, callbacks=[watch]).fit(game, datamodule=case.data())
+    trainer(tmp_path, 4, callbacks=[watch]).fit(game, datamodule=case.data())
     assert [len(run) for run in "".join(steps).split("g")] == [100, 100, 5, 5, 0]
     assert game.clock() == (27, 2510)
 
