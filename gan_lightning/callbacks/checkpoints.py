@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from math import isfinite
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +13,7 @@ from lightning.pytorch.callbacks import Checkpoint
 
 from gan_lightning.callbacks.measuring import Measuring
 from gan_lightning.errors import UserError, nearest, say
+from gan_lightning.execution.lightning_private import before_running, validate_first
 from gan_lightning.protocols import Data
 
 _EFFECTS = {
@@ -105,9 +107,18 @@ class Checkpoints(Checkpoint):
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save `best` if the monitored number is the best so far."""
-        if trainer.state.fn != "fit" or trainer.sanity_checking:
+        game: Any = pl_module
+        if trainer.state.fn != "fit" or (trainer.sanity_checking and game.updates_done == 0):
             return
-        metrics = trainer.callback_metrics
+        metrics: dict[str, Any] = dict(trainer.callback_metrics)
+        if trainer.sanity_checking:  # an evaluation is made up: Lightning keeps no numbers of it
+            metrics = {
+                name: value
+                for callback in _measuring(trainer)
+                for update, values in callback.history[-1:]
+                if update == game.updates_done
+                for name, value in values.items()
+            }
         name = self.monitor or next((key for key in sorted(metrics) if key.startswith("val/fid")), None)
         if name is None:
             return
@@ -120,6 +131,11 @@ class Checkpoints(Checkpoint):
         if isfinite(value) and (self.best is None or sign * value < sign * self.best):
             self.best = value
             self.save(trainer, "best")
+
+    def on_sanity_check_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Keep an evaluation that a resumed run has made up."""
+        if pl_module.clock() != (0, 0):  # type: ignore[operator]
+            self.save(trainer, "last")
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save `last`."""
@@ -150,6 +166,7 @@ class Checkpoints(Checkpoint):
         for name, effect in _EFFECTS.items():
             if name in then and then[name] != now[name]:
                 say(f"{name} was {then[name]} and is {now[name]} now: {effect}")
+        before_running(trainer, partial(_make_up_evaluation, trainer, pl_module))
         done = checkpoint["clock"]["updates_done"]
         if 0 < trainer.max_steps <= done:
             say(
@@ -173,8 +190,21 @@ class Checkpoints(Checkpoint):
 
 def _measured_names(trainer: Trainer) -> list[str]:
     """Return what the run's own metrics are logged as, also where they are left out this time."""
-    parts = [c.names(trainer) for c in trainer.callbacks if isinstance(c, Measuring)]  # type: ignore[attr-defined]
-    return [name for part in parts for name in part]
+    return [name for callback in _measuring(trainer) for name in callback.names(trainer)]
+
+
+def _measuring(trainer: Trainer) -> list[Measuring]:
+    return [callback for callback in trainer.callbacks if isinstance(callback, Measuring)]  # type: ignore[attr-defined]
+
+
+def _make_up_evaluation(trainer: Trainer, game: Any) -> None:
+    """Begin with the evaluation that was due at the update resumed from, if the run was stopped before it was over."""
+    done, interval = game.updates_done, trainer.val_check_interval
+    is_due = isinstance(interval, int) and interval > 0 and done % interval == 0
+    is_due = is_due or 0 < trainer.max_steps <= done
+    if is_due and done and any(callback.is_missing(trainer, game) for callback in _measuring(trainer)):
+        say(f"the evaluation after update {done} was not finished: it is made first")
+        validate_first(trainer)
 
 
 def _direction(name: str) -> Literal["min", "max"] | None:

@@ -89,9 +89,17 @@ class Measuring(Callback, ABC):
         """Restore the numbers so far."""
         self.history = [(update, values) for update, values in state_dict["history"]]
 
+    def is_missing(self, trainer: Trainer, game: Any) -> bool:
+        """Tell whether this would measure the game as it is now, and has not."""
+        if not (self.enabled and isinstance(game, Sampler) and self.applies(trainer, game)):
+            return False
+        return not self.history or self.history[-1][0] != game.updates_done
+
     def _evaluate(self, trainer: Trainer, module: LightningModule) -> None:
         game: Any = module
         if not (self.enabled and isinstance(game, Sampler) and self.applies(trainer, game)):
+            return
+        if trainer.sanity_checking and game.updates_done and not self.is_missing(trainer, game):
             return
         start = time.perf_counter()
         found = self.measure(trainer, game)
@@ -99,11 +107,12 @@ class Measuring(Callback, ABC):
         self.history.append((game.updates_done, named))
         for (
             logger
-        ) in trainer.loggers:  # Lightning would log at the update before, and an epoch; nothing at a sanity check
+        ) in trainer.loggers:  # Lightning's rows are of the update before, with an epoch, none at a sanity check
             logger.log_metrics(named, step=game.updates_done)
             logger.save()
         if not trainer.sanity_checking:
-            module.log_dict(named, batch_size=1, logger=False)  # for Lightning's own callbacks, such as EarlyStopping
+            # for Lightning's own callbacks, such as EarlyStopping; validate and test print what is "for loggers"
+            module.log_dict(named, batch_size=1, logger=trainer.state.fn != "fit")
         if trainer.is_global_zero:
             facts = {
                 "update": game.updates_done,

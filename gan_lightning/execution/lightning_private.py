@@ -5,6 +5,7 @@ Each access is asserted: a Lightning that has moved one of them is told apart fr
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
@@ -42,6 +43,26 @@ def keep_signals(trainer: Trainer) -> None:
     require(loop, "_broadcast_sigterm_tensor")
     connector.register_signal_handlers = lambda: None
     loop._broadcast_sigterm_tensor = lambda: None
+
+
+def before_running(trainer: Trainer, action: Callable[[], None]) -> None:
+    """Call `action` once everything is restored and nothing has run: Lightning has no hook there."""
+    connector: Any = _there(trainer, "_signal_connector")
+    register = _there(connector, "register_signal_handlers")
+
+    def first() -> None:
+        connector.register_signal_handlers = register
+        register()
+        action()
+
+    connector.register_signal_handlers = first
+
+
+def validate_first(trainer: Trainer) -> None:
+    """Let a resumed run begin with a validation, as a new one does."""
+    loop = trainer.fit_loop.epoch_loop.val_loop
+    require(type(loop), "restarting")
+    loop.restarting = False
 
 
 def converts_batch_norm(strategy: DDPStrategy) -> bool:
