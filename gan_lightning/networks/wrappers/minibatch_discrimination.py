@@ -54,7 +54,10 @@ class MinibatchDiscrimination(StartsFromData):
         return statistics + self.offset
 
     def _start(self, distances: Tensor) -> Tensor:
-        """Divide T, unless it is spectrally normalised, so that half the mean distance to the nearest neighbour is 1 in each statistic; return the divisors."""
+        """Divide T so that half the mean distance to the nearest neighbour is 1, and return the divisors of the statistics.
+
+        A spectrally normalised T keeps its norm.
+        """
         others = distances.masked_fill(
             torch.eye(len(distances), dtype=torch.bool, device=distances.device)[..., None], inf
         )
