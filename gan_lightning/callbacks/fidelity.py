@@ -45,9 +45,9 @@ class Fidelity(Measuring):
 
     Numbers are logged as `val/fid`, `val/isc_mean`, ... when they come from Inception, and with the extractor's name
     behind (`val/fid_digits`) when they do not: numbers of two extractors cannot be compared. Precision and recall always
-    carry it (`val/precision_inception`): torch-fidelity's default, and what is published, has a VGG16's features. Each evaluation leaves a card
-    in `evaluation/`. Ranks share the samples in chunks of 64 that are the same however many ranks there are. Moments of
-    the real side are kept under the user's cache folder, by a key over all that they depend on.
+    carry it (`val/precision_inception`): torch-fidelity's default, and what is published, has a VGG16's features. Each
+    evaluation leaves a card in `evaluation/`. Ranks share the samples in chunks of 64 that are the same however many ranks
+    there are. Moments of the real side are kept under the user's cache folder, by a key over all that they depend on.
 
     Args:
         extractor: Network whose features are compared; Inception if none is given.
