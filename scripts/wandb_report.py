@@ -19,7 +19,7 @@ SECTIONS = {
     "Quality": [
         ("FID (lower is better)", ["val/fid", "val/fid_digits"]),
         ("Inception score", ["val/isc_mean", "val/isc_mean_digits"]),
-        ("Precision and recall", ["val/precision", "val/recall"]),
+        ("Precision and recall", ["val/precision_inception", "val/recall_inception"]),
     ],
     "Losses": [("Critic", ["loss/critic"]), ("Generator", ["loss/generator"])],
     "Progress": [

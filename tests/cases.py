@@ -77,9 +77,15 @@ from gan_lightning.observations.base import Compose
 from gan_lightning.observations.instance_noise import InstanceNoise
 from gan_lightning.observations.packing import Packing
 from gan_lightning.optimizers.schedules import CosineDecay, LinearDecay
+from gan_lightning.stabilisers.base import GeneratorTerm
 from gan_lightning.stabilisers.consistency import ConsistencyRegularization
+from gan_lightning.stabilisers.generator_terms import (
+    EntropyRegularization,
+    FeatureMatching,
+    LatentReconstruction,
+    ModeSeeking,
+)
 from gan_lightning.stabilisers.generator_terms import HistoricalAveraging as GeneratorHistory
-from gan_lightning.stabilisers.generator_terms import LatentReconstruction
 from gan_lightning.stabilisers.gradient_penalties import R1, R2
 from gan_lightning.stabilisers.historical_averaging import HistoricalAveraging
 from gan_lightning.stabilisers.lecam import LeCam
@@ -99,8 +105,6 @@ class Case:
     Args:
         family: The class under test.
         data: Builds the data; `batch_size` can be overridden.
-        couples_batch: Whether the family's own losses couple the samples of a batch beyond a mean over them, so that
-            two ranks cannot equal one (layers that do so are found without this).
         name: Distinguishes rows of one family.
         arguments: The family's arguments; a GAN's networks are small MLPs unless they are given.
     """
@@ -110,12 +114,10 @@ class Case:
         family: type[Game],
         *,
         data: Callable[..., RealData] = GREY,
-        couples_batch: bool = False,
         name: str = "",
         **arguments: Any,
     ) -> None:
         self.family, self.make_data, self.arguments = family, data, arguments
-        self.losses_couple_batch = couples_batch
         self.name = "-".join(filter(None, [family.__name__, name]))
 
     def data(self, **overrides: Any) -> RealData:
@@ -134,8 +136,8 @@ class Case:
 
     @property
     def is_coupled(self) -> bool:
-        """Whether the samples of a batch influence each other, so that two ranks differ from one."""
-        return self.losses_couple_batch or bool(couples_batch(self.game()))
+        """Whether a layer lets the samples of a process's batch influence each other, so that two ranks differ from one."""
+        return bool(couples_batch(self.game()))
 
     def __repr__(self) -> str:
         return self.name
@@ -189,6 +191,11 @@ def with_memory() -> dict[str, Any]:
     }
 
 
+def coupling_terms() -> list[GeneratorTerm]:
+    """Return the terms that couple the samples of a batch beyond a mean over them."""
+    return [FeatureMatching(), ModeSeeking(), EntropyRegularization(0.1)]
+
+
 def concatenated(n_classes: int) -> dict[str, Any]:
     """Return convolutional networks that see the label's code."""
     generator = partial(DCGANGenerator, latent_dim=3 + n_classes, width=4)
@@ -235,7 +242,8 @@ CASES = [
     Case(NonSaturatingGAN, data=VECTORS, critic_penalties=[R1(interval=2), R2()], ema_decay=0.0, name="r1-r2"),
     Case(NonSaturatingGAN, data=COLOUR, **with_memory(), name="with-memory"),
     Case(NonSaturatingGAN, data=VECTORS, observation=Compose([InstanceNoise(0.1, 4), Packing(2)]), name="packed"),
-    Case(UnrolledGAN, n_unrolled=2, couples_batch=True),
+    Case(NonSaturatingGAN, data=VECTORS, generator_terms=coupling_terms(), name="coupling-terms"),
+    Case(UnrolledGAN, n_unrolled=2),
     Case(DCGAN, data=COLOUR, **cnn(DCGANGenerator, DCGANCritic)),
     Case(WGAN, n_critic_warm_up=3, n_warm_up=2, n_critic=2, **cnn(DCGANGenerator, DCGANCritic)),
     Case(WGAN, data=VECTORS, n_warm_up=0, name="vectors"),
@@ -263,8 +271,8 @@ CASES = [
     Case(GeometricGAN, data=VECTORS, c=0.5, critic_accumulation=2, name="vectors-accumulated"),
     Case(McGAN, matchings=[CovarianceMatching(2)], clip_value=0.5, n_critic=2),
     Case(McGAN, data=VECTORS, matchings=[MeanMatching(), CovarianceMatching(3)], clip_value=0.5, name="vectors"),
-    Case(MMDGAN, clip_value=0.5, n_critic=2, n_warm_up=1, n_critic_warm_up=3, couples_batch=True),
-    Case(MMDGAN, data=VECTORS, estimator=UStatistic(), clip_value=0.5, n_warm_up=0, couples_batch=True, name="vectors"),
+    Case(MMDGAN, clip_value=0.5, n_critic=2, n_warm_up=1, n_critic_warm_up=3),
+    Case(MMDGAN, data=VECTORS, estimator=UStatistic(), clip_value=0.5, n_warm_up=0, name="vectors"),
     Case(ConditionalGAN, data=LABELLED, **mlp(N_CLASSES)),
     Case(ConditionalGAN, data=LABELLED, **concatenated(N_CLASSES), name="cnn"),
     Case(ACGAN, data=LABELLED, n_critic=2, **classifying(N_CLASSES)),

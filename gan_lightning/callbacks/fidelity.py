@@ -44,9 +44,10 @@ class Fidelity(Measuring):
     """Measures generated against real samples at every validation, and before the first update.
 
     Numbers are logged as `val/fid`, `val/isc_mean`, ... when they come from Inception, and with the extractor's name
-    behind (`val/fid_digits`) when they do not: numbers of two extractors cannot be compared. Each evaluation leaves a card
-    in `evaluation/`. Ranks share the samples in chunks of 64 that are the same however many ranks there are. Moments of
-    the real side are kept under the user's cache folder, by a key over all that they depend on.
+    behind (`val/fid_digits`) when they do not: numbers of two extractors cannot be compared. Precision and recall always
+    carry it (`val/precision_inception`): torch-fidelity's default, and what is published, has a VGG16's features. Each
+    evaluation leaves a card in `evaluation/`. Ranks share the samples in chunks of 64 that are the same however many ranks
+    there are. Moments of the real side are kept under the user's cache folder, by a key over all that they depend on.
 
     Args:
         extractor: Network whose features are compared; Inception if none is given.
@@ -116,12 +117,11 @@ class Fidelity(Measuring):
         found = [
             name for metric in self.metrics for name in known[metric] if metric != "isc" or self.extractor.has_logits
         ]
-        return [f"val/{name}{self.suffix}" for name in found]
+        return [self.key(name) for name in found]
 
-    @property
-    def suffix(self) -> str:
-        """The extractor's, so that numbers of two cannot be confused."""
-        return self.extractor.log_suffix
+    def key(self, name: str) -> str:
+        """Return the extractor's key, so that numbers of two cannot be confused."""
+        return self.extractor.key(name)
 
     def applies(self, trainer: Trainer, game: Any) -> bool:
         """Measure all samples that the extractor takes."""

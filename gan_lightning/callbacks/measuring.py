@@ -31,7 +31,7 @@ class Measurement(NamedTuple):
 class Measuring(Callback, ABC):
     """Measures the averaged generator at every validation, and before the first update.
 
-    Each evaluation is logged as `val/<metric><suffix>` at the update it was made after, kept in `history`, and leaves a
+    Each evaluation is logged under its `key` at the update it was made after, kept in `history`, and leaves a
     card in `evaluation/`.
 
     Args:
@@ -56,10 +56,9 @@ class Measuring(Callback, ABC):
         self.n_samples, self.seed, self.enabled = n_samples, seed, enabled
         self.history: list[tuple[int, dict[str, float]]] = []
 
-    @property
-    def suffix(self) -> str:
-        """What follows a metric in its logged key, such as an extractor's name."""
-        return ""
+    def key(self, name: str) -> str:
+        """Return what a number is logged as, such as with an extractor's name behind."""
+        return f"val/{name}"
 
     @abstractmethod
     def names(self, trainer: Trainer) -> list[str]:
@@ -103,7 +102,7 @@ class Measuring(Callback, ABC):
             return
         start = time.perf_counter()
         found = self.measure(trainer, game)
-        named = {f"val/{name}{self.suffix}": value for name, value in found.values.items()}
+        named = {self.key(name): value for name, value in found.values.items()}
         self.history.append((game.updates_done, named))
         for (
             logger

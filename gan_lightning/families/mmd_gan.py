@@ -25,8 +25,8 @@ class MMDGAN(GAN):
     e is the encoder, the critic's last hidden layer, and the kernel a sum of Gaussians on its output. The second term
     keeps the real mean of each feature above the generated one (section 4.1's reduced feasible set). The encoder's
     weights are clipped to [-c, c] after each step; the critic's own last layer takes no part: it is frozen. The
-    generator's turn has a real batch of its own, as in the authors' code (OctoberChang/MMD-GAN). On k ranks each rank
-    compares its own rows, and the gradients are averaged.
+    generator's turn has a real batch of its own, as in the authors' code (OctoberChang/MMD-GAN). The ranks gather their
+    features, so that MMD^2 is that of the global batch (of a micro-batch under accumulation).
 
     Left out: the authors' auto-encoder on the features, which needs a third network; it is there to keep e injective,
     and later work (Binkowski 2018, arXiv:1801.01401) trains without it. Their code takes the square root of MMD^2, the
@@ -84,7 +84,7 @@ class MMDGAN(GAN):
 
     def generator_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
         """Return the discrepancy, and minus the features that are in the wrong order."""
-        x, y = self.critic.features(real, labels), self.critic.features(fake, labels)
+        x, y = (self.rows_of_all_ranks(self.critic.features(samples, labels)) for samples in (real, fake))
         kernels = [rbf_mixture(a, b, self.sigmas) for a, b in ((x, x), (x, y), (y, y))]
         terms = {"mmd": self.estimator(*kernels)}
         if self.order_weight:

@@ -23,8 +23,8 @@ class UnrolledGAN(ObjectiveGAN):
     theta_0 = theta and theta_{k+1} is theta_k after one step of the critic's own optimizer down L_D, its moments
     carried on, all on the batch of the generator's turn; the generator's gradient passes through theta_K (eq. 7 to 9).
     The critic itself takes one plain step and keeps nothing of the unrolled ones. K steps cost K critic updates with
-    second derivatives and the memory of all of them: for small networks. On k ranks each unrolls on its share of the
-    batch.
+    second derivatives and the memory of all of them: for small networks. The ranks average the unrolled gradients, so
+    that the steps are down the loss on the global batch (on a micro-batch under accumulation).
 
     Args:
         n_unrolled: K; 5 is the authors' notebook's, 10 the paper's on the ring of Gaussians.
@@ -65,7 +65,11 @@ class UnrolledGAN(ObjectiveGAN):
 
         optimizer = functional(self.optimizers(use_pl_optimizer=False)[0], owned)  # type: ignore[index]
         for _ in range(self.n_unrolled):
-            parameters = optimizer.step(parameters, torch.autograd.grad(loss(), parameters, create_graph=True))
+            gradients = torch.autograd.grad(loss(), parameters, create_graph=True)
+            flat = self.mean_over_ranks(torch.cat([gradient.flatten() for gradient in gradients]))
+            pieces = flat.split([p.numel() for p in parameters])
+            gradients = tuple(piece.view_as(p) for piece, p in zip(pieces, parameters, strict=True))
+            parameters = optimizer.step(parameters, gradients)
         return {"unrolled": -loss()}
 
     def check(self) -> None:

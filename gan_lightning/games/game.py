@@ -20,6 +20,7 @@ from gan_lightning.execution.gan_ddp import GANDDPStrategy, check_strategy, shar
 from gan_lightning.execution.lightning_private import do_not_count, set_logged_step, trainer_of
 from gan_lightning.execution.precision import check_precision
 from gan_lightning.execution.process_state import KeepGenerators
+from gan_lightning.execution.ranks import mean_over_ranks, rows_of_all_ranks
 from gan_lightning.games.divergence import EVERY, DivergenceWatch, OnDivergence
 from gan_lightning.games.player import Player, Terms
 from gan_lightning.optimizers.schedules import Schedule
@@ -135,6 +136,14 @@ class Game(LightningModule, ABC):
     def record(self, values: Mapping[str, Tensor]) -> None:
         """Log these numbers, without a graph, with those of this round."""
         self._logged.update({name: value.detach() for name, value in values.items()})
+
+    def mean_over_ranks(self, values: Tensor) -> Tensor:
+        """Return the mean of all ranks' values, differentiable: what couples samples is to couple the global batch's."""
+        return mean_over_ranks(values)
+
+    def rows_of_all_ranks(self, rows: Tensor) -> Tensor:
+        """Return the rows `(N, ...)` of all ranks, `(k N, ...)`, differentiable."""
+        return rows_of_all_ranks(rows)
 
     def share(self, player: PlayerName) -> Share | None:
         """Return how the batch is cut in a player's turn, None if the data do not say their batch size."""

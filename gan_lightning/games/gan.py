@@ -16,9 +16,10 @@ from gan_lightning.errors import UserError
 from gan_lightning.games.game import Terms
 from gan_lightning.games.latents import Latents, NormalLatents
 from gan_lightning.games.penalized import HeldCritic, check_kinds
-from gan_lightning.networks.base import Critic, CriticFactory, Generator, GeneratorFactory, with_classes
+from gan_lightning.networks.base import Critic, CriticFactory, Generator, GeneratorFactory, StartsFromData, with_classes
 from gan_lightning.observations.base import Observation
 from gan_lightning.protocols import Data
+from gan_lightning.randomness import Noise, mix
 from gan_lightning.shapes import Shape
 from gan_lightning.stabilisers.base import CriticConstraint, CriticPenalty, GeneratorTerm, GeneratorTurn
 from gan_lightning.stabilisers.critic_of_turn import CriticOfTurn, Judged, View
@@ -151,6 +152,21 @@ class GAN(HeldCritic):
     def generator_parameters(self) -> Iterable[Parameter]:
         """Return the parameters of the generator and of networks that its terms bring along."""
         return chain(self.generator.parameters(), *(term.parameters() for term in self.generator_terms))
+
+    def before_critic_update(self, batch: Any) -> None:
+        """Let layers that start from data see the first global batch, as the critic is shown it; then the penalties."""
+        layers = [module for module in self.critic.modules() if isinstance(module, StartsFromData)]
+        if layers and self.critic_updates_done == 0:
+            self.noise = Noise(mix(self.seed, 0x1D), self.device, self.dtype_of_samples)
+            labels = self._labels(batch)
+            labels = labels if labels is None else self.rows_of_all_ranks(labels)
+            shown, labels = self._observe(self.rows_of_all_ranks(batch.real), labels)
+            for layer in layers:
+                layer.starting = True
+            self.critic(shown, labels)
+            for layer in layers:
+                layer.starting = False
+        super().before_critic_update(batch)
 
     def after_critic_update(self) -> None:
         """Hold the critic to its constraint and tell the parts that keep a memory."""

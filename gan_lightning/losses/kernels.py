@@ -79,5 +79,5 @@ class UStatistic(MMDEstimator):
 def _mean_off_diagonal(k: Tensor) -> Tensor:
     n = len(k)
     if n < 2:
-        raise UserError(f"UStatistic needs at least 2 samples per process and micro-batch, got {n}; raise batch_size")
+        raise UserError(f"UStatistic needs at least 2 samples in a micro-batch, got {n}; raise batch_size")
     return (k.sum() - k.diagonal().sum()) / (n * (n - 1))

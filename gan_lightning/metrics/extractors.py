@@ -52,6 +52,10 @@ class FeatureExtractor(ABC):
     log_suffix: ClassVar[str]
     has_logits: ClassVar[bool] = True
 
+    def key(self, name: str) -> str:
+        """Return what a number, such as fid or recall, is logged as when it comes from this extractor."""
+        return f"val/{name}{self.log_suffix}"
+
     def __init__(self) -> None:
         self._module: nn.Module | None = None
         self._device = torch.device("cpu")
@@ -144,6 +148,10 @@ class Inception(FeatureExtractor):
 
     name = "inception"
     log_suffix = ""
+
+    def key(self, name: str) -> str:
+        """Return the name alone, but for precision and recall, which are published with a VGG16's features."""
+        return super().key(f"{name}_inception" if name in ("precision", "recall") else name)
 
     def __init__(self, weights_path: str | None = None) -> None:
         super().__init__()

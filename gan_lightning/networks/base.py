@@ -14,6 +14,17 @@ from gan_lightning.errors import UserError
 from gan_lightning.shapes import Images, Shape
 
 
+class StartsFromData(nn.Module, ABC):
+    """A layer whose initial weights depend on the first batch of real data.
+
+    Attributes:
+        starting: Set while that batch passes, once, before the first update; the layer then adjusts itself to it. On
+            every rank it is the whole global batch.
+    """
+
+    starting: bool = False
+
+
 class Generator(nn.Module, ABC):
     """A network from latents to samples.
 

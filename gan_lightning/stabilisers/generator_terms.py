@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 
 from gan_lightning.errors import UserError
+from gan_lightning.execution.ranks import mean_over_ranks, rows_of_all_ranks
 from gan_lightning.networks.base import Critic, CriticFactory
 from gan_lightning.protocols import Host
 from gan_lightning.stabilisers.base import GeneratorTerm, GeneratorTurn
@@ -22,7 +23,7 @@ class FeatureMatching(GeneratorTerm):
 
     In the paper it is the generator's whole loss: set the game's `adversarial_weight` to 0 for that. The generator's turn
     has a real batch of its own, as in the authors' code (openai/improved-gan, which has mean absolute differences
-    instead of the paper's squared distance). The means are over a process's batch.
+    instead of the paper's squared distance). The means are over all ranks (over a micro-batch under accumulation).
 
     Example:
         >>> FeatureMatching()(game, turn).item()  # |(1, 1) - (0, 0)|^2
@@ -41,8 +42,9 @@ class FeatureMatching(GeneratorTerm):
     def forward(self, game: Host, turn: GeneratorTurn) -> Tensor:
         """Return the weighted squared Euclidean distance of the mean features."""
         with torch.no_grad():
-            target = game.critic.features(turn.real, turn.labels).mean(0)
-        return self.weight * (game.critic.features(turn.fake, turn.labels).mean(0) - target).square().sum()
+            target = mean_over_ranks(game.critic.features(turn.real, turn.labels).mean(0))
+        found = mean_over_ranks(game.critic.features(turn.fake, turn.labels).mean(0))
+        return self.weight * (found - target).square().sum()
 
     def check(self, game: Host) -> None:
         """Refuse a critic that has no hidden layer to match."""
@@ -95,7 +97,7 @@ class ModeSeeking(GeneratorTerm):
 
     The paper maximises the ratio; its code minimises the inverse of the ratio of the batch means, which is done here.
     z' is a second batch of latents with the same labels, so each update generates twice as many samples. The means are
-    over a process's batch.
+    over all ranks (over a micro-batch under accumulation).
 
     Example:
         >>> round(ModeSeeking()(game, turn).item(), 3)  # G(z) = z moves as far as its latents
@@ -118,8 +120,9 @@ class ModeSeeking(GeneratorTerm):
         """Return the weight over the ratio of the samples' mean distance to their latents' mean distance."""
         latents = game.latents(len(turn.latents))
         generated = game.generator(latents, turn.generated_labels)
-        ratio = (generated - turn.generated).abs().mean() / (latents - turn.latents).abs().mean()
-        return self.weight / (ratio + self.eps)
+        moved = (generated - turn.generated).abs().mean(), (latents - turn.latents).abs().mean()
+        samples, codes = mean_over_ranks(torch.stack([mean.to(generated.dtype) for mean in moved]))
+        return self.weight / (samples / codes + self.eps)
 
 
 @final
@@ -127,9 +130,9 @@ class EntropyRegularization(GeneratorTerm):
     """-H(G(z)), the differential entropy in nats by the k-nearest-neighbour estimator of Kozachenko & Leonenko (1987).
 
     H = psi(N) - psi(k) + log V_d + d/N sum_i log eps_i, with eps_i the Euclidean distance of sample i to its k-th
-    nearest neighbour among the N of a process's batch, d their dimension and V_d the volume of the unit ball (Kraskov
-    2004, arXiv:cond-mat/0305641, eq. 20). Its gradient pushes each sample away from its neighbour. On images, d is the
-    number of pixels: choose the weight accordingly.
+    nearest neighbour among the N of all ranks (of a micro-batch under accumulation), d their dimension and V_d the volume
+    of the unit ball (Kraskov 2004, arXiv:cond-mat/0305641, eq. 20). Its gradient pushes each sample away from its
+    neighbour. On images, d is the number of pixels: choose the weight accordingly.
 
     Example:
         >>> round(EntropyRegularization()(game, turn).item(), 3)
@@ -150,7 +153,7 @@ class EntropyRegularization(GeneratorTerm):
 
     def forward(self, game: Host, turn: GeneratorTurn) -> Tensor:
         """Return minus the weighted entropy of the generated samples."""
-        return -self.weight * nearest_neighbor_entropy(turn.generated.flatten(1), self.k)
+        return -self.weight * nearest_neighbor_entropy(rows_of_all_ranks(turn.generated.flatten(1)), self.k)
 
     def check(self, game: Host) -> None:
         """Refuse a batch without a k-th neighbour."""

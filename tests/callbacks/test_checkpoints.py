@@ -135,6 +135,7 @@ def best_update(folder, name, series, keeper, ckpt=None, updates=4):
         ("val/isc_mean_digits", None, 3),
         ("val/precision", None, 3),
         ("val/recall_raw", None, 3),
+        ("val/recall_inception", None, 3),
         ("val/modes", None, 3),
         ("val/high_quality", None, 3),
         ("val/mine", "max", 3),

@@ -117,6 +117,14 @@ def test_fewer_samples_than_classes_is_said(tmp_path, capsys):
         Fidelity(labels="equal")  # type: ignore[arg-type]
 
 
+def test_precision_and_recall_carry_the_name_of_inception_too():
+    """torch-fidelity's own default for them is VGG16; `val/fid` is Inception's, as published."""
+    measured = Fidelity(metrics=["fid", "kid", "isc", "prc"])
+    assert measured.names(None) == [
+        "val/fid", "val/kid_mean", "val/kid_std", "val/isc_mean", "val/isc_std", "val/precision_inception", "val/recall_inception"
+    ]  # fmt: skip
+
+
 def test_the_card_has_both_precisions_and_keys_carry_the_extractor(tmp_path):
     game = Case(SNGAN).game()
     values, card = measured(Fidelity(Digits(), 64, METRICS), GREY(), game, tmp_path)

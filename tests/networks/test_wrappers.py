@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import math
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +13,9 @@ import torch
 from jsonargparse import ArgumentParser
 from torch import Tensor, nn
 
+from gan_lightning.data import RandomImages
 from gan_lightning.description import describe
+from gan_lightning.families import NonSaturatingGAN
 from gan_lightning.networks import (
     CriticFactory,
     DCGANCritic,
@@ -34,8 +38,11 @@ from gan_lightning.networks import (
     VirtualBatchNormGenerator,
     Xavier,
 )
+from gan_lightning.optimizers import SGD
 from gan_lightning.shapes import shape_of
 from gan_lightning.stabilisers.slopes import couples_batch
+from tests.cases import Case
+from tests.training import train
 
 
 class Pair:
@@ -152,6 +159,54 @@ def test_minibatch_discrimination_is_the_papers_sum() -> None:
                     gap = tensor[b] @ features[i].numpy() - tensor[b] @ features[k].numpy()
                     total += float(torch.tensor(-abs(gap).sum()).exp())
             assert found[i, b].item() == pytest.approx(total)
+
+
+def test_minibatch_discrimination_starts_from_the_first_batch(tmp_path: Path) -> None:
+    """As openai/improved-gan: half the mean distance to the nearest neighbour is 1, the mean statistic is 0."""
+    critic = partial(MinibatchDiscriminationCritic, network=partial(MLPCritic, width=6), n_kernels=4, kernel_dim=3)
+    case = Case(
+        NonSaturatingGAN, data=partial(RandomImages, image_size=8, channels=1, n=48, batch_size=16), critic=critic
+    )
+    game = case.game(critic_optimizer=SGD(lr=1e-12))  # the weights stay where they start
+    before = game.critic.discrimination.tensor.weight.detach().clone()
+    first: list[Tensor] = []
+    turn = game.critic_turn
+    game.critic_turn = lambda batch: first.append(batch.real) or turn(batch)
+    train(game, case.data(), tmp_path, 2)
+    layer = game.critic.discrimination
+    features = game.critic.network.features(first[0]).detach()
+    rows = (features @ before.T).reshape(16, 4, 3)
+    for kernel in range(4):
+        points = rows[:, kernel]
+        gaps = [[float((points[i] - points[j]).abs().sum()) for j in range(16) if j != i] for i in range(16)]
+        scale = 0.5 * sum(min(row) for row in gaps) / 16
+        mean = sum(sum(math.exp(-gap / scale) for gap in row) for row in gaps) / 16
+        assert layer.offset[kernel].item() == pytest.approx(-mean, rel=1e-4)
+        found = layer.tensor.weight.detach()[3 * kernel : 3 * kernel + 3]
+        torch.testing.assert_close(found, before[3 * kernel : 3 * kernel + 3] / scale, rtol=1e-4, atol=1e-6)
+    assert layer(features).mean().item() == pytest.approx(0, abs=1e-4)
+    assert not layer.starting
+
+
+def test_minibatch_discrimination_of_0_1_0_loads() -> None:
+    critic = MinibatchDiscriminationCritic(shape_of(0, 2), partial(MLPCritic, width=5), n_kernels=3)
+    state = {name: value for name, value in critic.state_dict().items() if "offset" not in name}
+    critic.discrimination.offset.fill_(7.0)
+    copy.deepcopy(critic).load_state_dict(state)
+    critic.load_state_dict(state)
+    assert not critic.discrimination.offset.any()
+    with pytest.raises(RuntimeError, match="tensor.weight"):
+        critic.load_state_dict({k: v for k, v in state.items() if "tensor" not in k})
+
+
+def test_minibatch_discrimination_starts_without_a_scale_of_its_own_where_there_is_none() -> None:
+    layer = MinibatchDiscrimination(4, n_kernels=2)
+    weight = layer.tensor.weight.detach().clone()
+    layer.starting = True
+    with torch.no_grad():
+        for features in (torch.randn(1, 4), torch.ones(3, 4)):  # no neighbour; copies of one sample
+            assert layer(features).isfinite().all()
+    torch.testing.assert_close(layer.tensor.weight, weight, rtol=0, atol=0)
 
 
 def test_minibatch_discrimination_critic() -> None:
