@@ -14,6 +14,7 @@ _LINKED = {
     "seed": "the seed of everything is --seed_everything (seed_everything in YAML)",
     "shape": "the shape of a sample is the data's; set it there, such as --data.image_size",
     "image_size": "the shape of a sample is the data's; set --data.image_size",
+    "classes": "the names of the classes are the data's",
     "channels": "the shape of a sample is the data's; set --data.channels",
 }
 """Arguments of the model that follow from others, and which."""
