@@ -14,9 +14,12 @@ _LINKED = {
     "seed": "the seed of everything is --seed_everything (seed_everything in YAML)",
     "shape": "the shape of a sample is the data's; set it there, such as --data.image_size",
     "image_size": "the shape of a sample is the data's; set --data.image_size",
+    "classes": "the names of the classes are the data's",
     "channels": "the shape of a sample is the data's; set --data.channels",
 }
 """Arguments of the model that follow from others, and which."""
+
+_PARTS = ("class_path", "init_args", "dict_kwargs")
 
 
 class Document(NamedTuple):
@@ -68,10 +71,29 @@ def _read(given: str, folder: Path, where: str) -> Iterator[Document]:
     arguments = _at(content, "init_args") if where == "model" else _at(content, "model", "init_args")
     for name in _LINKED.keys() & set(arguments if isinstance(arguments, Mapping) else ()):
         raise UserError(f"{given} sets model.init_args.{name}, which is not given by itself: {_LINKED[name]}")
+    _check_parts(content, where, given)
     yield Document(given, where, content)
     for key, value in _strings(content, where):
         if value.endswith((".yaml", ".yml")) and key != BASE:
             yield from _read(value, path.parent, key)
+
+
+def _check_parts(content: Any, where: str, file: str) -> None:
+    """Refuse a part whose class is no name, whose arguments are no mapping, or that has other keys."""
+    if isinstance(content, list):
+        for index, inner in enumerate(content):
+            _check_parts(inner, f"{where}[{index}]", file)
+    if not isinstance(content, Mapping):
+        return
+    if "class_path" in content and not isinstance(content["class_path"], str):
+        raise UserError(f"class_path of {where} must be the name of a class, got {content['class_path']} (in {file})")
+    for key, value in content.items():
+        is_part = "class_path" in content or "init_args" in content
+        if is_part and key in ("init_args", "dict_kwargs") and not isinstance(value, Mapping):
+            raise UserError(f"{key} of {where} must hold keys and values, got {value} (in {file})")
+        if is_part and key not in _PARTS:
+            raise UserError(f"unknown key {where}.{key}{nearest(str(key), _PARTS)} (in {file})")
+        _check_parts(value, where if key in _PARTS else f"{where}.{key}".lstrip("."), file)
 
 
 def _at(content: Any, *keys: str) -> Any:

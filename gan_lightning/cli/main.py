@@ -141,10 +141,10 @@ def sample(args: list[str]) -> None:
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ...; a GPU if there is one")
     options = _parse(parser, args)
 
-    from gan_lightning.cli.mistakes import user_errors
+    from gan_lightning.cli.mistakes import path_errors, user_errors
     from gan_lightning.cli.sample import write_samples
 
-    with user_errors():
+    with user_errors(), path_errors():
         write_samples(
             options.ckpt_path,
             options.n,
@@ -174,10 +174,10 @@ def reconstruct(args: list[str]) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of what ALI's encoder draws")
     options = _parse(parser, args)
 
-    from gan_lightning.cli.mistakes import user_errors
+    from gan_lightning.cli.mistakes import path_errors, user_errors
     from gan_lightning.evaluation.reconstruction import write_reconstructions
 
-    with user_errors():
+    with user_errors(), path_errors():
         write_reconstructions(options.ckpt_path, options.out, options.n, options.seed, options.trust)
 
 
@@ -191,7 +191,7 @@ def export(args: list[str]) -> None:
     options = _parse(parser, args)
 
     from gan_lightning.cli.export import write_program
-    from gan_lightning.cli.mistakes import user_errors
+    from gan_lightning.cli.mistakes import path_errors, user_errors
 
-    with user_errors():
+    with user_errors(), path_errors():
         write_program(options.ckpt_path, options.out, options.trust)

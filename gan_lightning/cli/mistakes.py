@@ -5,11 +5,31 @@ from __future__ import annotations
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from errno import EACCES, EEXIST, EISDIR, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, EPERM, EROFS, ESTALE
 from pathlib import Path
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from gan_lightning.errors import UserError, fail
+
+ABOUT_A_PATH = (ENOENT, ENOTDIR, EISDIR, EEXIST, EACCES, EPERM, EROFS, ENAMETOOLONG, ELOOP, ESTALE)
+"""Errors of the operating system about a path: that of a file where a folder belongs, a name too long, ..."""
+
+
+def refused_path(error: OSError) -> str:
+    """Return the line about a path that the operating system has refused."""
+    return f"{error.filename} cannot be used: {error.strerror}"
+
+
+@contextmanager
+def path_errors() -> Iterator[None]:
+    """Turn what the operating system refuses about a path into one line and exit code 2."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in ABOUT_A_PATH or not error.filename:
+            raise
+        fail(refused_path(error))
 
 
 @contextmanager

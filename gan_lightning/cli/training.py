@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from lightning.fabric.plugins.environments import SLURMEnvironment
+from lightning.fabric.plugins.environments import LightningEnvironment, SLURMEnvironment
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.strategies import StrategyRegistry
@@ -30,10 +30,11 @@ from gan_lightning.callbacks import (
 from gan_lightning.callbacks.measuring import Measuring
 from gan_lightning.cli.config_files import config_folder
 from gan_lightning.cli.documents import Document, check_empty_keys, documents
-from gan_lightning.cli.mistakes import user_errors
+from gan_lightning.cli.mistakes import ABOUT_A_PATH, refused_path, user_errors
 from gan_lightning.cli.parser import Parser
+from gan_lightning.cli.trainer_options import check_environment, check_options, check_tasks
 from gan_lightning.description import known_classes_only
-from gan_lightning.errors import RunFailed, UserError, nearest, say
+from gan_lightning.errors import USER_ERROR, RunFailed, UserError, nearest, say
 from gan_lightning.execution.precision import check_precision
 from gan_lightning.execution.process_state import process_kept
 from gan_lightning.execution.ranks import close_process_group
@@ -124,7 +125,13 @@ def _free_number(path: Path) -> int:
 
 
 class GanLightningCLI(LightningCLI):
-    """The verbs that train and measure."""
+    """The verbs that train and measure.
+
+    Attributes:
+        is_training: Whether training has begun in this process: what fails from then on is no mistake in the command.
+    """
+
+    is_training = False
 
     def __init__(self, args: list[str], files: list[Document]) -> None:
         self._verb, self._files = args[0], files
@@ -191,11 +198,14 @@ class GanLightningCLI(LightningCLI):
             )
         if self.subcommand == "fit":
             check_precision(config.trainer.precision)  # on a CPU Lightning makes another one of it without a word
+            check_options(config.trainer, Parser.words)
             strategy, known = config.trainer.strategy, ["auto", *StrategyRegistry.available_strategies()]
             if isinstance(strategy, str) and strategy not in known:
                 raise UserError(f"there is no strategy {strategy}{nearest(strategy, known)}")
             folder = self._run_folder(config)
-            for logger in config.trainer.logger or [] if isinstance(config.trainer.logger, list) else []:
+            if not isinstance(config.trainer.logger, bool | list | None):
+                config.trainer.logger = [config.trainer.logger]
+            for logger in config.trainer.logger if isinstance(config.trainer.logger, list) else []:
                 if "save_dir" in logger.init_args:
                     logger.init_args.save_dir = str(folder)
         else:
@@ -234,14 +244,21 @@ class GanLightningCLI(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Return the trainer, with the bar and the throughput that every run has."""
-        plugins = list(self._get(self.config_init, "trainer", default={}).get("plugins") or [])
+        given = self._get(self.config_init, "trainer", default={}).get("plugins") or []
+        plugins = [*given] if isinstance(given, list) else [given]
         plugins.append(CheckpointFiles())
-        if SLURMEnvironment.detect():
+        is_step = SLURMEnvironment.detect() and "SLURM_PROCID" in os.environ
+        if is_step:
             plugins.append(SLURMEnvironment(auto_requeue=False))  # the batch script requeues, on exit code 75
+        elif SLURMEnvironment.detect():  # salloc without srun
+            say("in a Slurm allocation, but not started by srun: the run has the processes that it starts itself")
+            plugins.append(LightningEnvironment())
         try:
             trainer = super().instantiate_trainer(**{**kwargs, "plugins": plugins})
         except (ValueError, TypeError, RuntimeError, ImportError) as error:  # how Lightning refuses what it is given
             raise UserError(f"the trainer cannot be made: {error}") from error
+        if is_step:
+            check_tasks(trainer.num_devices, trainer.num_nodes)
         if self.subcommand == "fit":
             self.preemption = Preemption()
             trainer.callbacks.insert(0, Throughput())  # type: ignore[attr-defined]
@@ -257,6 +274,7 @@ class GanLightningCLI(LightningCLI):
         """Refuse what cannot train before other ranks are started: Lightning kills rank 0 when one of them fails."""
         self.trainer.datamodule, self.model.trainer = self.datamodule, self.trainer  # type: ignore[attr-defined]
         self.model.preflight("fit")
+        GanLightningCLI.is_training = True
 
     @rank_zero_only
     def after_fit(self) -> None:
@@ -269,11 +287,15 @@ class GanLightningCLI(LightningCLI):
             )
             say(f"to resume: the same command with --name {folder.name} --resume auto")
             return
-        grids = sorted((folder / "samples").glob("*.png"))
-        print(f"\nsample grid  {grids[-1] if grids else 'none drawn'}")
-        print(f"metrics      {folder / 'metrics.csv'}")
-        print(f"checkpoint   {folder / 'checkpoints' / 'last.ckpt'}")
-        print(f"config       {folder / 'config.yaml'}")
+        written = {
+            "sample grid": max((folder / "samples").glob("*.png"), default=folder / "samples"),
+            "metrics": folder / "metrics.csv",
+            "checkpoint": folder / "checkpoints" / "last.ckpt",
+            "config": folder / "config.yaml",
+        }
+        print()
+        for what, path in written.items():
+            print(f"{what:12} {path if path.is_file() else 'none'}")
         for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
             history = callback.history if isinstance(callback, Measuring) else []
             for key in history[-1][1] if history else []:
@@ -363,8 +385,10 @@ def run(args: list[str]) -> None:
     """
     die_with_launcher()
     cli: GanLightningCLI | None = None
+    GanLightningCLI.is_training = False
     try:
         with user_errors():
+            check_environment()
             trust = args[0] != "fit" and "--trust" in args
             words = _with_new_names([arg for arg in args if not (trust and arg == "--trust")])
             files = documents(words)
@@ -376,11 +400,17 @@ def run(args: list[str]) -> None:
         say(str(failed))
         sys.exit(0 if is_launched_by_lightning() else 1)
     except OSError as error:
-        if error.errno not in DISK_IS_FULL:
-            raise
         where = f" ({error.filename})" if error.filename else ""
-        print(f"gan-lightning: {error.strerror}{where}; free some space and resume with --resume auto", file=sys.stderr)
-        sys.exit(1)
+        if error.errno in DISK_IS_FULL:
+            print(
+                f"gan-lightning: {error.strerror}{where}; free some space and resume with --resume auto",
+                file=sys.stderr,
+            )
+            sys.exit(1)
+        if error.errno not in ABOUT_A_PATH or not error.filename:
+            raise
+        print(f"gan-lightning: {refused_path(error)}", file=sys.stderr)
+        sys.exit(1 if GanLightningCLI.is_training else USER_ERROR)
     finally:
         unlock_all()
     with suppress(OSError):  # nobody reads any more

@@ -14,8 +14,8 @@ def without_home(value: Any) -> Any:
         return {key: without_home(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [without_home(inner) for inner in value]
-    home = str(Path.home())
-    if isinstance(value, str) and (value == home or value.startswith(home + os.sep)) and home != os.sep:
+    home = os.path.expanduser("~")  # "~" itself where nobody knows: a container's user without a name
+    if isinstance(value, str) and (value == home or value.startswith(home + os.sep)) and home not in (os.sep, "~"):
         return "~" + value[len(home) :]
     return value
 

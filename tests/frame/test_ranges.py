@@ -38,7 +38,7 @@ def test_every_default_is_in_its_range():
 
 
 def test_every_name_of_the_table_is_used():
-    lightnings = {"log_every_n_steps", "num_nodes", "accumulate_grad_batches", "seed_everything"}
+    lightnings = {"log_every_n_steps", "num_nodes", "accumulate_grad_batches", "val_check_interval", "seed_everything"}
     assert RANGES.keys() - {parameter.name for _, parameter in constructors()} == lightnings
 
 
