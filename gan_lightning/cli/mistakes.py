@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +10,18 @@ from pathlib import Path
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from gan_lightning.errors import UserError, fail
+from gan_lightning.errors import RunFailed, UserError, fail
+
+
+@contextmanager
+def verb_errors() -> Iterator[None]:
+    """As `user_errors`; what a verb cannot help, such as a full disk, becomes one line and exit code 1."""
+    try:
+        with user_errors():
+            yield
+    except RunFailed as failed:
+        print(f"gan-lightning: {' '.join(str(failed).split())}", file=sys.stderr)
+        sys.exit(1)
 
 
 @contextmanager

@@ -32,6 +32,7 @@ from gan_lightning.cli.config_files import config_folder
 from gan_lightning.cli.documents import Document, check_empty_keys, documents
 from gan_lightning.cli.mistakes import user_errors
 from gan_lightning.cli.parser import Parser
+from gan_lightning.data.image_folder import ImageFolder
 from gan_lightning.description import known_classes_only
 from gan_lightning.errors import RunFailed, UserError, nearest, say
 from gan_lightning.execution.precision import check_precision
@@ -62,8 +63,12 @@ _LOGGERS = "lightning.pytorch.loggers"  # named in base.yaml
 class SaveConfig(SaveConfigCallback):
     """Writes `config.yaml` into the run folder, and what other verbs need of it into every checkpoint."""
 
+    _classes: list[str] | None = None
+
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Write the file, on rank 0, when training."""
+        """Write the file, on rank 0, when training; the names of classes that the data found are written down."""
+        if isinstance(data := trainer.datamodule, ImageFolder):  # type: ignore[attr-defined]
+            self._classes = data.classes
         if stage == "fit" and trainer.is_global_zero:
             path = Path(trainer.default_root_dir) / "config.yaml"
             text = yaml.safe_dump(self._plain, sort_keys=False)
@@ -98,6 +103,8 @@ class SaveConfig(SaveConfigCallback):
         """The config as plain values; where a run resumed from is no part of it, nor is the user's home."""
         config = yaml.safe_load(self.parser.dump(self.config, skip_none=False))
         config = {key: value for key, value in config.items() if key not in ("ckpt_path", "resume")}
+        if self._classes:
+            config["data"]["init_args"]["classes"] = self._classes
         return with_new_names(without_home(config))
 
 
