@@ -28,8 +28,7 @@ from gan_lightning.metrics.fidelity import (
     proportional_labels,
     shard,
 )
-from gan_lightning.protocols import Classed
-from gan_lightning.protocols import Sampler
+from gan_lightning.protocols import Classed, Sampler
 
 _CACHE_FORMAT = 2
 

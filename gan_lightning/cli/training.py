@@ -40,7 +40,7 @@ from gan_lightning.execution.process_state import process_kept
 from gan_lightning.execution.ranks import close_process_group
 from gan_lightning.games.game import Game
 from gan_lightning.moved import option_with_new_names, with_new_names
-from gan_lightning.protocols import RunLogger
+from gan_lightning.protocols import Classed, RunLogger, Shaped
 from gan_lightning.ranges import check_tree
 from gan_lightning.runs.checkpoint_files import DISK_IS_FULL, CheckpointFiles, read_checkpoint
 from gan_lightning.runs.folders import (
@@ -54,6 +54,7 @@ from gan_lightning.runs.home import with_home, without_home
 from gan_lightning.runs.launch import agree, die_with_launcher, is_launched_by_lightning, rank
 from gan_lightning.runs.locks import lock, unlock_all
 from gan_lightning.runs.signals import STOPPED
+from gan_lightning.shapes import Shape
 
 _PORTABLE_KEYS = ("seed_everything", "name", "model", "data", "samples", "fidelity", "coverage")
 
@@ -165,8 +166,8 @@ class GanLightningCLI(LightningCLI):
         parser.add_lightning_class_args(Coverage, "coverage")
         parser.add_lightning_class_args(Checkpoints, "checkpoints")
         parser.add_lightning_class_args(Canary, "canary")
-        parser.link_arguments("data.shape", "model.init_args.shape", apply_on="instantiate")
-        parser.link_arguments("data.classes", "model.init_args.classes", apply_on="instantiate")
+        parser.link_arguments("data", "model.init_args.shape", _shape_of, apply_on="instantiate")
+        parser.link_arguments("data", "model.init_args.classes", _classes_of, apply_on="instantiate")
         parser.link_arguments("seed_everything", "model.init_args.seed")
 
     def _set_seed(self) -> None:
@@ -296,8 +297,21 @@ class GanLightningCLI(LightningCLI):
                     )
 
 
+def _shape_of(data: Any) -> Shape:
+    if not isinstance(data, Shaped):
+        raise UserError(
+            f"{type(data).__name__} does not declare the shape of its samples: a stock LightningDataModule gives no rounds; "
+            "subclass gan_lightning.data.RealData, or train from Python on gan_lightning.data.data_of(loader)"
+        )
+    return data.shape
+
+
+def _classes_of(data: Any) -> list[str] | None:
+    return list(data.classes) if isinstance(data, Classed) else None
+
+
 def _default_name(config: Any) -> str:
-    data = config.data.init_args.get("dataset") or config.data.class_path
+    data = (config.data.get("init_args") or {}).get("dataset") or config.data.class_path
     family = config.model.class_path
     return f"{family.rpartition('.')[2].lower()}-{str(data).rpartition('.')[2].lower()}"
 
