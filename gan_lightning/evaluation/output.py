@@ -21,9 +21,9 @@ def output_folder(out: str | Path, *names: str) -> Path:
         UserError: It is no folder, cannot be written to, or is in use.
     """
     folder = Path(out)
-    if folder.is_symlink() and not folder.exists():
-        raise UserError(f"--out {folder} is a link to nowhere; give a folder")
     try:
+        if folder.is_symlink() and not folder.exists():
+            raise UserError(f"--out {folder} is a link to nowhere; give a folder")
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
         raise UserError(f"--out {folder} is a file; give a folder") from error
@@ -44,10 +44,10 @@ def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
         UserError: It is a folder, or its folder cannot be written to.
         RunFailed: It could not be written, because the disk is full for instance.
     """
-    if path.is_dir():
-        raise UserError(f"--out {path} is a folder; give a file")
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
+        if path.is_dir():
+            raise UserError(f"--out {path} is a folder; give a file")
         path.parent.mkdir(parents=True, exist_ok=True)
         file = part.open("wb")
     except OSError as error:
