@@ -16,6 +16,23 @@ PlayerName = Literal["critic", "generator"]
 PLAYERS: tuple[PlayerName, PlayerName] = ("critic", "generator")
 
 
+class Batch(NamedTuple):
+    """Real samples with their labels.
+
+    Example:
+        >>> Batch(real=torch.zeros(4, 2), labels=None).real.shape
+        torch.Size([4, 2])
+
+    Attributes:
+        real: Images `(N, C, H, W)` or vectors `(N, D)`; what `Rounds` yields is raw (uint8 images), what the game
+            receives is floating point, images in [-1, 1].
+        labels: Class indices `(N,)`, int64, or None.
+    """
+
+    real: Tensor
+    labels: Tensor | None
+
+
 class Share(NamedTuple):
     """How the global batch is cut for a player's turn.
 
@@ -148,6 +165,17 @@ class Data(Protocol):
 
     batch_size: int
     n_classes: int
+
+
+@runtime_checkable
+class Shaped(Protocol):
+    """Data that declare the shape of a sample.
+
+    Attributes:
+        shape: The shape.
+    """
+
+    shape: Shape
 
 
 @runtime_checkable

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Callable, Iterable
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast
 
 import torch
@@ -17,6 +14,7 @@ from torch import Tensor
 
 from gan_lightning.callbacks.measuring import Measurement, Measuring
 from gan_lightning.errors import UserError, say
+from gan_lightning.evaluation.moments import keep_moments, read_moments
 from gan_lightning.evaluation.pictures import to_uint8
 from gan_lightning.metrics.extractors import ExtractorUnavailable, FeatureExtractor, Inception
 from gan_lightning.metrics.fidelity import (
@@ -30,9 +28,9 @@ from gan_lightning.metrics.fidelity import (
     proportional_labels,
     shard,
 )
-from gan_lightning.protocols import Sampler
+from gan_lightning.protocols import Classed, Sampler
 
-_CACHE_FORMAT = 1
+_CACHE_FORMAT = 2
 
 
 class _Measured(NamedTuple):
@@ -145,6 +143,7 @@ class Fidelity(Measuring):
         fake = self._measure(trainer, self.n_samples, generate, to_uint8 if is_8_bit else None)
         facts = {
             "labels": self._labels_for_people(game, reference),
+            "classes": game.classes if game.n_classes and isinstance(game, Classed) else None,
             "real": reference.description,
             "real_split": self.split,
             "n_real": len(reference.images),
@@ -213,34 +212,36 @@ class Fidelity(Measuring):
         )
 
     def _measure_real(self, trainer: Trainer, reference: Any) -> _Measured:
-        images = reference.images
-
         def read(indices: Iterable[int]) -> Iterable[Tensor]:
-            ranges = chunks(len(images))
+            ranges = chunks(len(reference))
             for chunk in indices:
-                yield torch.as_tensor(images[ranges[chunk].start : ranges[chunk].stop])
+                yield reference.images[ranges[chunk].start : ranges[chunk].stop]
+
+        def whole() -> Any:
+            data: Any = trainer.datamodule  # type: ignore[attr-defined]
+            return reference if reference.is_whole() else data.reference(self.split, whole=True)
 
         if self._keeps_features:
-            return self._measure(trainer, len(images), read)
+            reference = whole()
+            return self._measure(trainer, len(reference), read)
         key = {
             "format": _CACHE_FORMAT,
             "data": reference.fingerprint,
-            "n": len(images),
+            "n": len(reference),
             "extractor": [self.extractor.name, self.extractor.fingerprint()],
             "torch-fidelity": version("torch-fidelity"),
         }
         name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
-        path = _cache_folder() / f"{name}.pt"
-        found = path.is_file() if trainer.is_global_zero else False
-        if trainer.strategy.broadcast(found):
-            state = trainer.strategy.broadcast(torch.load(path, weights_only=True) if found else None)
-            return _Measured(Moments(**cast(dict[str, Any], state)), None, None)
-        say(f"features of {len(images)} real samples ({reference.description})")
+        kept = trainer.strategy.broadcast(read_moments(name, len(reference)) if trainer.is_global_zero else None)
+        if kept is not None:
+            return _Measured(kept, None, None)
+        reference = whole()
+        say(f"features of {len(reference)} real samples ({reference.description})")
         metrics, self.metrics = self.metrics, ["fid"]
-        measured = self._measure(trainer, len(images), read)
+        measured = self._measure(trainer, len(reference), read)
         self.metrics = metrics
         if trainer.is_global_zero:
-            _write(path, measured.moments)
+            keep_moments(name, measured.moments)
         return measured
 
     @property
@@ -252,21 +253,3 @@ class Fidelity(Measuring):
             return None
         in_turn = self._labels_of_fakes(game, reference) is None
         return "all classes in turn" if in_turn else f"as frequent as in the {self.split} split"
-
-
-def _cache_folder() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    if base.startswith("~"):  # nobody knows the user's home: a container's user without a name
-        base = tempfile.gettempdir()
-    return Path(base) / "gan_lightning" / "moments"
-
-
-def _write(path: Path, moments: Moments) -> None:
-    """Keep moments for the next run, complete or not at all; a cache that cannot be written is only slower."""
-    part = path.with_suffix(f".{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        torch.save({"n": moments.n, "total": moments.total, "outer": moments.outer}, part)
-        part.replace(path)
-    except OSError as error:
-        say(f"the real moments are not kept for the next run: {error}")

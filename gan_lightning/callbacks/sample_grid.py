@@ -8,15 +8,16 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from gan_lightning.errors import UserError
-from gan_lightning.evaluation.pictures import grid, log_picture, log_weights, scatter, to_uint8
-from gan_lightning.protocols import Sampler
+from gan_lightning.evaluation.pictures import LARGEST_SIDE, cell, grid, log_picture, log_weights, scatter, to_uint8
+from gan_lightning.protocols import Classed, Sampler
 from gan_lightning.shapes import Images
 
 
 class SampleGrid(Callback):
     """Writes `samples/<update>.png` from the same latents each time, and gives the picture to the loggers.
 
-    A conditional generator gets one row per class, an unconditional one `n_rows`. Vectors are drawn as a scatter plot over
+    A conditional generator gets one row per class, with its name, an unconditional one `n_rows`; no grid is higher than
+    16,384 pixels. Vectors are drawn as a scatter plot over
     real ones. Loggers that show histograms get those of both players' weights at the same time. Rank 0 draws; other
     ranks do nothing.
 
@@ -75,7 +76,12 @@ def draw_samples(game: Any, n_rows: int, n_columns: int, seed: int, data: Any = 
         points = None if real is None else real[:1000]
         return scatter(game.sample(1000, seed=seed), points)
     labels = None
+    names: list[str] = []
+    n_rows = game.n_classes or n_rows
+    n_rows = min(n_rows, max(1, LARGEST_SIDE // cell(game.shape.height, game.shape.width)[1]))
     if game.n_classes:
-        n_rows = game.n_classes
         labels = [row for row in range(n_rows) for _ in range(n_columns)]
-    return grid(to_uint8(game.sample(n_rows * n_columns, labels, seed)), n_columns)
+        classes = list(game.classes) if isinstance(game, Classed) else []
+        if classes != [str(i) for i in range(len(classes))]:
+            names = [name if len(name) <= 24 else f"{name[:23]}…" for name in classes[:n_rows]]
+    return grid(to_uint8(game.sample(n_rows * n_columns, labels, seed)), n_columns, names)

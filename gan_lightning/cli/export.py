@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import torch
 
 from gan_lightning.errors import UserError
+from gan_lightning.evaluation.output import write_whole
 from gan_lightning.games.restore import load_game
 from gan_lightning.games.sampling import SamplingGame
 
@@ -17,7 +19,8 @@ def write_program(ckpt_path: str, out: str, trust: bool = False) -> None:
     """Write the averaged generator as a `torch.export` program of latents (and labels) with a free batch size.
 
     Raises:
-        UserError: The checkpoint has no generator of samples.
+        UserError: The checkpoint has no generator of samples, or there can be no such file.
+        RunFailed: The disk is full.
     """
     game = load_game(ckpt_path, trust)
     if not isinstance(game, SamplingGame):
@@ -27,6 +30,7 @@ def write_program(ckpt_path: str, out: str, trust: bool = False) -> None:
     batch = torch.export.Dim("batch", min=1)
     shapes = tuple({0: batch} for _ in inputs)
     program = torch.export.export(game.generator_average, inputs, dynamic_shapes=shapes)
-    Path(out).parent.mkdir(parents=True, exist_ok=True)
-    torch.export.save(program, out)
+    whole = io.BytesIO()  # torch's own writer ends the process where the disk is full
+    torch.export.save(program, whole)
+    write_whole(Path(out), lambda file: file.write(whole.getbuffer()))
     print(f"generator of {ckpt_path} in {out}; load it with torch.export.load(path).module()", file=sys.stderr)

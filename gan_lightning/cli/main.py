@@ -20,6 +20,7 @@ VERBS = {
     "predict": "run Lightning's prediction loop",
     "sample": "write samples of a checkpoint as pictures",
     "reconstruct": "write held-out samples and what a checkpoint with an encoder makes of them",
+    "cache": "tell what prepared data are kept on this machine, and clear them",
     "export": "write the generator of a checkpoint as a program that needs torch only",
 }
 
@@ -68,6 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         reconstruct(rest)
     elif verb == "export":
         export(rest)
+    elif verb == "cache":
+        cache(rest)
     elif {"-h", "--help"} & set(rest):
         is_fit = verb == "fit"
         print(
@@ -109,13 +112,12 @@ def _parse(parser: argparse.ArgumentParser, args: list[str]) -> argparse.Namespa
     return options
 
 
-def _labels(text: str) -> list[int]:
-    try:
-        return [int(part) for part in text.split(",")]
-    except ValueError:
+def _labels(text: str) -> str:
+    if not all(part.strip() for part in text.split(",")):
         raise argparse.ArgumentTypeError(
-            f"must be whole numbers with commas between, such as 0,1,2, got {text!r}"
-        ) from None
+            f"must be names or numbers of classes with commas between, such as cat,dog or 0,1,2, got {text!r}"
+        )
+    return text
 
 
 def _count(text: str) -> int:
@@ -134,17 +136,17 @@ def sample(args: list[str]) -> None:
     parser.add_argument("--out", type=os.path.expanduser, required=True, help="folder to write to")
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same samples")
     parser.add_argument(
-        "--labels", type=_labels, help="classes, such as 0,1,2, repeated in turn; all classes if left out"
+        "--labels", type=_labels, help="classes, such as cat,dog or 0,1,2, repeated in turn; all if left out"
     )
     parser.add_argument("--truncation", type=float, help="draw latents outside [-T, T] anew; needs T > 0")
     parser.add_argument("--grid", action="store_true", help="write grid.png too")
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ...; a GPU if there is one")
     options = _parse(parser, args)
 
-    from gan_lightning.cli.mistakes import path_errors, user_errors
+    from gan_lightning.cli.mistakes import verb_errors
     from gan_lightning.cli.sample import write_samples
 
-    with user_errors(), path_errors():
+    with verb_errors():
         write_samples(
             options.ckpt_path,
             options.n,
@@ -174,11 +176,26 @@ def reconstruct(args: list[str]) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of what ALI's encoder draws")
     options = _parse(parser, args)
 
-    from gan_lightning.cli.mistakes import path_errors, user_errors
+    from gan_lightning.cli.mistakes import verb_errors
     from gan_lightning.evaluation.reconstruction import write_reconstructions
 
-    with user_errors(), path_errors():
+    with verb_errors():
         write_reconstructions(options.ckpt_path, options.out, options.n, options.seed, options.trust)
+
+
+def cache(args: list[str]) -> None:
+    """Tell what is kept for the next run: packed images, and the moments of real data."""
+    parser = _Parser(prog="gan-lightning cache", description=VERBS["cache"], allow_abbrev=False)
+    parser.add_argument("--clear", action="store_true", help="remove it")
+    options, unknown = parser.parse_known_args(args)
+    if unknown:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+
+    from gan_lightning.cli.cache import tell
+    from gan_lightning.cli.mistakes import verb_errors
+
+    with verb_errors():
+        tell(options.clear)
 
 
 def export(args: list[str]) -> None:
@@ -191,7 +208,7 @@ def export(args: list[str]) -> None:
     options = _parse(parser, args)
 
     from gan_lightning.cli.export import write_program
-    from gan_lightning.cli.mistakes import path_errors, user_errors
+    from gan_lightning.cli.mistakes import verb_errors
 
-    with user_errors(), path_errors():
+    with verb_errors():
         write_program(options.ckpt_path, options.out, options.trust)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from gan_lightning.errors import UserError, fail
+from gan_lightning.errors import RunFailed, UserError, fail
 
 ABOUT_A_PATH = (ENOENT, ENOTDIR, EISDIR, EEXIST, EACCES, EPERM, EROFS, ENAMETOOLONG, ELOOP, ESTALE)
 """Errors of the operating system about a path: that of a file where a folder belongs, a name too long, ..."""
@@ -47,6 +48,17 @@ def user_errors() -> Iterator[None]:
         if mistake is None:
             raise
         fail(str(mistake))
+
+
+@contextmanager
+def verb_errors() -> Iterator[None]:
+    """As `user_errors`; what a verb cannot help, such as a full disk, becomes one line and exit code 1."""
+    try:
+        with user_errors(), path_errors():
+            yield
+    except RunFailed as failed:
+        print(f"gan-lightning: {' '.join(str(failed).split())}", file=sys.stderr)
+        sys.exit(1)
 
 
 def _mistake(error: BaseException) -> UserError | None:

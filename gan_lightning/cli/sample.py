@@ -7,12 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from torch import Tensor
+from tqdm import tqdm
 
-from gan_lightning.errors import UserError
-from gan_lightning.evaluation.pictures import grid, picture, scatter, to_uint8
+from gan_lightning.errors import RunFailed, UserError, nearest
+from gan_lightning.evaluation.output import output_folder
+from gan_lightning.evaluation.pictures import LARGEST_SIDE, cell, grid, picture, scatter, to_uint8
 from gan_lightning.games.restore import load_game
-from gan_lightning.games.sampling import SamplingGame
-from gan_lightning.shapes import Images
+from gan_lightning.games.sampling import SAMPLE_CHUNK, SamplingGame
+from gan_lightning.shapes import Images, Shape
 
 
 def write_samples(
@@ -20,7 +23,7 @@ def write_samples(
     n: int,
     out: str,
     seed: int,
-    labels: Sequence[int] | None,
+    labels: str | None,
     with_grid: bool,
     device: str,
     truncation: float | None = None,
@@ -28,8 +31,12 @@ def write_samples(
 ) -> None:
     """Write n samples into the folder `out`: one PNG each, or `samples.csv` for vectors; and `grid.png` if asked for.
 
+    They are drawn and written in chunks of 64, so memory does not grow with n. A grid shows at most 1,024 images and is
+    at most 16,384 pixels wide or high.
+
     Raises:
         UserError: The checkpoint, the labels, the truncation or the folder cannot be used.
+        RunFailed: The disk is full.
     """
     game = load_game(ckpt_path, trust)
     if not isinstance(game, SamplingGame):
@@ -40,23 +47,76 @@ def write_samples(
         game.to(device)
     except (RuntimeError, AssertionError) as error:
         raise UserError(f"device {device!r} cannot be used: {str(error).splitlines()[0]}") from error
-    folder = Path(out)
+    is_image = isinstance(game.shape, Images)
+    classes = None if labels is None else class_indices(labels, game.classes or [str(i) for i in range(game.n_classes)])
+    if classes is not None and not game.n_classes:
+        raise UserError(f"--labels {labels} given, but this generator is not conditional; leave them out")
+    game.sample(1, classes, seed, **options)  # refuses before there is a folder
+    folder = output_folder(out, "000000.png" if is_image else "samples.csv", *(["grid.png"] if with_grid else []))
+    shown: list[Tensor] = []
+    n_shown = min(n, _largest_grid(game.shape)) if with_grid else 0
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError) as error:
-        raise UserError(f"--out {folder} is a file; give a folder") from error
-    samples = game.sample(n, labels, seed, **options).cpu()
-    if not isinstance(game.shape, Images):
-        rows = "\n".join(",".join(f"{value:.9g}" for value in row) for row in samples.tolist())
-        (folder / "samples.csv").write_text(rows + "\n")
-    else:
-        samples = to_uint8(samples)
-        for index, pixels in enumerate(samples):
-            picture(pixels).save(folder / f"{index:06d}.png")
-    if with_grid:
-        n_turn = len(labels) if labels else game.n_classes  # samples after which the labels begin again
-        n_columns = n_turn * max(1, round(n**0.5 / n_turn)) if 1 < n_turn <= n else None
-        image = grid(samples, n_columns) if isinstance(game.shape, Images) else scatter(samples)
-        image.save(folder / "grid.png")
-    what = "samples.csv" if not isinstance(game.shape, Images) else f"{n} pictures"
+        with tqdm(total=n, desc="sampling", unit="sample", disable=None) as bar:
+            for chunk in range(-(-n // SAMPLE_CHUNK)):
+                first = chunk * SAMPLE_CHUNK
+                for samples in game.sample_chunks([chunk], classes, seed, **options):
+                    samples = samples[: n - first].cpu()
+                    samples = to_uint8(samples) if is_image else samples
+                    _write(samples, first, folder)
+                    bar.update(len(samples))
+                if first < n_shown:
+                    shown.append(samples[: n_shown - first])
+        if with_grid:
+            n_turn = len(classes) if classes else game.n_classes  # samples after which the labels begin again
+            n_columns = n_turn * max(1, round(n_shown**0.5 / n_turn)) if 1 < n_turn <= n_shown else None
+            image = grid(torch.cat(shown), n_columns) if is_image else scatter(torch.cat(shown))
+            image.save(folder / "grid.png")
+            if n_shown < n:
+                print(f"grid.png shows the first {n_shown:,} of {n:,} samples", file=sys.stderr)
+    except OSError as error:
+        raise RunFailed(f"{folder} cannot be written to any more: {error.strerror}; free some space") from error
+    what = "samples.csv" if not is_image else f"{n} pictures"
     print(f"{what} of {ckpt_path} (update {game.updates_done}, seed {seed}) in {folder}", file=sys.stderr)
+
+
+def class_indices(text: str, names: Sequence[str]) -> list[int]:
+    """Return the indices of classes that are written as their names or numbers, with commas between.
+
+    Example:
+        >>> class_indices("dog,0", ["cat", "dog"])
+        [1, 0]
+
+    Raises:
+        UserError: There is no such class.
+    """
+    if text in names:  # a name with a comma
+        return [names.index(text)]
+    found = []
+    for word in map(str.strip, text.split(",")):
+        if word in names:
+            found.append(names.index(word))
+        elif word.lstrip("-").isdecimal():
+            found.append(int(word))
+        else:
+            raise UserError(
+                f"--labels: there is no class {word!r}{nearest(word, names)}; the classes are {', '.join(names[:20])}"
+            )
+    return found
+
+
+def _write(samples: Tensor, first: int, folder: Path) -> None:
+    """Write pictures of uint8 images from number `first` on, or rows of vectors at the table's end."""
+    if samples.dtype == torch.uint8:
+        for index, pixels in enumerate(samples, first):
+            picture(pixels).save(folder / f"{index:06d}.png")
+    else:
+        with (folder / "samples.csv").open("a") as file:
+            file.writelines(",".join(f"{value:.9g}" for value in row) + "\n" for row in samples.tolist())
+
+
+def _largest_grid(shape: Shape) -> int:
+    """Return how many samples a grid can show."""
+    if not isinstance(shape, Images):
+        return 10_000
+    per_side = max(1, LARGEST_SIDE // cell(shape.height, shape.width)[1])
+    return min(1024, per_side**2)

@@ -33,6 +33,7 @@ from gan_lightning.cli.documents import Document, check_empty_keys, documents
 from gan_lightning.cli.mistakes import ABOUT_A_PATH, refused_path, user_errors
 from gan_lightning.cli.parser import Parser
 from gan_lightning.cli.trainer_options import check_environment, check_options, check_tasks
+from gan_lightning.data.image_folder import ImageFolder
 from gan_lightning.description import known_classes_only
 from gan_lightning.errors import USER_ERROR, RunFailed, UserError, nearest, say
 from gan_lightning.execution.precision import check_precision
@@ -40,7 +41,7 @@ from gan_lightning.execution.process_state import process_kept
 from gan_lightning.execution.ranks import close_process_group
 from gan_lightning.games.game import Game
 from gan_lightning.moved import option_with_new_names, with_new_names
-from gan_lightning.protocols import RunLogger
+from gan_lightning.protocols import Classed, RunLogger, Shaped
 from gan_lightning.ranges import check_tree
 from gan_lightning.runs.checkpoint_files import DISK_IS_FULL, CheckpointFiles, read_checkpoint
 from gan_lightning.runs.folders import (
@@ -54,6 +55,7 @@ from gan_lightning.runs.home import with_home, without_home
 from gan_lightning.runs.launch import agree, die_with_launcher, is_launched_by_lightning, rank
 from gan_lightning.runs.locks import lock, unlock_all
 from gan_lightning.runs.signals import STOPPED
+from gan_lightning.shapes import Shape
 
 _PORTABLE_KEYS = ("seed_everything", "name", "model", "data", "samples", "fidelity", "coverage")
 
@@ -63,8 +65,12 @@ _LOGGERS = "lightning.pytorch.loggers"  # named in base.yaml
 class SaveConfig(SaveConfigCallback):
     """Writes `config.yaml` into the run folder, and what other verbs need of it into every checkpoint."""
 
+    _classes: list[str] | None = None
+
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Write the file, on rank 0, when training."""
+        """Write the file, on rank 0, when training; the names of classes that the data found are written down."""
+        if isinstance(data := trainer.datamodule, ImageFolder):  # type: ignore[attr-defined]
+            self._classes = data.classes
         if stage == "fit" and trainer.is_global_zero:
             path = Path(trainer.default_root_dir) / "config.yaml"
             text = yaml.safe_dump(self._plain, sort_keys=False)
@@ -99,6 +105,8 @@ class SaveConfig(SaveConfigCallback):
         """The config as plain values; where a run resumed from is no part of it, nor is the user's home."""
         config = yaml.safe_load(self.parser.dump(self.config, skip_none=False))
         config = {key: value for key, value in config.items() if key not in ("ckpt_path", "resume")}
+        if self._classes:
+            config["data"]["init_args"]["classes"] = self._classes
         return with_new_names(without_home(config))
 
 
@@ -165,8 +173,8 @@ class GanLightningCLI(LightningCLI):
         parser.add_lightning_class_args(Coverage, "coverage")
         parser.add_lightning_class_args(Checkpoints, "checkpoints")
         parser.add_lightning_class_args(Canary, "canary")
-        parser.link_arguments("data.shape", "model.init_args.shape", apply_on="instantiate")
-        parser.link_arguments("data.classes", "model.init_args.classes", apply_on="instantiate")
+        parser.link_arguments("data", "model.init_args.shape", _shape_of, apply_on="instantiate")
+        parser.link_arguments("data", "model.init_args.classes", _classes_of, apply_on="instantiate")
         parser.link_arguments("seed_everything", "model.init_args.seed")
 
     def _set_seed(self) -> None:
@@ -311,8 +319,21 @@ class GanLightningCLI(LightningCLI):
                     )
 
 
+def _shape_of(data: Any) -> Shape:
+    if not isinstance(data, Shaped):
+        raise UserError(
+            f"{type(data).__name__} does not declare the shape of its samples: a stock LightningDataModule gives no rounds; "
+            "subclass gan_lightning.data.RealData, or train from Python on gan_lightning.data.data_of(loader)"
+        )
+    return data.shape
+
+
+def _classes_of(data: Any) -> list[str] | None:
+    return list(data.classes) if isinstance(data, Classed) else None
+
+
 def _default_name(config: Any) -> str:
-    data = config.data.init_args.get("dataset") or config.data.class_path
+    data = (config.data.get("init_args") or {}).get("dataset") or config.data.class_path
     family = config.model.class_path
     return f"{family.rpartition('.')[2].lower()}-{str(data).rpartition('.')[2].lower()}"
 

@@ -65,7 +65,9 @@ def class_order(names: Iterable[str]) -> list[str]:
         return sorted(names, key=lambda name: ([_natural(part) for part in re.split(r"(\d+)", name)], name))
 
 
-def arrange(files: ImageFiles, rule: str, on_error: OnError = "raise") -> Arrangement:
+def arrange(
+    files: ImageFiles, rule: str, on_error: OnError = "raise", given: Sequence[str] | None = None
+) -> Arrangement:
     """Read splits and classes.
 
     A top folder that holds everything is looked through. Folders of training and of evaluation images are the splits;
@@ -78,6 +80,7 @@ def arrange(files: ImageFiles, rule: str, on_error: OnError = "raise") -> Arrang
         rule: "auto", "folders" (which insists on folders, and takes every folder for a class where there are others than
             splits), "none", or the path of a file of labels, with `:column` behind for a table of several.
         on_error: Whether images without a label, and folders that cannot be listed, are refused or left out.
+        given: Names of the classes in the order of their indices; those that are found, sorted, if None.
 
     Raises:
         UserError: The rule cannot be met, evaluation folders lie among others, or a class occurs in the evaluation split
@@ -125,8 +128,20 @@ def arrange(files: ImageFiles, rule: str, on_error: OnError = "raise") -> Arrang
     else:
         class_of = _class_folders({name: below[name] for name in (*train, *evaluation)}, rule, files)
     classes = class_order(class_of[name] for name in train) if class_of else []
-    if len(classes) < 2 and rule == "auto":
+    if len(classes) < 2 and rule == "auto" and not given:
         classes = []
+    if given is not None and class_of:
+        strange = [name for name in classes if name not in given]
+        if strange or len(set(given)) != len(given):
+            raise UserError(
+                f"classes are {', '.join(given)}, but {files.root} has {', '.join(strange) or 'them once each'}: give the "
+                "folders or labels their old names, or set classes to null, which sorts and numbers those that are there"
+            )
+        classes = list(given)
+    elif given:
+        raise UserError(
+            f"classes are {', '.join(given)}, but the images of {files.root} have none; set classes to null"
+        )
     index = {name: i for i, name in enumerate(classes)}
     if classes and evaluation and not any(name in class_of for name in evaluation):
         return Arrangement(

@@ -75,6 +75,7 @@ class RealData(LightningDataModule, ABC):
         self.dequantize = dequantize
         self.limit = limit
         self.left_out: dict[str, int] = {}
+        self._is_told = False
         self._splits: dict[Split, RealSamples] = {}
 
     @property
@@ -141,9 +142,10 @@ class RealData(LightningDataModule, ABC):
         return RealSamples(samples.images[rows], labels, f"{samples.description}, {self.limit} drawn of them")
 
     def setup(self, stage: str) -> None:
-        """Load what the stage needs, and say what was found; the evaluation split waits until a metric asks for it."""
+        """Load what the stage needs; the evaluation split waits until a metric asks for it."""
         if stage == "fit":
-            say(self.found())
+            self.reference("train")
+            self._is_told = False
 
     def found(self) -> str:
         """Return in one line what there is to train on."""
@@ -213,6 +215,9 @@ class RealData(LightningDataModule, ABC):
             )
         player = cast(Clocked, self.trainer.lightning_module)
         source = self.reference("train")
+        if not self._is_told:  # here, because by now nothing is refused any more
+            say(self.found())
+            self._is_told = True
         return Rounds(
             source,
             batch_size=self.batch_size,

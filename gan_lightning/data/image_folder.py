@@ -48,6 +48,8 @@ class ImageFolder(RealData):
             leaves it out and counts it.
         value_range: The values that are black and white in pixels deeper than 8 bits, such as [0, 4095] of 12-bit
             images; needed where there are any.
+        classes: Names of the classes in the order of their indices; null sorts those that are found. A run's config and
+            checkpoints write them down, so that they keep their indices.
         eval_fraction: Fraction of the images to hold out for evaluation, at random but always the same ones; of
             each class at least one stays for training.
         eval_root: Another folder or `.zip` with the evaluation images.
@@ -81,6 +83,7 @@ class ImageFolder(RealData):
         dequantize: bool = False,
         limit: int | None = None,
         value_range: list[float] | None = None,
+        classes: list[str] | None = None,
     ) -> None:
         super().__init__(batch_size, seed, flip, dequantize, limit)
         file_shape(image_size, channels)
@@ -94,7 +97,7 @@ class ImageFolder(RealData):
         self.cache_dir = cache_dir
         self.roots: dict[Split, str] = {"train": root, "eval": eval_root or root}
         files = image_files(root)
-        found = arrange(files, labels, on_error)
+        found = arrange(files, labels, on_error, classes)
         self.left_out = dict(files.others()) | found.left_out
         if found.source:
             for suffix in {Path(name).suffix.lower() for name in found.source.split(", ")}:

@@ -7,34 +7,17 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from gan_lightning.errors import UserError
-from gan_lightning.protocols import check_shares
+from gan_lightning.protocols import Batch, check_shares
 
 _ORDER, _FLIP, _NOISE = 1, 2, 3  # one family of random streams per purpose
 _MASK = 2**64 - 1
-
-
-class Batch(NamedTuple):
-    """Real samples with their labels.
-
-    Example:
-        >>> Batch(real=torch.zeros(4, 2), labels=None).real.shape
-        torch.Size([4, 2])
-
-    Attributes:
-        real: Images `(N, C, H, W)` or vectors `(N, D)`; what `Rounds` yields is raw (uint8 images), what the game
-            receives is floating point, images in [-1, 1].
-        labels: Class indices `(N,)`, int64, or None.
-    """
-
-    real: Tensor
-    labels: Tensor | None
 
 
 @dataclass(eq=False)

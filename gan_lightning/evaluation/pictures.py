@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -29,7 +30,17 @@ def picture(pixels: Tensor) -> Image:
     return pil.fromarray(shown.contiguous().numpy())
 
 
-def grid(pixels: Tensor, n_columns: int | None = None) -> Image:
+LARGEST_SIDE = 16_384
+"""Pixels of the longer side of a grid, beyond which common viewers and image formats give up."""
+
+
+def cell(height: int, width: int) -> tuple[int, int]:
+    """Return how often a grid enlarges an image, and the pixels of the longer side of its cell with the gap."""
+    factor = -(-64 // max(height, width)) if max(height, width) < 32 else 1
+    return factor, max(height, width) * factor + 2
+
+
+def grid(pixels: Tensor, n_columns: int | None = None, row_names: Sequence[str] = ()) -> Image:
     """Return uint8 images `(N, C, H, W)` side by side, row after row, on white.
 
     Images below 32 pixels are enlarged, bicubically, to at least 64, because a person reads an 8x8 digit badly.
@@ -37,20 +48,26 @@ def grid(pixels: Tensor, n_columns: int | None = None) -> Image:
     Args:
         pixels: The images.
         n_columns: Images in a row; near the square root of N if not given.
+        row_names: What to write before each row.
     """
     from PIL import Image as pil
+    from PIL import ImageDraw, ImageFont
 
     n, _, height, width = pixels.shape
     n_columns = n_columns or math.ceil(math.sqrt(n))
-    factor = -(-64 // max(height, width)) if max(height, width) < 32 else 1
-    gap, cell = 2, (width * factor, height * factor)
+    factor, _ = cell(height, width)
+    gap, sides = 2, (width * factor, height * factor)
     tiles = [picture(image) for image in pixels]
-    size = (n_columns * (cell[0] + gap) + gap, -(-n // n_columns) * (cell[1] + gap) + gap)
+    font = ImageFont.load_default(min(16, max(8, sides[1] - 2)))
+    margin = max((math.ceil(font.getlength(name)) + 4 for name in row_names), default=0)
+    size = (margin + n_columns * (sides[0] + gap) + gap, -(-n // n_columns) * (sides[1] + gap) + gap)
     canvas = pil.new(tiles[0].mode, size, 255 if tiles[0].mode == "L" else (255, 255, 255))
+    for row, name in enumerate(row_names):
+        ImageDraw.Draw(canvas).text((2, gap + (row + 0.5) * (sides[1] + gap)), name, "black", font, "lm")
     for index, tile in enumerate(tiles):
         x, y = index % n_columns, index // n_columns
-        place = (gap + x * (cell[0] + gap), gap + y * (cell[1] + gap))
-        canvas.paste(tile if factor == 1 else tile.resize(cell, pil.Resampling.BICUBIC), place)
+        place = (margin + gap + x * (sides[0] + gap), gap + y * (sides[1] + gap))
+        canvas.paste(tile if factor == 1 else tile.resize(sides, pil.Resampling.BICUBIC), place)
     return canvas
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,6 +12,7 @@ from torch import Tensor
 from gan_lightning.data.base import RealData, scale
 from gan_lightning.description import rebuild
 from gan_lightning.errors import UserError
+from gan_lightning.evaluation.output import output_folder
 from gan_lightning.evaluation.pictures import grid, scatter, to_uint8
 from gan_lightning.games.joint import JointGAN
 from gan_lightning.games.restore import load_game
@@ -72,11 +72,7 @@ def write_reconstructions(ckpt_path: str, out: str, n: int, seed: int, trust: bo
     reference = data.reference("eval")
     dtype = game.dtype_of_samples
     samples, baseline = (scale(split.images[:_AT_MOST], dtype) for split in (reference, data.reference("train")))
-    folder = Path(out)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError) as error:
-        raise UserError(f"--out {folder} is a file; give a folder") from error
+    folder = output_folder(out, "reconstructions.png", "reconstructions.json")
     shown = samples[:n]
     reconstructions = game.reconstruct(shown, seed).cpu()
     if isinstance(game.shape, Images):

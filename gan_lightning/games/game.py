@@ -25,7 +25,7 @@ from gan_lightning.games.divergence import EVERY, DivergenceWatch, OnDivergence
 from gan_lightning.games.player import Player, Terms
 from gan_lightning.optimizers.schedules import Schedule
 from gan_lightning.optimizers.specs import OptimizerSpec
-from gan_lightning.protocols import PLAYERS, Classed, Data, PlayerName, Share, check_shares
+from gan_lightning.protocols import PLAYERS, Batch, Classed, Data, PlayerName, Share, check_shares
 from gan_lightning.randomness import Noise, Shard, mix
 
 
@@ -189,7 +189,17 @@ class Game(LightningModule, ABC):
     # The round ------------------------------------------------------------------------------------------------------
 
     def training_step(self, batch: list[Any], batch_idx: int) -> None:
-        """Play one round on the round's batches of real data."""
+        """Play one round on the round's batches of real data.
+
+        Raises:
+            UserError: The batch is no round, but what somebody else's loader yields.
+        """
+        if not isinstance(batch, list) or not batch or not all(isinstance(part, Batch) for part in batch):
+            raise UserError(
+                f"{type(self).__name__} plays rounds, and the loader gave it {_kind_of(batch)}; give the trainer a data "
+                "module of rounds: Trainer.fit(game, datamodule=gan_lightning.data.data_of(loader, batch_size=64)), or a "
+                "subclass of gan_lightning.data.RealData"
+            )
         (critic, generator), (critic_optimizer, generator_optimizer) = self.players, cast(list[Any], self.optimizers())
         do_not_count(critic_optimizer)  # the generator's steps alone are Lightning's clock, as they are ours
         set_logged_step(self.trainer, self.updates_done)
@@ -371,3 +381,10 @@ class Game(LightningModule, ABC):
     @property
     def _world_size(self) -> int:
         return 1 if (trainer := trainer_of(self)) is None else trainer.world_size
+
+
+def _kind_of(batch: Any) -> str:
+    """Return what a batch is, for people: "a list of 2 Tensor"."""
+    if isinstance(batch, list | tuple) and batch:
+        return f"a {type(batch).__name__} of {len(batch)} {type(batch[0]).__name__}"
+    return f"a {type(batch).__name__}"

@@ -499,3 +499,40 @@ def test_a_folder_that_cannot_be_listed_obeys_on_error(tmp_path, monkeypatch, ca
         ImageFolder(str(tmp_path), 8)
     assert len(ImageFolder(str(tmp_path), 8, on_error="skip").reference("train")) == 3
     assert "1 folders cannot be listed" in capsys.readouterr().err
+
+
+def test_other_training_data_are_said(tmp_path, capsys):
+    for name in ("cat", "dog", "eel"):
+        flat(tmp_path / name, 2)
+
+    def said(state):
+        capsys.readouterr()
+        source = ImageFolder(str(tmp_path), 8)
+        source.setup("fit")
+        source.load_state_dict(state)
+        told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("gan-lightning")]
+        assert len(told) <= 1
+        return told[0].partition("those of the checkpoint: ")[2] if told else ""
+
+    source = ImageFolder(str(tmp_path), 8)
+    assert source.state_dict() == {}  # nothing is known before it is loaded
+    source.setup("fit")
+    state = source.state_dict()
+    assert said(state) == ""
+    save(tmp_path / "cat/0.png", 200)
+    assert said(state) == "other images, or in another order"
+    save(tmp_path / "cat/0.png", 0)
+    (tmp_path / "dog/0.png").rename(tmp_path / "cat/z.png")
+    assert said(state) == "other labels"
+    (tmp_path / "cat/z.png").rename(tmp_path / "dog/0.png")
+    save(tmp_path / "eel/x.png")
+    assert said(state) == "6 -> 7 images"
+    (tmp_path / "eel/x.png").unlink()
+    (tmp_path / "cat").rename(tmp_path / "cow")
+    assert said(state) == "classes cat, dog, eel -> cow, dog, eel"
+    (tmp_path / "cow").rename(tmp_path / "zebra")
+    with pytest.raises(ValueError, match="dog would be number 0 instead of 1"):
+        said(state)
+    source = ImageFolder(str(tmp_path), 8, classes=["zebra", "dog", "eel"])  # the way out
+    source.setup("fit")
+    source.load_state_dict(state)

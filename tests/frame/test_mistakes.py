@@ -55,7 +55,7 @@ def test_the_config_of_these_tests_trains(tmp_path):
         (["sample", "--ckpt_path", "a", "--out", "x", "--gird"], ["--gird", "did you mean --grid?"]),
         (["sample", "--ckpt_path", "a", "--out", "x", "--n", "0"], ["--n", "at least 1", "'0'"]),
         (["sample", "--ckpt_path", "a", "--out", "x", "--n", "many"], ["--n", "'many'"]),
-        (["sample", "--ckpt_path", "a", "--out", "x", "--labels", "1,two"], ["--labels", "'1,two'"]),
+        (["sample", "--ckpt_path", "a", "--out", "x", "--labels", "1,,2"], ["--labels", "'1,,2'"]),
         (["sample", "--ckpt_path", "nowhere.ckpt", "--out", "x"], ["nowhere.ckpt"]),
         (["export", "--ckpt_path", "nowhere.ckpt", "--out", "x"], ["nowhere.ckpt"]),
         (["validate", "--ckpt_path", "nowhere.ckpt"], ["nowhere.ckpt"]),

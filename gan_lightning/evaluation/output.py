@@ -1,0 +1,64 @@
+"""Folders and files that a verb writes to: checked before anything is computed, whole or not there at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
+
+from gan_lightning.errors import RunFailed, UserError
+
+
+def output_folder(out: str | Path, *names: str) -> Path:
+    """Make a folder to write into and return it.
+
+    Args:
+        out: The folder.
+        names: Files that will be written, which must not be there yet.
+
+    Raises:
+        UserError: It is no folder, cannot be written to, or is in use.
+    """
+    folder = Path(out)
+    try:
+        if folder.is_symlink() and not folder.exists():
+            raise UserError(f"--out {folder} is a link to nowhere; give a folder")
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise UserError(f"--out {folder} is a file; give a folder") from error
+    except OSError as error:
+        raise UserError(f"--out {folder} cannot be made: {error.strerror}; give another folder") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UserError(f"--out {folder} cannot be written to; give another folder")
+    there = next((name for name in names if (folder / name).exists()), None)
+    if there is not None:
+        raise UserError(f"--out {folder} holds {there} already; give another folder, or empty this one")
+    return folder
+
+
+def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Write a file under another name, flush it to the disk, then rename it: it is whole, or as it was before.
+
+    Raises:
+        UserError: It is a folder, or its folder cannot be written to.
+        RunFailed: It could not be written, because the disk is full for instance.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        if path.is_dir():
+            raise UserError(f"--out {path} is a folder; give a file")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = part.open("wb")
+    except OSError as error:
+        raise UserError(f"--out {path} cannot be written: {error.strerror}; give another file") from error
+    try:
+        with file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        raise RunFailed(f"{path} could not be written: {error.strerror}; free some space") from error
+    finally:
+        part.unlink(missing_ok=True)
