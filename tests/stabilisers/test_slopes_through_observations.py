@@ -15,7 +15,7 @@ from gan_lightning.data.stream import Batch
 from gan_lightning.families import ACGAN, NonSaturatingGAN
 from gan_lightning.networks import MLPCritic, SNGANResNetCritic, SpectrallyNormalisedCritic
 from gan_lightning.networks.base import Critic
-from gan_lightning.observations import AdaptiveAugment, ColourJitter, Compose, InstanceNoise, Packing, Translation
+from gan_lightning.observations import AdaptiveAugment, ColorJitter, Compose, InstanceNoise, Packing, Translation
 from gan_lightning.randomness import Noise
 from gan_lightning.stabilisers import (
     R1,
@@ -64,7 +64,7 @@ def terms_of(observation: Any, *penalties: Any, channels: int = 3) -> tuple[dict
 
 
 def through_jitter(a: Tensor, draws: Noise) -> Tensor:
-    """Return the adjoint of ColourJitter's linear part at `a`, for each of N images, from its definition."""
+    """Return the adjoint of ColorJitter's linear part at `a`, for each of N images, from its definition."""
     n = len(a)
     factors = draws.uniform(n, 3, 1, 1, 1).flatten(1).tolist()
     rows = []
@@ -82,7 +82,7 @@ def squares(slopes: Tensor) -> Tensor:
 def test_slopes_pass_through_colour_jitter() -> None:
     """The shown image's slope is |a|^2 whatever the jitter; the sample's is not."""
     penalties = (R1(2.0), R2(2.0), GradientPenalty(1.0), DivergencePenalty(2.0, 6.0, on_lines=False))
-    terms, a, draws = terms_of(ColourJitter(), *penalties)
+    terms, a, draws = terms_of(ColorJitter(), *penalties)
     slopes = a.expand(N, *a.shape)
     of_real, of_fake = squares(through_jitter(slopes, draws)), squares(through_jitter(slopes, draws))
     assert_close(terms["r1"], of_real.mean())
@@ -93,7 +93,7 @@ def test_slopes_pass_through_colour_jitter() -> None:
 
 
 def test_slopes_around_the_data_pass_through_it() -> None:
-    terms, a, draws = terms_of(ColourJitter(), PerturbationPenalty(1.0))
+    terms, a, draws = terms_of(ColorJitter(), PerturbationPenalty(1.0))
     expected = (squares(through_jitter(a.expand(N, *a.shape), draws)).sqrt() - 1).square().mean()
     assert_close(terms["perturbation_penalty"], expected)
 
@@ -117,7 +117,7 @@ def test_what_is_moved_out_of_the_image_has_no_slope() -> None:
 
 def test_packs_have_one_slope_each() -> None:
     """The norm runs over a pack; instance noise changes no slope, and the pack's members have their own jitter."""
-    observation = Compose([InstanceNoise(0.1), ColourJitter(), Packing(2)])
+    observation = Compose([InstanceNoise(0.1), ColorJitter(), Packing(2)])
     terms, a, draws = terms_of(observation, R1(2.0), GradientPenalty(1.0))
     draws.normal(N, 3, SIZE, SIZE)
     slopes = a.unflatten(0, (2, 3)).repeat(N // 2, 1, 1, 1)  # sample 2 k + i is member i of pack k
@@ -127,17 +127,27 @@ def test_packs_have_one_slope_each() -> None:
 
 
 def test_terms_train_the_critic_through_the_observation() -> None:
-    terms, _, _ = terms_of(ColourJitter(), R1(2.0))
+    terms, _, _ = terms_of(ColorJitter(), R1(2.0))
     assert terms["r1"].requires_grad and terms["r1"] > 0
 
 
 def count_passes(game: Any) -> list[str]:
     """Return a list with an entry for each pass of the critic."""
     passes: list[str] = []
-    features, turn = game.critic.features, game.critic_turn
-    game.critic.features = lambda *inputs: passes.append(turns[-1] if turns else "") or features(*inputs)
     turns: list[str] = []
-    game.critic_turn = lambda batch: turns.append("critic") or (turn(batch), turns.append("generator"))[0]
+    features, turn = game.critic.features, game.critic_turn
+
+    def counted(*inputs: Any) -> Any:
+        passes.append(turns[-1] if turns else "")
+        return features(*inputs)
+
+    def told(batch: Any) -> Any:
+        turns.append("critic")
+        found = turn(batch)
+        turns.append("generator")
+        return found
+
+    game.critic.features, game.critic_turn = counted, told
     return passes
 
 
