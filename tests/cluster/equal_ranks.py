@@ -6,6 +6,7 @@ import os
 import sys
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -42,7 +43,7 @@ FOUR = [
 
 def main(folder: Path, world_size: int, rank: int) -> None:
     """Train every case on so many ranks; rank r writes `<case>.<world_size>.<r>.pt`."""
-    options = {"devices": world_size, "strategy": "gan_ddp"} if world_size > 1 else {}
+    options: dict[str, Any] = {"devices": world_size, "strategy": "gan_ddp"} if world_size > 1 else {}
     for case in FOUR:
         game = case.game()
         train(game, case.data(batch_size=BATCH_SIZE), folder, UPDATES, precision="64-true", **options)

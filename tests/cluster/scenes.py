@@ -91,7 +91,7 @@ def same_networks_in_validation(folder: Path, **options: Any) -> dict[str, Any]:
         Watch("on_validation_end", save),
         Watch("on_train_end", note("after")),
     ]
-    limits = {"limit_val_batches": 1, "val_check_interval": 1, "check_val_every_n_epoch": None}
+    limits: dict[str, Any] = {"limit_val_batches": 1, "val_check_interval": 1, "check_val_every_n_epoch": None}
     train(game, IMAGES(), folder, 1, callbacks=callbacks, **limits, **options)
     return seen
 
@@ -151,7 +151,11 @@ def disk_is_full(folder: Path, **options: Any) -> dict[str, Any]:
     if dist.get_rank() == 0:
         (folder / "full" / "checkpoints").write_text("")  # a file where the folder should be
     try:
-        saving = {"callbacks": [Checkpoints(1)], "plugins": [CheckpointFiles()], "enable_checkpointing": True}
+        saving: dict[str, Any] = {
+            "callbacks": [Checkpoints(1)],
+            "plugins": [CheckpointFiles()],
+            "enable_checkpointing": True,
+        }
         train(unnormalised(), IMAGES(), folder / "full", 2, **saving, **options)
     except RunFailed as failed:
         return {"message": str(failed)}
@@ -191,8 +195,8 @@ def minutes_are_over_on_one_rank(folder: Path, **options: Any) -> dict[str, Any]
             saved.append(torch.load(path, weights_only=True)["clock"]["updates_done"])
 
     watches = [Watch("on_train_batch_start", put_forward), Watch("on_validation_end", note)]
-    limits = {"limit_val_batches": 1, "val_check_interval": 1, "check_val_every_n_epoch": None}
-    plugins = {"plugins": [CheckpointFiles()], "enable_checkpointing": True}
+    limits: dict[str, Any] = {"limit_val_batches": 1, "val_check_interval": 1, "check_val_every_n_epoch": None}
+    plugins: dict[str, Any] = {"plugins": [CheckpointFiles()], "enable_checkpointing": True}
     train(
         unnormalised(), IMAGES(), folder, 5, callbacks=[*watches, keeper, Preemption()], **plugins, **limits, **options
     )

@@ -70,7 +70,7 @@ def _records(file: Path):
         record += content[position + 7 : position + 7 + length]
         position += 7 + length
         if kind in (1, 4):  # whole, or the last piece
-            found = wandb_internal_pb2.Record()
+            found = wandb_internal_pb2.Record()  # type: ignore[attr-defined]  # made when it is imported
             found.ParseFromString(record)
             yield found
             record = b""

@@ -43,7 +43,7 @@ LABELS = torch.tensor([1, 0, 2, 1])
 def mlp_game(family: type[Game], critic: Any = MLPCritic, n_classes: int = 3, **arguments: Any) -> Any:
     torch.manual_seed(0)
     generator = partial(MLPGenerator, width=8, n_classes=n_classes)
-    return family(generator=generator, critic=critic, shape=shape_of(0, 2), **arguments)  # type: ignore[call-arg]
+    return family(generator=generator, critic=critic, shape=shape_of(0, 2), **arguments)  # type: ignore[call-arg, arg-type]
 
 
 def test_conditional_gan_is_the_cross_entropy_of_pairs() -> None:
@@ -126,7 +126,7 @@ def test_projection_is_an_inner_product_with_the_classs_vector() -> None:
     }
     game = ProjectionGAN(shape=shape_of(8, 1), **networks)
     real, fake = torch.randn(2, 4, 1, 8, 8)
-    critic = game.critic
+    critic: Any = game.critic
     logits = []
     for samples in (real, fake):
         pairs = zip(critic.features(samples), LABELS, strict=True)
@@ -154,7 +154,8 @@ def test_two_time_scales() -> None:
 
 
 def turn() -> Any:
-    return GeneratorTurn(*[torch.zeros(1)] * 5, None)
+    zero = torch.zeros(1)
+    return GeneratorTurn(zero, zero, zero, zero, zero, None)
 
 
 def test_orthogonal_regularisation_is_the_squared_inner_products_of_different_filters() -> None:
@@ -179,7 +180,8 @@ def test_orthogonal_regularisation_leaves_lengths_and_embeddings_alone() -> None
     expected, weights = 0.0, []
     for layer in game.generator.modules():
         if isinstance(layer, nn.Linear | nn.Conv2d):
-            weight: Any = layer.parametrizations.weight.original
+            normalized: Any = layer.parametrizations
+            weight = normalized.weight.original
             weights.append(weight)
             rows = weight.detach().flatten(1)
             expected += sum(
@@ -188,7 +190,8 @@ def test_orthogonal_regularisation_leaves_lengths_and_embeddings_alone() -> None
     loss = term(game, turn())
     assert_close(loss.item(), 1e-4 * expected, rtol=1e-4, atol=1e-9)
     loss.backward()
-    assert game.generator.embedding.weight.grad is None
+    embedding: Any = game.generator.embedding
+    assert embedding.weight.grad is None
     assert all(weight.grad is not None for weight in weights)
     assert not BigGAN(generator=generator, critic=critic, shape=shape_of(8, 1), orthogonal_weight=0.0).generator_terms
 

@@ -69,7 +69,7 @@ def play_and_record(folder: Path, **options: Any) -> dict[str, list[torch.Tensor
 def main(folder: Path) -> None:
     """Play every scene of this number of ranks; rank 0 writes what it got."""
     rank, world_size = int(os.environ["LOCAL_RANK"]), int(os.environ["WORLD_SIZE"])
-    options = {"devices": world_size, "strategy": "gan_ddp"}
+    options: dict[str, Any] = {"devices": world_size, "strategy": "gan_ddp"}
     for case in CASES:
         if not case.is_coupled:
             game = play(case, folder, **options)

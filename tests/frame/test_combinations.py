@@ -283,7 +283,7 @@ def test_what_does_not_go_together_is_refused_before_the_first_batch(name: str, 
         game.critic_turn = played.append
         fitter = trainer(tmp_path, 1)
         if pair.precision:  # as on a GPU; on the CPU Lightning takes bfloat16 instead
-            fitter.strategy.precision_plugin.precision = pair.precision
+            fitter.strategy.precision_plugin.precision = pair.precision  # type: ignore[assignment]  # also what is refused
         fitter.fit(game, datamodule=data)
     message = str(caught.value)
     assert not played

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+from typing import Any
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ import yaml
 
 from tests.training import command, fit, networks
 
-CONFIG = {
+CONFIG: dict[str, Any] = {
     "data": {"class_path": "RandomImages", "init_args": {"image_size": 8, "channels": 1, "n": 16, "batch_size": 4}},
     "model": {"class_path": "WGANGP", "init_args": {"n_critic": 1, **networks()}},
     "trainer": {"max_steps": 1, "accelerator": "cpu", "logger": False, "limit_val_batches": 0},

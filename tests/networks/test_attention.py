@@ -14,7 +14,7 @@ def test_attention_starts_as_the_identity_and_its_gain_learns_first() -> None:
     layer(inputs).square().sum().backward()
     assert layer.gain.grad is not None
     assert layer.gain.grad.abs() > 0
-    assert not layer.value.weight.grad.any()
+    assert layer.value.weight.grad is not None and not layer.value.weight.grad.any()
 
 
 def test_attention_is_the_papers_sum_over_pixels_written_as_loops() -> None:
@@ -50,6 +50,7 @@ def test_attention_carries_a_gradient_from_every_pixel_to_every_other() -> None:
     layer.gain.data.fill_(1.0)
     inputs = torch.randn(1, 8, 8, 8, requires_grad=True)
     layer(inputs)[0, :, 0, 0].sum().backward()
+    assert inputs.grad is not None
     reached = inputs.grad[0].abs().sum(0) > 0  # one pixel of each square of four, per channel, is the pool's choice
     assert reached[4:, 4:].any()
     assert reached.sum() > 16

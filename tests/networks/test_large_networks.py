@@ -185,7 +185,7 @@ def test_each_block_of_biggan_hears_its_own_chunk_of_the_latents() -> None:
 
 
 def test_biggan_starts_from_orthogonal_weights() -> None:
-    generator = BigGANGenerator(shape_of(32, 3), chunk_dim=5, width=2)
+    generator: Any = BigGANGenerator(shape_of(32, 3), chunk_dim=5, width=2)
     weight = generator.blocks[0].conv1.parametrizations.weight.original.flatten(1)
     torch.testing.assert_close(weight @ weight.T, torch.eye(len(weight)), rtol=1e-4, atol=1e-5)
 
@@ -243,9 +243,13 @@ def _filtered(values: Tensor, stride: int) -> Tensor:
         n = rows.shape[-1]
         rows = torch.stack(
             [
-                sum(
-                    w / 8 * rows[..., i + k] for k, w in zip((-1, 0, 1, 2), (1, 3, 3, 1), strict=True) if 0 <= i + k < n
-                )
+                torch.stack(
+                    [
+                        w / 8 * rows[..., i + k]
+                        for k, w in zip((-1, 0, 1, 2), (1, 3, 3, 1), strict=True)
+                        if 0 <= i + k < n
+                    ]
+                ).sum(0)
                 for i in range(0, n, stride)
             ],
             dim=-1,

@@ -181,7 +181,7 @@ def test_sides_of_other_lengths_double_as_often() -> None:
 @pytest.mark.parametrize(("image_size", "near"), [(1, 8), (7, 8), (9, 10), (18, 20), (31, 32), (100, 112), (225, 256)])
 def test_base_size_names_the_next_size_that_fits(image_size: int, near: int) -> None:
     with pytest.raises(ValueError, match=f"got {image_size}; let the data resize to {near}$"):
-        pyramid(shape_of(image_size, 3))
+        pyramid(Images(image_size, image_size, 3))
 
 
 class Pair:

@@ -131,7 +131,7 @@ def test_initialisations_have_their_spread(initialization: Initialization, std: 
 
 
 def test_orthogonal_weights() -> None:
-    critic = InitializedCritic(shape_of(16, 1), partial(DCGANCritic, width=8), Orthogonal(gain=2.0))
+    critic: Any = InitializedCritic(shape_of(16, 1), partial(DCGANCritic, width=8), Orthogonal(gain=2.0))
     weight = critic.network.layers[2].weight.detach().flatten(1)  # (16, 128)
     torch.testing.assert_close(weight @ weight.T, 4 * torch.eye(16), atol=1e-4, rtol=0)
 
@@ -210,7 +210,9 @@ def test_minibatch_discrimination_starts_without_a_scale_of_its_own_where_there_
 
 
 def test_minibatch_discrimination_critic() -> None:
-    critic = MinibatchDiscriminationCritic(shape_of(8, 1), partial(DCGANCritic, width=4, norm=nn.Identity), n_kernels=3)
+    critic: Any = MinibatchDiscriminationCritic(
+        shape_of(8, 1), partial(DCGANCritic, width=4, norm=nn.Identity), n_kernels=3
+    )
     samples = torch.randn(5, 1, 8, 8)
     features = critic.features(samples)
     assert features.shape == (5, critic.n_features) == (5, critic.network.n_features + 3)
@@ -224,7 +226,7 @@ def test_minibatch_discrimination_critic() -> None:
 
 @pytest.mark.parametrize("shape", [(), (3, 2)])
 def test_virtual_batch_norm_includes_the_sample_itself(shape: tuple[int, ...]) -> None:
-    layer = VirtualBatchNorm(4, n_reference=3, eps=1e-5).double()
+    layer: Any = VirtualBatchNorm(4, n_reference=3, eps=1e-5).double()
     nn.init.normal_(layer.weight)
     nn.init.normal_(layer.bias)
     inputs = torch.randn(8, 4, *shape, dtype=torch.float64)

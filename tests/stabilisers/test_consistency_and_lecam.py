@@ -111,7 +111,7 @@ def test_the_mean_is_in_the_state() -> None:
 
 
 def test_weight_clipping_clips_every_parameter() -> None:
-    critic = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4))
+    critic: Any = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4))
     WeightClipping(0.01)(critic.requires_grad_(False))
     assert all(p.abs().max() <= 0.01 for p in critic.parameters())
     assert critic[1].weight.unique().tolist() == pytest.approx([0.01])

@@ -134,10 +134,20 @@ def test_terms_train_the_critic_through_the_observation() -> None:
 def count_passes(game: Any) -> list[str]:
     """Return a list with an entry for each pass of the critic."""
     passes: list[str] = []
-    features, turn = game.critic.features, game.critic_turn
-    game.critic.features = lambda *inputs: passes.append(turns[-1] if turns else "") or features(*inputs)
     turns: list[str] = []
-    game.critic_turn = lambda batch: turns.append("critic") or (turn(batch), turns.append("generator"))[0]
+    features, turn = game.critic.features, game.critic_turn
+
+    def counted(*inputs: Any) -> Any:
+        passes.append(turns[-1] if turns else "")
+        return features(*inputs)
+
+    def told(batch: Any) -> Any:
+        turns.append("critic")
+        found = turn(batch)
+        turns.append("generator")
+        return found
+
+    game.critic.features, game.critic_turn = counted, told
     return passes
 
 
