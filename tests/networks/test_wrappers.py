@@ -171,7 +171,12 @@ def test_minibatch_discrimination_starts_from_the_first_batch(tmp_path: Path) ->
     before = game.critic.discrimination.tensor.weight.detach().clone()
     first: list[Tensor] = []
     turn = game.critic_turn
-    game.critic_turn = lambda batch: first.append(batch.real) or turn(batch)
+
+    def watched(batch):
+        first.append(batch.real)
+        return turn(batch)
+
+    game.critic_turn = watched
     train(game, case.data(), tmp_path, 2)
     layer = game.critic.discrimination
     features = game.critic.network.features(first[0]).detach()
