@@ -201,6 +201,7 @@ class GanLightningCLI(LightningCLI):
             config.ckpt_path = str(
                 checkpoint_path(config.ckpt_path, config.runs_dir, config.name or _default_name(config))
             )
+            read_checkpoint(config.ckpt_path, hold=True)  # before anything is built; Lightning takes what is held
         elif self.subcommand != "fit":
             raise UserError(
                 f"{self.subcommand} needs trained weights; give --ckpt_path FILE, or last or best of --name"

@@ -165,7 +165,7 @@ class Rounds:
         >>> points = RealSamples(torch.arange(8.0)[:, None], None, "eight points")
         >>> rounds = Rounds(
         ...     points, batch_size=4, seed=0, rank=0, world_size=1, clock=lambda: (0, 0),
-        ...     critic_updates_in_round=lambda update: 2, rounds_per_epoch=1,
+        ...     batches_in_round=lambda update: 2, rounds_per_epoch=1,
         ... )
         >>> [batch.real.shape for batch in next(iter(rounds))]
         [torch.Size([4, 1]), torch.Size([4, 1])]
