@@ -165,7 +165,7 @@ def test_a_zip(tmp_path):
     junk = {"__MACOSX/top/train/cat/._a.png": b"x", "top/.DS_Store": b"x", "top/train/cat/Thumbs.db": b"x"}
     path = write_zip(tmp_path / "set.zip", {**members, **junk})
     source = ImageFolder(str(path), 8)
-        source.prepare_data()
+    source.prepare_data()
     assert source.classes == ["cat", "dog"]
     assert values(source.reference("train")) == [1, 2] and values(source.reference("eval")) == [3]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["set.zip"]
