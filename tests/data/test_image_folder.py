@@ -178,7 +178,7 @@ def test_members_that_leave_the_zip_are_ignored_and_nothing_is_extracted(tmp_pat
     path = write_zip(inner / "set.zip", {"ok/0.png": 0, "ok\\1.png": 1, **evil})
     with pytest.warns(UserWarning, match="ignored 5 members whose path leaves the archive"):
         source = ImageFolder(str(path), 8)
-    source.prepare_data()
+        source.prepare_data()
     assert values(source.reference("train")) == [0, 1]
     left = {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*")}
     assert left == {"deep", "deep/er", "deep/er/set.zip"}

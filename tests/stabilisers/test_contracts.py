@@ -151,7 +151,7 @@ def pairs(refused: bool) -> Iterator[Any]:
                 yield pytest.param(case, name, id=f"{case.name}-{name}", marks=marks)
 
 
-@pytest.mark.parametrize(("case", "name"), pairs(refused=False))
+@pytest.mark.parametrize(("case", "name"), list(pairs(refused=False)))
 def test_two_rounds_with_every_family_that_it_fits(case: Case, name: str, tmp_path: Any) -> None:
     arguments = STABILISERS[name](case)
     game = case.game(**arguments)
@@ -163,7 +163,7 @@ def test_two_rounds_with_every_family_that_it_fits(case: Case, name: str, tmp_pa
         assert any(key.endswith(f"/{part.name}") for _, row in recorder.rows for key in row)
 
 
-@pytest.mark.parametrize(("case", "name"), pairs(refused=True))
+@pytest.mark.parametrize(("case", "name"), list(pairs(refused=True)))
 def test_a_family_that_it_does_not_fit_is_named_in_one_line(case: Case, name: str, tmp_path: Any) -> None:
     arguments = STABILISERS[name](case)
     with pytest.raises(UserError) as caught:
