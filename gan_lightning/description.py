@@ -122,6 +122,25 @@ def describe_module(module: Any) -> dict[str, Any]:
     return {**given, **linked, "_class_path": _path(type(module))}
 
 
+def check_plain(owner: Any, values: Any, name: str = "") -> None:
+    """Refuse hyper-parameters that a checkpoint could not be read with: all but plain values, lists and dictionaries.
+
+    Raises:
+        UserError: There is one; the line names it.
+    """
+    if isinstance(values, dict):
+        for key, value in values.items():
+            check_plain(owner, value, name or str(key))
+    elif isinstance(values, list | tuple):
+        for value in values:
+            check_plain(owner, value, name)
+    elif not isinstance(values, _PRIMITIVES):
+        raise UserError(
+            f"{type(owner).__name__} keeps its {name} in its hyper-parameters, a {type(values).__name__}: its checkpoints "
+            f"could not be read, which hold plain values only; give a name or a path, or save_hyperparameters(ignore={name!r})"
+        )
+
+
 def rebuild(base: type, hyper_parameters: dict[str, Any], trust: bool = False) -> Any:
     """Return the object, an instance of `base`, that `describe_module` described.
 

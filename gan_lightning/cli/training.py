@@ -40,7 +40,7 @@ from gan_lightning.errors import USER_ERROR, RunFailed, UserError, nearest, say
 from gan_lightning.execution.precision import check_precision
 from gan_lightning.execution.process_state import process_kept
 from gan_lightning.execution.ranks import close_process_group
-from gan_lightning.games.game import Game
+from gan_lightning.games.game import WEIGHTS_ONLY, Game
 from gan_lightning.moved import option_with_new_names, with_new_names
 from gan_lightning.protocols import Classed, RunLogger, Shaped
 from gan_lightning.ranges import check_tree
@@ -212,6 +212,8 @@ class GanLightningCLI(LightningCLI):
             strategy, known = config.trainer.strategy, ["auto", *StrategyRegistry.available_strategies()]
             if isinstance(strategy, str) and strategy not in known:
                 raise UserError(f"there is no strategy {strategy}{nearest(strategy, known)}")
+            if config.get("ckpt_path") and not read_checkpoint(config.ckpt_path, hold=True).get("optimizer_states"):
+                raise UserError(WEIGHTS_ONLY.format(config.ckpt_path))
             folder = self._run_folder(config)
             if not isinstance(config.trainer.logger, bool | list | None):
                 config.trainer.logger = [config.trainer.logger]
@@ -342,7 +344,10 @@ def _default_name(config: Any) -> str:
 
 def _refuse_other_experiment(config: Any, path: Path, folder: Path) -> None:
     """Raise a UserError if a checkpoint is of another family or of other data than the config asks for."""
-    then = read_checkpoint(path, hold=True).get("config") or {}
+    checkpoint = read_checkpoint(path, hold=True)
+    if not checkpoint.get("optimizer_states"):
+        raise UserError(WEIGHTS_ONLY.format(path))
+    then = checkpoint.get("config") or {}
     for part in ("model", "data"):
         was, asked = (str(c.get(part, {}).get("class_path", "")) for c in (then, config))
         if was and was.rpartition(".")[2] != asked.rpartition(".")[2]:

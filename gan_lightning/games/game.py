@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
 import torch
-from lightning.pytorch import Callback, LightningModule
+from lightning.pytorch import Callback, LightningDataModule, LightningModule
 from torch import Tensor, nn
 from torch.nn import Parameter
 from torch.optim import Optimizer
 from torch.utils._pytree import tree_flatten
 
-from gan_lightning.description import describe_module
+from gan_lightning.description import check_plain, describe_module
 from gan_lightning.errors import UserError
 from gan_lightning.execution.gan_ddp import GANDDPStrategy, check_strategy, share_buffers
 from gan_lightning.execution.lightning_private import do_not_count, set_logged_step, trainer_of
@@ -27,6 +27,11 @@ from gan_lightning.optimizers.schedules import Schedule
 from gan_lightning.optimizers.specs import OptimizerSpec
 from gan_lightning.protocols import PLAYERS, Batch, Classed, Data, PlayerName, Share, check_shares
 from gan_lightning.randomness import Noise, Shard, mix
+
+WEIGHTS_ONLY = (
+    "{} holds weights only (save_weights_only of a ModelCheckpoint), and training cannot be resumed without the state of "
+    "the optimizers; resume from checkpoints/last.ckpt, or only sample and validate from it"
+)
 
 
 class Game(LightningModule, ABC):
@@ -178,6 +183,8 @@ class Game(LightningModule, ABC):
         check_precision(trainer.precision)
         check_strategy(trainer.strategy, training=stage == "fit")
         data = trainer.datamodule  # type: ignore[attr-defined]
+        if stage == "fit" and isinstance(data, LightningDataModule):
+            check_plain(data, dict(data.hparams))
         if stage == "fit" and isinstance(data, Data):
             check_shares(data.batch_size, trainer.world_size)
             for player in self.players:
@@ -316,6 +323,29 @@ class Game(LightningModule, ABC):
         }
         checkpoint["hyper_parameters"] = describe_module(self)
 
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """Load weights and buffers.
+
+        Raises:
+            UserError: They are of networks of other sizes, or of other networks.
+        """
+        try:
+            return super().load_state_dict(state_dict, strict, assign)
+        except RuntimeError as error:
+            own = self.state_dict()
+            sizes = [
+                f"{name} is {tuple(value.shape)} there and {tuple(own[name].shape)} here"
+                for name, value in state_dict.items()
+                if name in own and own[name].shape != value.shape
+            ]
+            others = [f"{name} is on one side only" for name in sorted(own.keys() ^ state_dict.keys())]
+            if not sizes + others:
+                raise
+            raise UserError(
+                f"the checkpoint does not fit this model: {(sizes + others)[0]}, and {len(sizes + others) - 1} more; build "
+                "the networks and the data with the sizes and classes of its run"
+            ) from error
+
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Set the clock."""
         clock = checkpoint["clock"]
@@ -323,6 +353,8 @@ class Game(LightningModule, ABC):
         self.fresh_batches_taken = clock.get("fresh_batches_taken", 0)  # 0.1.0 took none
         self.samples_seen = clock["samples_seen"]
         if (trainer := trainer_of(self)) is not None and trainer.state.fn == "fit":
+            if not checkpoint.get("optimizer_states"):
+                raise UserError(WEIGHTS_ONLY.format(trainer.ckpt_path))
             for player, state in zip(self.players, checkpoint.get("optimizer_states", []), strict=False):
                 player.check_state(state)
 

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import os
 import tempfile
+from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
+from gan_lightning.data import RandomImages
+from gan_lightning.errors import UserError
 from gan_lightning.runs.checkpoint_files import read_checkpoint
-from tests.frame.test_mistakes import assert_one_line
+from tests.cases import CASES
+from tests.frame.test_mistakes import CONFIG, assert_one_line
 from tests.frame.test_run_folders import rows
-from tests.training import command
+from tests.training import command, fit, trainer
 
 
 @pytest.mark.parametrize("which", ["last", "best"])
@@ -59,3 +65,53 @@ def test_measuring_leaves_no_file_behind(image_run, tmp_path, monkeypatch):
     done = command("validate", "--ckpt_path", image_run / "checkpoints" / "last.ckpt")
     assert done.code == 0, done.err
     assert not [name for name in os.listdir(tmp_path) if name.endswith(".yaml")]
+
+
+def test_a_checkpoint_of_lightnings_own_callback(tmp_path):
+    """It is resumed, or, with weights only, refused before anything is written; both can be sampled from."""
+    saver = {"class_path": "lightning.pytorch.callbacks.ModelCheckpoint", "init_args": {"every_n_train_steps": 1}}
+    for name, only in (("all", False), ("weights", True)):
+        callback = {**saver, "init_args": {**saver["init_args"], "save_weights_only": only, "filename": "theirs"}}
+        config = {**CONFIG, "name": name, "trainer": {**CONFIG["trainer"], "callbacks": [callback]}}
+        assert fit(tmp_path, config).code == 0
+        (path,) = (tmp_path / name).glob("**/theirs.ckpt")
+        for option in ("--ckpt_path", "--resume"):
+            words = [option, path, "--trainer.max_steps=2", "--trainer.callbacks=[]", "--name", f"{name}{option}"[:9]]
+            before = set(tmp_path.iterdir())
+            done = fit(tmp_path, {**CONFIG}, *words)
+            if only:
+                assert_one_line(done, "weights only", str(path), "last.ckpt")
+                assert set(tmp_path.iterdir()) == before
+            else:
+                assert done.code == 0, done.err
+        assert command("sample", "--ckpt_path", path, "--n", 1, "--out", tmp_path / "samples").code == 0
+
+
+def test_a_checkpoint_into_other_sizes(image_run, tmp_path):
+    words = ["--config", image_run / "config.yaml", "--runs_dir", tmp_path, "--name=other"]
+    words += ["--ckpt_path", image_run / "checkpoints" / "last.ckpt", "--trainer.max_steps=9"]
+    for verb, said in (("fit", words), ("validate", [*words[:2], *words[5:7]])):
+        done = command(verb, *said, "--model.generator.width=7")
+        last = done.err.splitlines()[-1]
+        assert done.code == 2 and "does not fit" in last and "generator.hidden.0.weight is (6, 6)" in last
+
+
+class KeepsItsData(RandomImages):
+    """An own data module whose hyper-parameters hold more than plain values."""
+
+    def __init__(self, kept, **kwargs):
+        super().__init__(8, 1, n=16, batch_size=4, **kwargs)
+        self.save_hyperparameters("kept", logger=False)
+
+
+@pytest.mark.parametrize("kept", [torch.zeros(3), np.zeros(3), lambda: 3, [{"a": Path("x")}], object()], ids=repr)
+def test_data_that_keep_more_than_plain_values_are_refused(kept, tmp_path):
+    game = CASES[0].game()
+    with pytest.raises(UserError, match=r"KeepsItsData .*kept.*save_hyperparameters\(ignore="):
+        trainer(tmp_path, 1).fit(game, datamodule=KeepsItsData(kept))
+
+
+def test_data_that_keep_plain_values_train(tmp_path):
+    game = CASES[0].game()
+    trainer(tmp_path, 1).fit(game, datamodule=KeepsItsData({"a": [1, (2.0, "x", None)]}))
+    assert game.updates_done == 1

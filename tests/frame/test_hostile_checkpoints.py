@@ -73,7 +73,7 @@ def generator_of(checkpoint):
 CONFIGS = {
     "popen": lambda mark: set_data(mark, dataset="subprocess.Popen", image_size=8, dataset_kwargs={"args": ["touch", str(mark)]}),
     "rmtree": lambda mark: set_data(mark, dataset="shutil.rmtree", image_size=8, dataset_kwargs={"path": str(mark.parent)}),
-    "through-us": lambda mark: set_data(mark, dataset="gan_lightning.cli.training.os.system", image_size=8),
+    "through-us": lambda mark: set_data(mark, dataset="gan_lightning.errors.os.system", image_size=8),
     "own-data-set": lambda mark: set_data(mark, dataset="evil_module.Own", image_size=8),
     "data": lambda mark: lambda c: c["config"].update(data=popen(mark)),
     "data-as-text": lambda mark: lambda c: c["config"].update(data=str(popen(mark))),

@@ -71,7 +71,10 @@ def test_a_single_logger_writes_into_the_run_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "here")
     logger = {"class_path": "RunCSVLogger"}
     for name in ("one", "two"):
-        done = fit(tmp_path, {**CONFIG, "name": name, "trainer": {**CONFIG["trainer"], "logger": logger}})
+        done = fit(
+            tmp_path,
+            {**CONFIG, "name": name, "trainer": {**CONFIG["trainer"], **{"logger": logger, "log_every_n_steps": 1}}},
+        )
         assert done.code == 0, done.err
         assert (tmp_path / name / "metrics.csv").is_file()
     assert not list((tmp_path / "here").iterdir())
