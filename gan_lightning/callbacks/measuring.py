@@ -111,7 +111,7 @@ class Measuring(Callback, ABC):
             logger.save()
         if not trainer.sanity_checking:
             # for Lightning's own callbacks, such as EarlyStopping; validate and test print what is "for loggers"
-            module.log_dict(named, batch_size=1, logger=trainer.state.fn != "fit")
+            module.log_dict(named, batch_size=1, logger=False if trainer.state.fn == "fit" else None)
         if trainer.is_global_zero:
             facts = {
                 "update": game.updates_done,

@@ -16,11 +16,10 @@ import json
 import math
 import os
 import shutil
-import socket
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,6 +33,7 @@ from gan_lightning.data.arrangement import OnError
 from gan_lightning.data.decoding import Decoded, UnknownRange
 from gan_lightning.data.stream import fingerprint
 from gan_lightning.errors import RunFailed, UserError, say
+from gan_lightning.runs.files import replacing, sweep
 
 FORMAT = 2  # raise it when the pixels of a pack would come out differently
 _PIECES, _PIECE = 64, 1 << 16  # what is compared when a pack is opened: 4 MiB, so a small pack is compared whole
@@ -99,7 +99,7 @@ def packed(recipe: Recipe, folders: Sequence[Path], on_error: OnError) -> Pack:
     found = next((pack_and_card for pack_and_card in opened if pack_and_card is not None), None)
     if found is None:
         folder = writable(folders)
-        _sweep(folder)
+        sweep(folder)
         _make(recipe, folder, stem, on_error)
         for old in folder.glob(f"{_hash(recipe.owner)}-*"):
             if not old.name.startswith(stem):
@@ -209,41 +209,6 @@ def writable(folders: Sequence[Path]) -> Path:
     raise UserError(
         f"no folder to keep prepared data in ({'; '.join(reasons)}); set XDG_CACHE_HOME to a folder you can write to"
     )
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary name beside `path`; rename it to `path` if the block succeeds, remove it otherwise."""
-    prefix = f".{path.name}.{socket.gethostname()}.{os.getpid()}."
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=".part")
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)  # mkstemp makes it private, but a pack may be shared
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what processes of this machine that are gone have left half written."""
-    for part in folder.glob(f".*.{socket.gethostname()}.*.part"):
-        pid = part.name.split(".")[-3]
-        if os.name == "posix" and pid.isdecimal() and not _is_alive(int(pid)):
-            part.unlink(missing_ok=True)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # somebody else's
-        return True
-    return True
 
 
 def _reserved(path: Path, shape: tuple[int, ...]) -> np.ndarray:

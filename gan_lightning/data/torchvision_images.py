@@ -24,10 +24,11 @@ from torch import Tensor
 from gan_lightning.data.arrangement import OnError
 from gan_lightning.data.base import SPLITS, RealData, Split, drawn
 from gan_lightning.data.decoding import Crop, Decoded, ImageSize, file_shape, resize, to_pixels, with_channels
-from gan_lightning.data.packing import Pack, Recipe, cache_home, one_line, pack_home, packed, replacing, writable
+from gan_lightning.data.packing import Pack, Recipe, cache_home, one_line, pack_home, packed, writable
 from gan_lightning.data.stream import RealSamples
 from gan_lightning.description import find_class
 from gan_lightning.errors import UserError
+from gan_lightning.runs.files import replacing
 from gan_lightning.shapes import Images
 
 

@@ -11,6 +11,8 @@ from typing import Any
 
 from lightning.pytorch.trainer.states import TrainerFn
 
+from gan_lightning.runs.files import replacing
+
 
 def write_card(trainer: Any, values: Mapping[str, float], facts: Mapping[str, Any], prefix: str, *differs: str) -> Path:
     """Write the card into `evaluation/` and return its path; call it on rank 0. A number that is not finite is null.
@@ -40,7 +42,8 @@ def write_card(trainer: Any, values: Mapping[str, float], facts: Mapping[str, An
             words += [Path(checkpoint).stem, digest[:8]]
         words += differs
     path = folder / f"{prefix}{'-'.join(words)}.json"
-    path.write_text(json.dumps(card, indent=2) + "\n")
+    with replacing(path) as part:
+        part.write_text(json.dumps(card, indent=2) + "\n")
     return path
 
 

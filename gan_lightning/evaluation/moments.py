@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import torch
@@ -11,6 +10,7 @@ from gan_lightning.data.packing import cache_home
 from gan_lightning.errors import say
 from gan_lightning.metrics.fidelity import Moments
 from gan_lightning.runs.checkpoint_files import is_whole
+from gan_lightning.runs.files import replacing
 
 
 def moments_file(key: str) -> Path:
@@ -44,13 +44,8 @@ def read_moments(key: str, n: int) -> Moments | None:
 def keep_moments(key: str, moments: Moments) -> None:
     """Keep moments for the next run, complete or not at all; a cache that cannot be written is only slower."""
     path = moments_file(key)
-    part = path.with_suffix(f".{os.getpid()}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        for old in path.parent.glob("*.part"):  # a write takes milliseconds: what is there was left behind
-            old.unlink(missing_ok=True)
-        torch.save({"key": key, "n": moments.n, "total": moments.total, "outer": moments.outer}, part)
-        part.replace(path)
+        with replacing(path) as part:
+            torch.save({"key": key, "n": moments.n, "total": moments.total, "outer": moments.outer}, part)
     except (OSError, RuntimeError) as error:  # torch hides the file's own error
-        part.unlink(missing_ok=True)
         say(f"the real moments are not kept for the next run: {str(error).splitlines()[0]}")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO
 
 from gan_lightning.errors import RunFailed, UserError
+from gan_lightning.runs.files import replacing
 
 
 def output_folder(out: str | Path, *names: str) -> Path:
@@ -44,21 +45,14 @@ def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
         UserError: It is a folder, or its folder cannot be written to.
         RunFailed: It could not be written, because the disk is full for instance.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    if path.is_dir():
+        raise UserError(f"--out {path} is a folder; give a file")
+    begun = False
     try:
-        if path.is_dir():
-            raise UserError(f"--out {path} is a folder; give a file")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = part.open("wb")
-    except OSError as error:
-        raise UserError(f"--out {path} cannot be written: {error.strerror}; give another file") from error
-    try:
-        with file:
+        with replacing(path) as part, part.open("wb") as file:
+            begun = True
             write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
     except OSError as error:
+        if not begun:
+            raise UserError(f"--out {path} cannot be written: {error.strerror}; give another file") from error
         raise RunFailed(f"{path} could not be written: {error.strerror}; free some space") from error
-    finally:
-        part.unlink(missing_ok=True)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import math
-import os
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from gan_lightning.errors import say
 from gan_lightning.execution.lightning_private import require
+from gan_lightning.runs.files import replacing
 
 
 class RunCSVLogger(CSVLogger):
@@ -76,16 +75,8 @@ class _Writer(ExperimentWriter):
         self._record_new_keys()
         if self._header != tuple(self.metrics_keys):
             rows: list[dict[str, Any]] = [] if self._header is None else [*sound_rows(path)[0]]
-            part = path.with_name(f"{path.name}.part")
-            try:
-                with part.open("w", newline="") as file:
-                    self._write([*rows, *self.metrics], file, header=True)
-                    os.fsync(file.fileno())
-                part.replace(path)
-            except BaseException:
-                with suppress(OSError):  # the reason to remove it is the one to be told
-                    part.unlink(missing_ok=True)
-                raise
+            with replacing(path) as part, part.open("w", newline="") as file:
+                self._write([*rows, *self.metrics], file, header=True)
             self._header = tuple(self.metrics_keys)
         else:
             with path.open("a", newline="") as file:

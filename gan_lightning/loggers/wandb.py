@@ -16,6 +16,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
 from gan_lightning.execution.lightning_private import require
+from gan_lightning.runs.files import replacing
 
 
 class RunWandbLogger(WandbLogger):
@@ -133,8 +134,6 @@ def code_version() -> str:
 def _lasting_id(path: Path) -> str:
     """Return the id in a file, made at the first call."""
     if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f"{path.name}.part")
-        part.write_text(secrets.token_hex(4))
-        part.replace(path)
+        with replacing(path) as part:
+            part.write_text(secrets.token_hex(4))
     return path.read_text().strip()

@@ -20,6 +20,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from gan_lightning.execution.ranks import sum_over_ranks
+
 SEED = 2020  # torch-fidelity's, which shuffles before the splits of IS and draws the subsets of KID
 
 
@@ -82,8 +84,7 @@ class Moments:
             flat[0] = self.n
             flat[1 : 1 + n_features] = self.total
             flat[1 + n_features :] = self.outer.flatten()
-        dist.all_reduce(flat)
-        flat = flat.cpu()
+        flat = sum_over_ranks(flat).cpu()
         if n_features == 0:
             return Moments()
         return Moments(int(flat[0]), flat[1 : 1 + n_features], flat[1 + n_features :].view(n_features, n_features))

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import errno
-import os
 import pickle
 import zipfile
-from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 
 from gan_lightning.errors import RunFailed, UserError
+from gan_lightning.runs.files import replacing
 from gan_lightning.runs.home import with_home
 
 DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -30,24 +29,14 @@ class CheckpointFiles(TorchCheckpointIO):
             RunFailed: It could not be written; what was there before is as it was.
         """
         path = Path(path)
-        part = path.with_name(f"{path.name}.{os.getpid()}.part")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with part.open("wb") as file:
+            with replacing(path) as part, part.open("wb") as file:
                 torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(path)
-            _flush_folder(path.parent)
         except (OSError, RuntimeError) as error:
-            _remove(part)
             cause = error if isinstance(error, OSError) else error.__context__  # torch hides the file's own error
             if not isinstance(cause, OSError):
                 raise
             raise RunFailed(f"{path} could not be written: {cause.strerror}; {_what_is_left(path)}") from error
-        except BaseException:
-            _remove(part)
-            raise
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
         """Return a checkpoint's contents, on the CPU.
@@ -94,18 +83,6 @@ def _what_is_left(path: Path) -> str:
     if path.is_file():
         return f"the {path.name} before it is complete; free some space and resume with --resume auto"
     return "no checkpoint was there before; free some space and start again"
-
-
-def _remove(part: Path) -> None:
-    with suppress(OSError):  # report the error that led here, not that of the removal
-        part.unlink(missing_ok=True)
-
-
-def _flush_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    with suppress(OSError):  # some network file systems cannot; the rename itself is atomic there as well
-        os.fsync(descriptor)
-    os.close(descriptor)
 
 
 def read_checkpoint(path: str | Path, hold: bool = False) -> dict[str, Any]:

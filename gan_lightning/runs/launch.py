@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gan_lightning.errors import RunFailed, UserError
+from gan_lightning.runs.files import replacing
 from gan_lightning.runs.folders import Place
 
 RUN_FOLDER_VARIABLE = "GAN_LIGHTNING_RUN_FOLDER"
@@ -92,10 +93,8 @@ def _by_file(decide: Callable[[], Place], runs_dir: Path) -> Place:
     if rank() == 0:
 
         def write(text: str) -> None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part = path.with_name(f"{path.name}.part")
-            part.write_text(text)
-            part.replace(path)
+            with replacing(path) as part:
+                part.write_text(text)
 
         return _publish(decide, write)
     start = time.monotonic()

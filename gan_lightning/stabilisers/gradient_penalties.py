@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from gan_lightning.errors import UserError
+from gan_lightning.execution.ranks import sum_over_ranks
 from gan_lightning.networks.base import Critic
 from gan_lightning.protocols import Host
 from gan_lightning.randomness import Noise
@@ -176,7 +177,5 @@ def global_std(values: Tensor) -> Tensor:
     """
     wide = values.double() if values.device.type != "mps" else values.float()
     moments = torch.stack([torch.full_like(wide.sum(), wide.numel()), wide.sum(), wide.square().sum()])
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        torch.distributed.all_reduce(moments)
-    n, total, squares = moments
+    n, total, squares = sum_over_ranks(moments)
     return (squares / n - (total / n).square()).clamp(min=0).sqrt().to(values.dtype)

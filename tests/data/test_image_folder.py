@@ -11,6 +11,7 @@ from PIL import Image
 from gan_lightning.data import ImageFolder, packing
 from gan_lightning.data import image_folder as module
 from gan_lightning.errors import RunFailed
+from gan_lightning.runs import files
 
 
 @pytest.fixture(autouse=True)
@@ -412,8 +413,8 @@ def test_measuring_compares_every_byte(tmp_path, cache, capsys, monkeypatch):
 def test_what_dead_processes_left_is_swept(tmp_path, cache):
     folder = cache / "packs"
     folder.mkdir(parents=True)
-    host = packing.socket.gethostname()
-    dead = next(pid for pid in range(400_000, 10**7) if not packing._is_alive(pid))
+    host = files.socket.gethostname()
+    dead = next(pid for pid in range(400_000, 10**7) if not files._is_alive(pid))
     (folder / f".a.npy.{host}.{dead}.x.part").touch()
     (folder / f".a.npy.{host}.{os.getpid()}.x.part").touch()
     (folder / f".a.npy.elsewhere.{dead}.x.part").touch()

@@ -54,7 +54,7 @@ def test_opening_leaves_the_file_until_the_new_one_is_whole(tmp_path, monkeypatc
     logger = RunCSVLogger(str(tmp_path))
     logger.log_hyperparams({})
     assert (tmp_path / "metrics.csv").read_bytes() == before
-    monkeypatch.setattr("gan_lightning.loggers.csv.os.fsync", _killed)
+    monkeypatch.setattr("gan_lightning.runs.files.os.fsync", _killed)
     with pytest.raises(KeyboardInterrupt):
         logger.log_metrics({"loss": 1.5}, 3)
     assert (tmp_path / "metrics.csv").read_bytes() == before
@@ -66,7 +66,7 @@ def test_a_new_column_never_empties_the_file(tmp_path, monkeypatch):
     logger.log_metrics({"loss": 0.0}, 0)
     before = (tmp_path / "metrics.csv").read_bytes()
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("gan_lightning.loggers.csv.os.fsync", _killed)
+        patch.setattr("gan_lightning.runs.files.os.fsync", _killed)
         logger.log_metrics({"loss": 0.5, "fid": 3.0}, 1)
     assert (tmp_path / "metrics.csv").read_bytes() == before
     logger.log_metrics({"loss": 1.0}, 2)
