@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import Checkpoint
 
 from gan_lightning.callbacks.checkpoints import Checkpoints
 from gan_lightning.execution.lightning_private import keep_signals
-from gan_lightning.runs.signals import forget, heard, listen
+from gan_lightning.runs.signals import forget, heard, listen, wait_for_the_round
 
 _SAVE, _STOP = 1, 2  # what a rank asks for; all ranks do the largest of their requests
 
@@ -37,6 +37,7 @@ class Preemption(Checkpoint):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Listen for signals, and keep Lightning from doing so."""
         if stage == "fit":
+            wait_for_the_round()  # the ranks have met
             listen()
             keep_signals(trainer)
 

@@ -55,7 +55,7 @@ from gan_lightning.runs.folders import (
 from gan_lightning.runs.home import with_home, without_home
 from gan_lightning.runs.launch import agree, die_with_launcher, is_launched_by_lightning, rank
 from gan_lightning.runs.locks import lock, unlock_all
-from gan_lightning.runs.signals import STOPPED
+from gan_lightning.runs.signals import STOPPED, end_at_once
 from gan_lightning.shapes import Shape
 
 _PORTABLE_KEYS = ("seed_everything", "name", "model", "data", "samples", "fidelity", "coverage")
@@ -287,6 +287,8 @@ class GanLightningCLI(LightningCLI):
         self.trainer.datamodule, self.model.trainer = self.datamodule, self.trainer  # type: ignore[attr-defined]
         self.model.preflight("fit")
         GanLightningCLI.is_training = True
+        if self.trainer.world_size > 1:
+            end_at_once(unlock_all)  # until all ranks have met
 
     @rank_zero_only
     def after_fit(self) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
@@ -17,7 +18,9 @@ INTERRUPTED = 130
 
 _NAMES = ("SIGTERM", "SIGUSR1", "SIGINT", "SIGHUP")
 _FROM_THE_TERMINAL = ("SIGINT", "SIGHUP")  # sent to the workers too; ignored from birth under nohup and behind `&`
+_AT_ONCE = {"SIGTERM": 143, "SIGINT": 130}
 _heard: str | None = None
+_ending: socket.socket | None = None
 _listener: int | None = None
 
 
@@ -46,10 +49,53 @@ def handlers_kept() -> Iterator[None]:
         yield
     finally:
         if threading.current_thread() is threading.main_thread():
+            wait_for_the_round()
             for number, handler in before.items():
                 if handler is not None:  # one that C has set cannot be set from here
                     signal.signal(number, handler)
         forget()
+
+
+def end_at_once(clean_up: Callable[[], None]) -> None:
+    """From now until `wait_for_the_round`, end this process at a signal: it has nothing to save yet.
+
+    While ranks wait for each other, the main thread is in torch's code, where no Python handler runs. Python itself notes
+    the signal in a file descriptor, which a thread reads. The exit code is 143 for SIGTERM, 130 for SIGINT, else 75.
+
+    Args:
+        clean_up: What to do before.
+    """
+    global _ending
+    if _ending is not None or threading.current_thread() is not threading.main_thread():
+        return
+    reading, writing = socket.socketpair()
+    writing.setblocking(False)
+    _ending = writing
+
+    def end(name: str) -> None:
+        with suppress(OSError):
+            os.write(2, f"gan-lightning: {name} heard while the ranks wait for each other, nothing is lost\n".encode())
+        clean_up()
+        os._exit(_AT_ONCE.get(name, STOPPED))
+
+    def read() -> None:
+        while number := reading.recv(1):
+            if (name := signal.Signals(number[0]).name) in _NAMES:
+                end(name)
+
+    signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
+    threading.Thread(target=read, daemon=True).start()
+    if _heard is not None:
+        end(_heard)
+
+
+def wait_for_the_round() -> None:
+    """Undo `end_at_once`: from now on a signal lets the round end and the state be saved."""
+    global _ending
+    if _ending is not None:
+        signal.set_wakeup_fd(-1)
+        _ending.close()
+        _ending = None
 
 
 def heard() -> str | None:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -58,3 +59,35 @@ def test_closed_streams_do_not_end_a_run(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "stderr", Closed())
     main(["fit", "--config", str(tmp_path / "config.yaml"), "--name", "closed"])
     assert (tmp_path / "closed" / "checkpoints" / "last.ckpt").is_file()
+
+
+WAITING = """
+import os, signal, sys, threading, time
+from datetime import timedelta
+from gan_lightning.runs.signals import end_at_once, listen, wait_for_the_round
+listen()
+end_at_once(lambda: print("cleaned", flush=True))
+if sys.argv[2] == "met":
+    wait_for_the_round()
+    os.kill(os.getpid(), int(sys.argv[1]))
+    print("goes on", flush=True)
+    os._exit(0)
+threading.Timer(0.2, os.kill, (os.getpid(), int(sys.argv[1]))).start()
+from torch.distributed import TCPStore
+store = TCPStore("127.0.0.1", 0, world_size=2, is_master=True, wait_for_workers=True, timeout=timedelta(seconds=30))
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGUSR1, 75)])
+def test_a_rank_that_waits_for_the_others_ends_at_a_signal(number, code):
+    start = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", WAITING, str(int(number)), "wait"], capture_output=True, text=True)
+    assert done.returncode == code, done.stderr
+    assert time.monotonic() - start < 25
+    assert "cleaned" in done.stdout and number.name in done.stderr
+
+
+def test_after_the_ranks_have_met_a_signal_waits_for_the_round():
+    words = [sys.executable, "-c", WAITING, str(int(signal.SIGTERM)), "met"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and "goes on" in done.stdout
