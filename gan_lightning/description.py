@@ -14,9 +14,7 @@ from typing import Any
 
 from torch import nn
 
-from gan_lightning.errors import UserError
-from gan_lightning.moved import with_new_names
-from gan_lightning.ranges import check_tree
+from gan_lightning.errors import UserError, check_tree
 from gan_lightning.shapes import shape_of
 
 _PRIMITIVES = (str, int, float, bool, type(None))
@@ -158,7 +156,6 @@ def rebuild(base: type, hyper_parameters: dict[str, Any], trust: bool = False) -
     if "_class_path" not in hyper_parameters:
         reason = hyper_parameters.get("_error", "it holds no description of its module")
         raise UserError(f"this checkpoint cannot be rebuilt without its config: {reason}")
-    hyper_parameters = with_new_names(hyper_parameters)
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(base, "module", fail_untyped=False)
     arguments = {k: v for k, v in hyper_parameters.items() if not k.startswith("_")}

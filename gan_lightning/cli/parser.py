@@ -22,7 +22,7 @@ from gan_lightning.cli.documents import Document, file_of
 from gan_lightning.cli.names import named_classes
 from gan_lightning.description import refusal
 from gan_lightning.errors import fail, nearest
-from gan_lightning.moved import with_new_names
+from gan_lightning.runs.old_names import with_new_names
 
 _NOISE = re.compile(
     r"usage:|Given value|Does not validate|Subtypes:|Errors:|Expected a <class 'NoneType'>|Expected a path|Subclass types|"

@@ -36,14 +36,12 @@ from gan_lightning.cli.parser import Parser
 from gan_lightning.cli.trainer_options import check_environment, check_options, check_tasks
 from gan_lightning.data.image_folder import ImageFolder
 from gan_lightning.description import known_classes_only
-from gan_lightning.errors import USER_ERROR, RunFailed, UserError, nearest, say
+from gan_lightning.errors import USER_ERROR, RunFailed, UserError, check_tree, nearest, say
 from gan_lightning.execution.precision import check_precision
 from gan_lightning.execution.process_state import process_kept
 from gan_lightning.execution.ranks import close_process_group
 from gan_lightning.games.game import WEIGHTS_ONLY, Game
-from gan_lightning.moved import option_with_new_names, with_new_names
 from gan_lightning.protocols import Classed, RunLogger, Shaped
-from gan_lightning.ranges import check_tree
 from gan_lightning.runs.checkpoint_files import DISK_IS_FULL, CheckpointFiles, read_checkpoint
 from gan_lightning.runs.folders import (
     Place,
@@ -55,6 +53,7 @@ from gan_lightning.runs.folders import (
 from gan_lightning.runs.home import with_home, without_home
 from gan_lightning.runs.launch import agree, die_with_launcher, is_launched_by_lightning, rank
 from gan_lightning.runs.locks import lock, unlock_all
+from gan_lightning.runs.old_names import option_with_new_names, with_new_names
 from gan_lightning.runs.signals import STOPPED, end_at_once
 from gan_lightning.shapes import Shape
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn import Parameter
 
-from gan_lightning.ranges import require
+from gan_lightning.errors import require
 
 
 class OptimizerSpec(ABC):

@@ -15,6 +15,7 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from gan_lightning.errors import RunFailed, UserError
 from gan_lightning.runs.files import replacing
 from gan_lightning.runs.home import with_home
+from gan_lightning.runs.old_names import with_new_names
 
 DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -125,5 +126,5 @@ def _read(path: Path) -> dict[str, Any]:
             if not isinstance(checkpoint[key], dict):
                 raise UserError(f"{path} is not a checkpoint of gan-lightning: its {key} is no dictionary")
             if key not in ("clock", "state_dict"):
-                checkpoint[key] = with_home(checkpoint[key])
+                checkpoint[key] = with_home(with_new_names(checkpoint[key]))
     return dict(checkpoint)

@@ -8,11 +8,10 @@ from typing import ClassVar, NamedTuple
 
 from torch import Tensor, nn
 
-from gan_lightning.errors import UserError
+from gan_lightning.errors import UserError, require
 from gan_lightning.networks.base import Critic
 from gan_lightning.protocols import Host
 from gan_lightning.randomness import Noise
-from gan_lightning.ranges import require
 from gan_lightning.stabilisers.slopes import couples_batch
 
 

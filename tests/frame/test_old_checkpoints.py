@@ -12,8 +12,8 @@ import yaml
 
 import gan_lightning.cli.training  # noqa: F401  every face, as the command line imports it
 from gan_lightning.games.restore import load_game
-from gan_lightning.moved import MOVED
 from gan_lightning.runs.checkpoint_files import read_checkpoint
+from gan_lightning.runs.old_names import MOVED
 from tests.training import command
 
 OLD = Path(__file__).parents[1] / "fixtures" / "v0_1"

@@ -10,7 +10,7 @@ import yaml
 
 from gan_lightning.description import rebuild
 from gan_lightning.games.game import Game
-from gan_lightning.moved import OPTIONS, RENAMED, option_with_new_names, with_new_names
+from gan_lightning.runs.old_names import OPTIONS, RENAMED, option_with_new_names, with_new_names
 from tests.training import command
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -61,7 +61,7 @@ def test_old_names_in_a_file_and_on_the_command_line(tmp_path: Path) -> None:
 
 def test_an_old_description_is_rebuilt() -> None:
     hyper_parameters = {"_class_path": "gan_lightning.families.wgan_gp.WGANGP", "image_size": 0, "channels": 2, **OLD}
-    game = rebuild(Game, hyper_parameters)
+    game = rebuild(Game, with_new_names(hyper_parameters))
     assert type(game.critic).__name__ == "InitializedCritic"
     assert [type(term).__name__ for term in game.generator_terms] == ["OrthogonalRegularization"]
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from gan_lightning.moved import RENAMED
+from gan_lightning.runs.old_names import RENAMED
 
 LIST = Path(__file__).with_name("short_names.txt")
 
