@@ -172,7 +172,7 @@ def test_minibatch_discrimination_starts_from_the_first_batch(tmp_path: Path) ->
     first: list[Tensor] = []
     turn = game.critic_turn
 
-    def watched(batch):
+    def watched(batch: Any) -> Any:
         first.append(batch.real)
         return turn(batch)
 
