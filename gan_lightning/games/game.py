@@ -102,7 +102,7 @@ class Game(LightningModule, ABC):
             Player("generator", generator_optimizer, generator_schedule, generator_clip_norm, generator_accumulation),
         )
         self.on_divergence = on_divergence
-        self._watch = DivergenceWatch(on_divergence)
+        self.watch = DivergenceWatch(on_divergence)
         self.updates_done = 0
         self.critic_updates_done = 0
         self.fresh_batches_taken = 0
@@ -246,7 +246,7 @@ class Game(LightningModule, ABC):
 
         terms, logged = player.update(optimizer, batch, self.updates_done, take, self.manual_backward, self._reduce)
         self._logged.update(logged)
-        self._watch.note(self.updates_done + 1, player.name, terms)
+        self.watch.note(self.updates_done + 1, player.name, terms)
 
     def _reduce(self, parameters: list[Parameter]) -> None:
         """Sum gradients over ranks, where the strategy leaves that to the game."""
@@ -261,7 +261,7 @@ class Game(LightningModule, ABC):
             RunFailed: One is not finite, and `on_divergence` is stop.
         """
         networks = {"critic": self.critic, "generator": self.generator, "generator's average": self.generator_average}
-        self._watch.look({name: network.parameters() for name, network in networks.items()})
+        self.watch.look({name: network.parameters() for name, network in networks.items()})
 
     def _set_moving(self, player: int | None) -> None:
         for other, optimizer in enumerate(cast(list[Any], self.optimizers(use_pl_optimizer=False))):

@@ -116,6 +116,7 @@ class GAN(HeldCritic):
         real, labels = batch.real, self._labels(batch)
         with torch.no_grad():
             fake = self.generator(self.latents(len(real)), labels)
+        self.note_spread(real, fake)
         real_draws = self.noise if self.observation is None else self.noise.repeated()
         shown_real, seen_labels = self._observe(real, labels)
         fake_draws = self.noise if self.observation is None else self.noise.repeated()

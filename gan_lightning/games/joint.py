@@ -134,6 +134,7 @@ class JointGAN(HeldCritic):
         """Return the family's critic terms and the penalties', on pairs made without a graph."""
         with torch.no_grad():
             real, fake = self._pairs(batch.real)
+        self.note_spread(real[0], fake[0])
         logits = self.critic(*real), self.critic(*fake)
         terms = self.critic_loss(*logits)
         if self.critic_penalties:

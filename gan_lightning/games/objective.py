@@ -27,6 +27,7 @@ class ObjectiveGAN(GAN):
     def play_for(self, objective: Objective) -> None:
         """Keep the objective."""
         self.objective, self.shift_invariant = objective, objective.shift_invariant
+        self.watch.vanishing_term = objective.name if objective.vanishes else None
 
     def critic_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
         """Return the objective's critic loss."""

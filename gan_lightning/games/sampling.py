@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from gan_lightning.errors import UserError
+from gan_lightning.games.divergence import EVERY
 from gan_lightning.games.game import Game
 from gan_lightning.games.latents import Latents, NormalLatents
 from gan_lightning.randomness import mix, truncate
@@ -35,6 +36,11 @@ class SamplingGame(Game):
     @abstractmethod
     def latent_dim(self) -> int:
         """Number of latent coordinates D."""
+
+    def note_spread(self, real: Tensor, fake: Tensor) -> None:
+        """Let the watch see, now and then, whether generated samples `(N, ...)` differ as real ones do."""
+        if self.updates_done % EVERY == 0:
+            self.watch.note_spread(self.updates_done, real, fake)
 
     def latents(self, n: int) -> Tensor:
         """Return this turn's latents `(n, latent_dim)` for this process's n rows."""

@@ -22,10 +22,12 @@ class Objective(ABC):
     Attributes:
         name: Under which both terms are logged.
         shift_invariant: Whether the losses stay the same if one constant is added to all logits.
+        vanishes: Whether the critic's loss falls to 0 when it tells every sample.
     """
 
     name: ClassVar[str]
     shift_invariant: ClassVar[bool] = False
+    vanishes: ClassVar[bool] = True
 
     @abstractmethod
     def critic_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
@@ -156,6 +158,7 @@ class Wasserstein(Objective):
 
     name = "wasserstein"
     shift_invariant = True
+    vanishes = False
 
     def critic_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         """Return E f(G(z)) - E f(x)."""

@@ -104,7 +104,9 @@ class KeepsItsData(RandomImages):
         self.save_hyperparameters("kept", logger=False)
 
 
-@pytest.mark.parametrize("kept", [torch.zeros(3), np.zeros(3), lambda: 3, [{"a": Path("x")}], object()], ids=repr)
+@pytest.mark.parametrize(
+    "kept", [torch.zeros(3), np.zeros(3), lambda: 3, [{"a": Path("x")}], object()], ids=lambda kept: type(kept).__name__
+)
 def test_data_that_keep_more_than_plain_values_are_refused(kept, tmp_path):
     game = CASES[0].game()
     with pytest.raises(UserError, match=r"KeepsItsData .*kept.*save_hyperparameters\(ignore="):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from gan_lightning.errors import RunFailed, UserError
-from gan_lightning.families import WGANGP
+from gan_lightning.families import WGANGP, NonSaturatingGAN
 from gan_lightning.optimizers import Adam, RMSprop
 from tests.cases import VECTORS, Case
 from tests.training import SaveAt, fit, networks, train
@@ -70,3 +70,36 @@ def test_the_state_of_another_optimizer_is_refused(tmp_path):
     train(CASE.game(), CASE.data(), tmp_path, 2, callbacks=[SaveAt(tmp_path, [2])])
     with pytest.raises(UserError, match="critic_optimizer was Adam and is RMSprop now"):
         train(CASE.game(critic_optimizer=RMSprop(lr=1e-4)), CASE.data(), tmp_path, 4, tmp_path / "2.ckpt")
+
+
+def train_long(game, data, folder, updates=200):
+    return train(game, data, folder, updates, log_every_n_steps=100)
+
+
+def test_a_critic_that_tells_all_samples_is_said_once(tmp_path, capsys):
+    far = Case(NonSaturatingGAN, data=VECTORS, critic_optimizer=Adam(lr=0.5, betas=(0.0, 0.9)))
+    game = far.game(generator_optimizer=Adam(lr=1e-12))
+    with torch.no_grad():
+        for parameter in game.generator.parameters():
+            parameter.add_(30.0)  # far from the data, and it stays there
+    train_long(game, far.data(), tmp_path)
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "saturated" in line]
+    assert "the critic has told all samples from update" in line and "lower lr of the critic" in line
+
+
+def test_a_generator_of_one_sample_is_said_once(tmp_path, capsys):
+    case = Case(NonSaturatingGAN, data=VECTORS)
+    game = case.game(generator_optimizer=Adam(lr=1e-12))
+    with torch.no_grad():
+        for parameter in game.generator.parameters():
+            parameter.mul_(1e-3)
+    train_long(game, case.data(), tmp_path)
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "collapsed" in line]
+    assert "the generator makes one sample" in line and "from update 0 to" in line
+
+
+def test_a_healthy_run_is_told_nothing(tmp_path, capsys):
+    case = Case(NonSaturatingGAN, data=VECTORS)
+    train_long(case.game(), case.data(), tmp_path)
+    said = capsys.readouterr().err
+    assert "saturated" not in said and "collapsed" not in said
