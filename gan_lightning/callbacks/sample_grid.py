@@ -8,9 +8,9 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from gan_lightning.errors import UserError
-from gan_lightning.evaluation.pictures import LARGEST_SIDE, cell, grid, log_picture, log_weights, scatter, to_uint8
+from gan_lightning.evaluation.pictures import LARGEST_SIDE, cell, drawn, log_picture, log_weights, scatter
 from gan_lightning.protocols import Classed, Sampler
-from gan_lightning.shapes import Images
+from gan_lightning.shapes import Vectors
 
 
 class SampleGrid(Callback):
@@ -70,18 +70,19 @@ class SampleGrid(Callback):
 
 
 def draw_samples(game: Any, n_rows: int, n_columns: int, seed: int, data: Any = None) -> Any:
-    """Return a picture of samples: a grid with one row per class if there are classes, a scatter plot of vectors."""
-    if not isinstance(game.shape, Images):
+    """Return a picture of samples: one row per class if there are classes; vectors as points over the real ones."""
+    if isinstance(game.shape, Vectors):
         real = None if data is None else data.reference("train").images
         points = None if real is None else real[:1000]
         return scatter(game.sample(1000, seed=seed), points)
     labels = None
     names: list[str] = []
     n_rows = game.n_classes or n_rows
-    n_rows = min(n_rows, max(1, LARGEST_SIDE // cell(game.shape.height, game.shape.width)[1]))
+    height, width = game.shape.size[-2:]
+    n_rows = min(n_rows, max(1, LARGEST_SIDE // cell(height, width)[1]))
     if game.n_classes:
         labels = [row for row in range(n_rows) for _ in range(n_columns)]
         classes = list(game.classes) if isinstance(game, Classed) else []
         if classes != [str(i) for i in range(len(classes))]:
             names = [name if len(name) <= 24 else f"{name[:23]}…" for name in classes[:n_rows]]
-    return grid(to_uint8(game.sample(n_rows * n_columns, labels, seed)), n_columns, names)
+    return drawn(game.sample(n_rows * n_columns, labels, seed), game.shape, n_columns, names)

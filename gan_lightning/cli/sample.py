@@ -6,16 +6,18 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.lib.format import open_memmap
 from torch import Tensor
 from tqdm import tqdm
 
 from gan_lightning.errors import RunFailed, UserError, nearest
 from gan_lightning.evaluation.output import output_folder
-from gan_lightning.evaluation.pictures import LARGEST_SIDE, cell, grid, picture, scatter, to_uint8
+from gan_lightning.evaluation.pictures import LARGEST_SIDE, cell, drawn, picture, to_uint8
 from gan_lightning.games.restore import load_game
 from gan_lightning.games.sampling import SAMPLE_CHUNK, SamplingGame
-from gan_lightning.shapes import Images, Shape
+from gan_lightning.shapes import Images, Shape, Signals, Vectors
 
 
 def write_samples(
@@ -29,7 +31,9 @@ def write_samples(
     truncation: float | None = None,
     trust: bool = False,
 ) -> None:
-    """Write n samples into the folder `out`: one PNG each, or `samples.csv` for vectors; and `grid.png` if asked for.
+    """Write n samples into the folder `out`, and `grid.png` if asked for.
+
+    Images are written as one PNG each, vectors as rows of `samples.csv`, other shapes as `samples.npy`, `(n, ...)` float32.
 
     They are drawn and written in chunks of 64, so memory does not grow with n. A grid shows at most 1,024 images and is
     at most 16,384 pixels wide or high.
@@ -52,7 +56,8 @@ def write_samples(
     if classes is not None and not game.n_classes:
         raise UserError(f"--labels {labels} given, but this generator is not conditional; leave them out")
     game.sample(1, classes, seed, **options)  # refuses before there is a folder
-    folder = output_folder(out, "000000.png" if is_image else "samples.csv", *(["grid.png"] if with_grid else []))
+    table = "samples.csv" if isinstance(game.shape, Vectors) else "samples.npy"
+    folder = output_folder(out, "000000.png" if is_image else table, *(["grid.png"] if with_grid else []))
     shown: list[Tensor] = []
     n_shown = min(n, _largest_grid(game.shape)) if with_grid else 0
     try:
@@ -61,21 +66,19 @@ def write_samples(
                 first = chunk * SAMPLE_CHUNK
                 for samples in game.sample_chunks([chunk], classes, seed, **options):
                     samples = samples[: n - first].cpu()
-                    samples = to_uint8(samples) if is_image else samples
-                    _write(samples, first, folder)
+                    _write(samples, first, n, folder, game.shape)
                     bar.update(len(samples))
                 if first < n_shown:
                     shown.append(samples[: n_shown - first])
         if with_grid:
             n_turn = len(classes) if classes else game.n_classes  # samples after which the labels begin again
             n_columns = n_turn * max(1, round(n_shown**0.5 / n_turn)) if 1 < n_turn <= n_shown else None
-            image = grid(torch.cat(shown), n_columns) if is_image else scatter(torch.cat(shown))
-            image.save(folder / "grid.png")
+            drawn(torch.cat(shown), game.shape, n_columns).save(folder / "grid.png")
             if n_shown < n:
                 print(f"grid.png shows the first {n_shown:,} of {n:,} samples", file=sys.stderr)
     except OSError as error:
         raise RunFailed(f"{folder} cannot be written to any more: {error.strerror}; free some space") from error
-    what = "samples.csv" if not is_image else f"{n} pictures"
+    what = f"{n} pictures" if is_image else table
     print(f"{what} of {ckpt_path} (update {game.updates_done}, seed {seed}) in {folder}", file=sys.stderr)
 
 
@@ -104,19 +107,27 @@ def class_indices(text: str, names: Sequence[str]) -> list[int]:
     return found
 
 
-def _write(samples: Tensor, first: int, folder: Path) -> None:
-    """Write pictures of uint8 images from number `first` on, or rows of vectors at the table's end."""
-    if samples.dtype == torch.uint8:
-        for index, pixels in enumerate(samples, first):
+def _write(samples: Tensor, first: int, n: int, folder: Path, shape: Shape) -> None:
+    """Write the samples from number `first` on, of n in all, as `write_samples` says."""
+    if isinstance(shape, Images):
+        for index, pixels in enumerate(to_uint8(samples), first):
             picture(pixels).save(folder / f"{index:06d}.png")
-    else:
+    elif isinstance(shape, Vectors):
         with (folder / "samples.csv").open("a") as file:
             file.writelines(",".join(f"{value:.9g}" for value in row) + "\n" for row in samples.tolist())
+    else:
+        path = folder / "samples.npy"
+        new = None if first else (n, *shape.size)
+        rows = open_memmap(path, "r+" if first else "w+", None if first else np.float32, new)
+        rows[first : first + len(samples)] = samples.float().numpy()
+        rows.flush()
 
 
 def _largest_grid(shape: Shape) -> int:
     """Return how many samples a grid can show."""
-    if not isinstance(shape, Images):
+    if isinstance(shape, Vectors):
         return 10_000
-    per_side = max(1, LARGEST_SIDE // cell(shape.height, shape.width)[1])
-    return min(1024, per_side**2)
+    if isinstance(shape, Signals):
+        return 64
+    height, width = shape.size[-2:]
+    return min(1024, max(1, LARGEST_SIDE // cell(height, width)[1]) ** 2)

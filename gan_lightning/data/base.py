@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 from gan_lightning.data.stream import Batch, RealSamples, Rounds
 from gan_lightning.errors import UserError, say
 from gan_lightning.protocols import Clocked, Sampler
-from gan_lightning.shapes import Images, Shape, shape_of
+from gan_lightning.shapes import Shape, Vectors, shape_of
 
 Split = Literal["train", "eval"]
 SPLITS: tuple[Split, ...] = ("train", "eval")
@@ -50,7 +50,7 @@ class RealData(LightningDataModule, ABC):
 
     image_size: int | list[int]
     channels: int
-    n_classes: int
+    n_classes: int = 0
     centres: Tensor | None = None
     std: float | None = None
     sides: tuple[int, int] | None = None
@@ -150,7 +150,9 @@ class RealData(LightningDataModule, ABC):
     def found(self) -> str:
         """Return in one line what there is to train on."""
         samples = self.reference("train")
-        size = str(self.shape) if isinstance(self.shape, Images) else f"{self.shape.n_values} numbers"
+        size = (
+            f"{self.shape.n_values} numbers" if isinstance(self.shape, Vectors) else "x".join(map(str, self.shape.size))
+        )
         if self.sides is not None:
             shortest, longest = self.sides
             size = f"{shortest:,} px" if shortest == longest else f"{shortest:,} to {longest:,} px"

@@ -11,6 +11,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
 from gan_lightning.protocols import RunLogger, ShowsPictures
+from gan_lightning.shapes import Images, Pair, Shape, Signals, Tokens
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -71,15 +72,62 @@ def grid(pixels: Tensor, n_columns: int | None = None, row_names: Sequence[str] 
     return canvas
 
 
-def scatter(samples: Tensor, real: Tensor | None = None) -> Image:
-    """Return the first two coordinates of vectors `(N, D)`, generated over real ones, as a picture."""
-    import numpy as np
+def drawn(samples: Tensor, shape: Shape, n_columns: int | None = None, row_names: Sequence[str] = ()) -> Image:
+    """Return samples of any shape as a picture.
+
+    Images are tiles of a grid, vectors points, signals curves, and sequences of symbols maps of their probabilities, a
+    column for each position.
+
+    Args:
+        samples: Samples `(N, *shape.size)`, images in [-1, 1].
+        shape: Shape of a sample.
+        n_columns: Samples in a row; about as many as there are rows if not given.
+        row_names: What stands before each row of images.
+    """
+    if isinstance(shape, Pair):
+        return drawn(samples, shape.target, n_columns, row_names)
+    if isinstance(shape, Images):
+        return grid(to_uint8(samples), n_columns, row_names)
+    if isinstance(shape, Tokens):
+        return grid(to_uint8(2 * samples[:, None] - 1), n_columns)
+    return curves(samples, n_columns) if isinstance(shape, Signals) else scatter(samples)
+
+
+def curves(samples: Tensor, n_columns: int | None = None) -> Image:
+    """Return signals `(N, C, L)` as plots over time, a line for each channel, all to one scale."""
+    n = len(samples)
+    n_columns = n_columns or math.ceil(math.sqrt(n))
+    figure = _figure(2 * n_columns, 1.2 * math.ceil(n / n_columns))
+    reach = 1.05 * float(samples.abs().max()) or 1.0
+    for index, signal in enumerate(samples.float().cpu()):
+        axes = figure.add_subplot(math.ceil(n / n_columns), n_columns, index + 1)
+        axes.plot(signal.T.numpy(), linewidth=0.8)
+        axes.set_ylim(-reach, reach)
+        axes.set_axis_off()
+    return _rendered(figure)
+
+
+def _figure(width: float, height: float) -> Any:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=100)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _rendered(figure: Any) -> Image:
+    import numpy as np
     from PIL import Image as pil
 
-    figure = Figure(figsize=(5, 5), dpi=100)
-    canvas = FigureCanvasAgg(figure)
+    figure.tight_layout()
+    figure.canvas.draw()
+    return pil.fromarray(np.asarray(figure.canvas.buffer_rgba())[..., :3].copy())
+
+
+def scatter(samples: Tensor, real: Tensor | None = None) -> Image:
+    """Return the first two coordinates of vectors `(N, D)`, generated over real ones, as a picture."""
+    figure = _figure(5, 5)
     axes = figure.add_subplot()
 
     def plot(points: Tensor, colour: str, label: str) -> None:
@@ -92,9 +140,7 @@ def scatter(samples: Tensor, real: Tensor | None = None) -> Image:
     plot(samples, "#c0392b", "generated")
     axes.set_aspect("equal", adjustable="datalim")
     axes.legend(loc="upper right")
-    figure.tight_layout()
-    canvas.draw()
-    return pil.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())
+    return _rendered(figure)
 
 
 def log_picture(trainer: Any, key: str, image: Image, step: int) -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
+from gan_lightning.data import RealData, RealSamples
+from gan_lightning.evaluation.pictures import drawn
 from gan_lightning.games.restore import load_game
 from gan_lightning.networks import DCGANCritic, DCGANGenerator, SNGANResNetCritic, SNGANResNetGenerator
+from gan_lightning.networks.base import Critic, Generator
 from gan_lightning.shapes import Images, Pair, Signals, Tokens, Vectors, shape_of
 from tests.training import command, fit, networks
 
@@ -94,7 +99,8 @@ def test_a_run_from_fit_to_pictures(tmp_path, size, channels, pair, saved):
     outcome = command("sample", "--ckpt_path", checkpoint, "--out", out, "--n", 4)
     assert outcome.code == 0, outcome.err
     pictures = sorted(out.glob("**/*.png"))
-    assert pictures and Image.open(pictures[0]).size[0] % saved[0] == 0
+    with Image.open(pictures[0]) as picture:
+        assert picture.size[0] % saved[0] == 0
     outcome = command("validate", "--ckpt_path", checkpoint)
     assert outcome.code == 0, outcome.err
 
@@ -109,3 +115,83 @@ def test_inception_refuses_four_channels_before_the_first_batch(tmp_path):
     outcome = fit(tmp_path, config)
     assert outcome.code == 2
     assert "Inception takes grey and RGB images, got 4 channels" in outcome.err
+
+
+class Sines(RealData):
+    """A data set with another shape: sine waves."""
+
+    def __init__(self, length: int = 16, n: int = 32, batch_size: int = 8, seed: int | None = None) -> None:
+        super().__init__(batch_size, seed)
+        self.length, self.n = length, n
+        self.save_hyperparameters(logger=False)
+
+    @property
+    def shape(self) -> Signals:
+        return Signals(self.length, 2)
+
+    def load_split(self, split):
+        phases = 6.28 * torch.rand(self.n, 1, 1, generator=torch.Generator().manual_seed(len(split)))
+        return RealSamples(torch.sin(0.3 * torch.arange(self.length) + phases).repeat(1, 2, 1), None, "sines")
+
+
+class AnyGenerator(Generator):
+    """A generator of samples of any shape."""
+
+    def __init__(self, shape, latent_dim: int = 3) -> None:
+        super().__init__()
+        self.latent_dim, self.size = latent_dim, shape.size
+        self.output = nn.Linear(latent_dim, shape.n_values)
+
+    def forward(self, latents, labels=None):
+        return self.output(latents).unflatten(1, self.size)
+
+
+class AnyCritic(Critic):
+    """A critic of samples of any shape."""
+
+    def __init__(self, shape, n_features: int = 4) -> None:
+        super().__init__()
+        self.n_features = n_features
+        self.hidden, self.output = nn.Linear(shape.n_values, n_features), nn.Linear(n_features, 1)
+
+    def features(self, samples, labels=None):
+        return self.hidden(samples.flatten(1)).relu()
+
+    def head(self, features, labels=None):
+        return self.output(features).squeeze(1)
+
+
+def test_a_run_of_signals(tmp_path):
+    here = __name__
+    config = {
+        "name": "run",
+        "data": {"class_path": f"{here}.Sines"},
+        "model": {
+            "class_path": "WGANGP",
+            "init_args": {
+                "n_critic": 1,
+                "generator": {"class_path": f"{here}.AnyGenerator"},
+                "critic": {"class_path": f"{here}.AnyCritic"},
+            },
+        },
+        "fidelity": {"enabled": True, "extractor": "gan_lightning.metrics.Raw", "metrics": ["fid"], "n_samples": 32},
+    }
+    outcome = fit(tmp_path, config)
+    assert outcome.code == 0, outcome.err
+    assert "32 signals of 2x16" in outcome.err
+    run = tmp_path / "run"
+    assert len(list(run.glob("samples/*.png"))) >= 2 and "fid_raw" in (run / "metrics.csv").read_text()
+
+    out = tmp_path / "out"
+    words = ["--ckpt_path", run / "checkpoints/last.ckpt", "--out", out, "--n", 70, "--grid", "--trust"]
+    outcome = command("sample", *words)
+    assert outcome.code == 0, outcome.err
+    rows = np.load(out / "samples.npy")
+    assert rows.shape == (70, 2, 16) and np.isfinite(rows).all() and (rows[64:].std(0) > 0).all()
+    assert (out / "grid.png").is_file()
+
+
+def test_every_shape_has_a_picture():
+    for shape in (Images(6, 9, 3), Vectors(3), Signals(8, 2), Tokens(6, 5), Pair(Images(2, 2, 1), Images(4, 6, 1))):
+        picture = drawn(torch.rand(5, *shape.size), shape, 5 if isinstance(shape, Pair) else None)
+        assert picture.size[0] > 10 and len(set(picture.convert("L").getdata())) > 2
