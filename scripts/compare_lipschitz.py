@@ -132,7 +132,7 @@ def measure(folder: Path, updates: int) -> dict[str, Any]:
     from gan_lightning.metrics import Digits as Classifier
     from gan_lightning.metrics.coverage import class_coverage
     from gan_lightning.randomness import Noise
-    from gan_lightning.stabilisers.slopes import gradient_norms, interpolate
+    from gan_lightning.stabilizers.slopes import gradient_norms, interpolate
 
     game = load_game(folder / "checkpoints" / "last.ckpt")
     if game.updates_done != updates:

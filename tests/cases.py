@@ -77,19 +77,19 @@ from gan_lightning.observations.base import Compose
 from gan_lightning.observations.instance_noise import InstanceNoise
 from gan_lightning.observations.packing import Packing
 from gan_lightning.optimizers.schedules import CosineDecay, LinearDecay
-from gan_lightning.stabilisers.base import GeneratorTerm
-from gan_lightning.stabilisers.consistency import ConsistencyRegularization
-from gan_lightning.stabilisers.generator_terms import (
+from gan_lightning.stabilizers.base import GeneratorTerm
+from gan_lightning.stabilizers.consistency import ConsistencyRegularization
+from gan_lightning.stabilizers.generator_terms import (
     EntropyRegularization,
     FeatureMatching,
     LatentReconstruction,
     ModeSeeking,
 )
-from gan_lightning.stabilisers.generator_terms import HistoricalAveraging as GeneratorHistory
-from gan_lightning.stabilisers.gradient_penalties import R1, R2
-from gan_lightning.stabilisers.historical_averaging import HistoricalAveraging
-from gan_lightning.stabilisers.lecam import LeCam
-from gan_lightning.stabilisers.slopes import couples_batch
+from gan_lightning.stabilizers.generator_terms import HistoricalAveraging as GeneratorHistory
+from gan_lightning.stabilizers.gradient_penalties import R1, R2
+from gan_lightning.stabilizers.historical_averaging import HistoricalAveraging
+from gan_lightning.stabilizers.lecam import LeCam
+from gan_lightning.stabilizers.slopes import couples_batch
 
 N_CLASSES = 3
 
@@ -183,7 +183,7 @@ def cnn(generator: Any, critic: Any) -> dict[str, Any]:
 
 
 def with_memory() -> dict[str, Any]:
-    """Return stabilisers that keep a state, which resuming and sharing over ranks must not change."""
+    """Return stabilizers that keep a state, which resuming and sharing over ranks must not change."""
     return {
         "critic_penalties": [LeCam(), HistoricalAveraging(), ConsistencyRegularization(Translation())],
         "generator_terms": [GeneratorHistory(), LatentReconstruction(partial(MLPCritic, width=4, n_layers=1))],

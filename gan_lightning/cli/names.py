@@ -15,7 +15,7 @@ import gan_lightning.metrics
 import gan_lightning.networks
 import gan_lightning.observations
 import gan_lightning.optimizers
-import gan_lightning.stabilisers  # noqa: F401
+import gan_lightning.stabilizers  # noqa: F401
 
 
 def named_classes() -> Iterator[type]:

@@ -10,7 +10,7 @@ from typing import Any, final
 from gan_lightning.games.objective import ObjectiveGAN
 from gan_lightning.losses.objectives import Hinge
 from gan_lightning.optimizers.specs import Adam, OptimizerSpec
-from gan_lightning.stabilisers.generator_terms import OrthogonalRegularization
+from gan_lightning.stabilizers.generator_terms import OrthogonalRegularization
 
 
 @final

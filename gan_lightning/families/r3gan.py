@@ -14,7 +14,7 @@ from gan_lightning.games.gan import GAN
 from gan_lightning.losses.logits import relativistic_pairing_critic_loss, relativistic_pairing_generator_loss
 from gan_lightning.optimizers.schedules import Schedule
 from gan_lightning.optimizers.specs import Adam, OptimizerSpec
-from gan_lightning.stabilisers.gradient_penalties import R1, R2
+from gan_lightning.stabilizers.gradient_penalties import R1, R2
 
 
 @final

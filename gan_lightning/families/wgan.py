@@ -8,7 +8,7 @@ from gan_lightning.errors import UserError
 from gan_lightning.games.objective import ObjectiveGAN
 from gan_lightning.losses.objectives import Wasserstein
 from gan_lightning.optimizers.specs import OptimizerSpec, RMSprop
-from gan_lightning.stabilisers.weight_clipping import WeightClipping
+from gan_lightning.stabilizers.weight_clipping import WeightClipping
 
 
 @final

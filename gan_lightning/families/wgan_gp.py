@@ -7,7 +7,7 @@ from typing import Any, final
 from gan_lightning.games.objective import ObjectiveGAN
 from gan_lightning.losses.objectives import Wasserstein
 from gan_lightning.optimizers.specs import Adam, OptimizerSpec
-from gan_lightning.stabilisers.gradient_penalties import GradientPenalty
+from gan_lightning.stabilizers.gradient_penalties import GradientPenalty
 
 
 @final

@@ -21,8 +21,8 @@ from gan_lightning.observations.base import Observation
 from gan_lightning.protocols import Data
 from gan_lightning.randomness import Noise, mix
 from gan_lightning.shapes import Shape
-from gan_lightning.stabilisers.base import CriticConstraint, CriticPenalty, GeneratorTerm, GeneratorTurn
-from gan_lightning.stabilisers.critic_of_turn import CriticOfTurn, Judged, View
+from gan_lightning.stabilizers.base import CriticConstraint, CriticPenalty, GeneratorTerm, GeneratorTurn
+from gan_lightning.stabilizers.critic_of_turn import CriticOfTurn, Judged, View
 
 
 class GAN(HeldCritic):

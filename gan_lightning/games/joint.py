@@ -19,8 +19,8 @@ from gan_lightning.networks.encoders import Encoder, EncoderFactory
 from gan_lightning.networks.joint_critic import JointCritic, JointCriticFactory
 from gan_lightning.randomness import mix
 from gan_lightning.shapes import Shape
-from gan_lightning.stabilisers.base import CriticConstraint, CriticPenalty
-from gan_lightning.stabilisers.critic_of_turn import CriticOfTurn, Judged
+from gan_lightning.stabilizers.base import CriticConstraint, CriticPenalty
+from gan_lightning.stabilizers.critic_of_turn import CriticOfTurn, Judged
 
 
 class GeneratorAndEncoder(nn.Module):

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from gan_lightning.errors import UserError
 from gan_lightning.games.game import Terms
 from gan_lightning.games.sampling import SamplingGame
-from gan_lightning.stabilisers.base import CriticConstraint, CriticPenalty
-from gan_lightning.stabilisers.critic_of_turn import Judged
+from gan_lightning.stabilizers.base import CriticConstraint, CriticPenalty
+from gan_lightning.stabilizers.critic_of_turn import Judged
 
 
 class HeldCritic(SamplingGame):

@@ -17,13 +17,13 @@ from typing import Any
 MOVED = {
     "augmentation": "observations",
     "checkpoint_files": "runs.checkpoint_files",
-    "constraints": "stabilisers",
+    "constraints": "stabilizers",
     "divergences": "losses",
     "from_checkpoint": "games.restore",
     "functional_optimizers": "optimizers.functional",
     "game": "games.game",
     "gan": "games.gan",
-    "generator_terms": "stabilisers.generator_terms",
+    "generator_terms": "stabilizers.generator_terms",
     "held_critic": "games.penalized",
     "joint_inference": "games.joint",
     "kernels": "losses",
@@ -41,10 +41,12 @@ MOVED = {
     "noise": "randomness",
     "objectives": "losses",
     "observation": "observations",
-    "penalties": "stabilisers",
+    "penalties": "stabilizers",
     "pictures": "evaluation.pictures",
     "reconstruction": "evaluation.reconstruction",
-    "regularisers": "stabilisers",
+    "regularisers": "stabilizers",
+    "stabilisers": "stabilizers",
+    "stabilisers.generator_terms": "stabilizers.generator_terms",
     "stop_signals": "runs.signals",
     "strategies": "execution.gan_ddp",
 }
@@ -95,7 +97,7 @@ class _Finder(MetaPathFinder, Loader):
 def know_old_names() -> None:
     """Let the import system resolve the old names, in this process from now on."""
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
-        sys.meta_path.append(_Finder())
+        sys.meta_path.insert(0, _Finder())  # first: an old room's files would be found a second time in the new one
 
 
 def with_new_names(value: Any, key: str = "") -> Any:

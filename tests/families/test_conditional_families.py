@@ -31,9 +31,9 @@ from gan_lightning.optimizers.schedules import CosineDecay, LinearDecay
 from gan_lightning.optimizers.specs import Adam
 from gan_lightning.randomness import truncate
 from gan_lightning.shapes import shape_of
-from gan_lightning.stabilisers.base import GeneratorTurn
-from gan_lightning.stabilisers.generator_terms import OrthogonalRegularization
-from gan_lightning.stabilisers.gradient_penalties import GradientPenalty
+from gan_lightning.stabilizers.base import GeneratorTurn
+from gan_lightning.stabilizers.generator_terms import OrthogonalRegularization
+from gan_lightning.stabilizers.gradient_penalties import GradientPenalty
 from tests.families.closed_forms import LinearCritic, QuadraticCritic, vector_game
 from tests.training import trainer
 

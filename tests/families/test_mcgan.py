@@ -12,7 +12,7 @@ from gan_lightning.families import McGAN
 from gan_lightning.losses.matching import CovarianceMatching, MeanMatching
 from gan_lightning.networks import MLPCritic, MLPGenerator
 from gan_lightning.shapes import shape_of
-from gan_lightning.stabilisers.gradient_penalties import R1
+from gan_lightning.stabilizers.gradient_penalties import R1
 from tests.families.closed_forms import QuadraticCritic, vector_game
 from tests.training import train
 

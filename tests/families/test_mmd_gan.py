@@ -11,7 +11,7 @@ from gan_lightning.data import Ring
 from gan_lightning.families import MMDGAN
 from gan_lightning.networks import MLPCritic, MLPGenerator
 from gan_lightning.shapes import shape_of
-from gan_lightning.stabilisers.gradient_penalties import R1
+from gan_lightning.stabilizers.gradient_penalties import R1
 from tests.families.closed_forms import vector_game
 from tests.training import train
 

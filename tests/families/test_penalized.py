@@ -11,7 +11,7 @@ from gan_lightning.families import DRAGAN, WGANDiv
 from gan_lightning.networks import DCGANCritic, DCGANGenerator
 from gan_lightning.optimizers import Adam
 from gan_lightning.shapes import shape_of
-from gan_lightning.stabilisers.gradient_penalties import DivergencePenalty, PerturbationPenalty, global_std
+from gan_lightning.stabilizers.gradient_penalties import DivergencePenalty, PerturbationPenalty, global_std
 from tests.cases import VECTORS, Case
 from tests.families.closed_forms import LinearCritic, QuadraticCritic, noise, vector_game
 from tests.training import train

@@ -43,11 +43,11 @@ from gan_lightning.observations.base import Compose
 from gan_lightning.observations.packing import Packing
 from gan_lightning.optimizers.specs import Adam, RMSprop
 from gan_lightning.shapes import Shape, shape_of
-from gan_lightning.stabilisers.consistency import ConsistencyRegularization
-from gan_lightning.stabilisers.generator_terms import EntropyRegularization, FeatureMatching
-from gan_lightning.stabilisers.gradient_penalties import R1, R2, DivergencePenalty, GradientPenalty, PerturbationPenalty
-from gan_lightning.stabilisers.lecam import LeCam
-from gan_lightning.stabilisers.weight_clipping import WeightClipping
+from gan_lightning.stabilizers.consistency import ConsistencyRegularization
+from gan_lightning.stabilizers.generator_terms import EntropyRegularization, FeatureMatching
+from gan_lightning.stabilizers.gradient_penalties import R1, R2, DivergencePenalty, GradientPenalty, PerturbationPenalty
+from gan_lightning.stabilizers.lecam import LeCam
+from gan_lightning.stabilizers.weight_clipping import WeightClipping
 from tests.cases import GREY, LABELLED, N_CLASSES, VECTORS
 from tests.training import trainer
 

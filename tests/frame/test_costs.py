@@ -19,8 +19,8 @@ from gan_lightning.networks import MLPCritic, MLPGenerator
 from gan_lightning.observations.instance_noise import InstanceNoise
 from gan_lightning.randomness import Noise
 from gan_lightning.shapes import shape_of
-from gan_lightning.stabilisers.generator_terms import FeatureMatching
-from gan_lightning.stabilisers.gradient_penalties import R1
+from gan_lightning.stabilizers.generator_terms import FeatureMatching
+from gan_lightning.stabilizers.gradient_penalties import R1
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 

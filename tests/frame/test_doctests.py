@@ -22,9 +22,9 @@ from torch import nn
 import gan_lightning
 from gan_lightning.networks.base import Critic, Generator
 from gan_lightning.randomness import Noise
-from gan_lightning.stabilisers import GeneratorTurn
+from gan_lightning.stabilizers import GeneratorTurn
 
-ROOMS = ("losses", "stabilisers", "metrics", "data", "observations", "optimizers")
+ROOMS = ("losses", "stabilizers", "metrics", "data", "observations", "optimizers")
 PACKAGE = Path(gan_lightning.__file__).parent
 MODULES = ["shapes"] + [f"{room}.{path.stem}" for room in ROOMS for path in sorted((PACKAGE / room).glob("[!_]*.py"))]
 

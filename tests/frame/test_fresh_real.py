@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from gan_lightning.families import MMDGAN, R3GAN, NonSaturatingGAN
-from gan_lightning.stabilisers.generator_terms import FeatureMatching
+from gan_lightning.stabilizers.generator_terms import FeatureMatching
 from tests.cases import LABELLED, VECTORS, Case, r3gan
 from tests.training import SaveAt, assert_same, train
 

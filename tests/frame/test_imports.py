@@ -42,11 +42,11 @@ ALLOWED: dict[str, set[str]] = {
     "runs": {"errors"},
     "execution": {"errors"},
     "observations": {*_NAMED, "execution.ranks"},
-    "stabilisers": {*_NAMED, "observations", "networks.base", "execution.ranks"},
+    "stabilizers": {*_NAMED, "observations", "networks.base", "execution.ranks"},
     "games": {
         *_NAMED,
         "description",
-        "stabilisers",
+        "stabilizers",
         "observations",
         "optimizers",
         "losses.objectives",
@@ -59,7 +59,7 @@ ALLOWED: dict[str, set[str]] = {
     "families": {
         *_NAMED,
         "games",
-        "stabilisers",
+        "stabilizers",
         "losses",
         "optimizers",
         "networks.base",

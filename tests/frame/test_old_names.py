@@ -31,7 +31,7 @@ OLD = {
 
 
 def test_every_old_class_is_found_in_python() -> None:
-    faces = [importlib.import_module(f"gan_lightning.{room}") for room in ("networks", "observations", "stabilisers")]
+    faces = [importlib.import_module(f"gan_lightning.{room}") for room in ("networks", "observations", "stabilizers")]
     for old, new in RENAMED.items():
         (found,) = (vars(face)[old] for face in faces if old in vars(face))
         assert found.__name__ == new

@@ -13,7 +13,7 @@ from gan_lightning.cli.names import named_classes
 from gan_lightning.cli.parser import one_line
 from gan_lightning.errors import ANY, RANGES, UserError, check_tree, require
 from gan_lightning.optimizers import SGD, Adam, RMSprop
-from gan_lightning.stabilisers import R1
+from gan_lightning.stabilizers import R1
 from tests.frame.test_mistakes import CONFIG, assert_one_line, changed
 from tests.training import command, fit
 

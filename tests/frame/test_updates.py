@@ -11,7 +11,7 @@ from gan_lightning.families import WGAN, WGANGP, MinimaxGAN, NonSaturatingGAN
 from gan_lightning.networks import MLPGenerator
 from gan_lightning.optimizers.schedules import LinearDecay
 from gan_lightning.optimizers.specs import SGD, Adam, RMSprop
-from gan_lightning.stabilisers import R1
+from gan_lightning.stabilizers import R1
 from tests.cases import GREY, LABELLED, VECTORS, Case, mlp
 from tests.training import train, trainer
 

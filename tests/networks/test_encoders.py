@@ -8,7 +8,7 @@ from torch import nn
 
 from gan_lightning.networks import ConvEncoder, ConvJointCritic, MLPEncoder, MLPJointCritic
 from gan_lightning.shapes import shape_of
-from gan_lightning.stabilisers.slopes import couples_batch
+from gan_lightning.stabilizers.slopes import couples_batch
 
 
 @pytest.mark.parametrize(("image_size", "channels"), [(8, 1), (28, 1), (32, 3)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+import typing
 from functools import partial
 from inspect import signature
 from typing import Any
@@ -141,6 +142,7 @@ IMAGE_CLASSES = [
     kind
     for name in networks.__all__
     if isinstance(kind := getattr(networks, name), type)
+    and typing.get_origin(kind) is None  # Python 3.10 calls Callable[[...], Critic] a type
     and issubclass(kind, Generator | Critic)
     and kind not in (Generator, Critic, networks.MLPGenerator, networks.MLPCritic)
     # Those that need more are wrappers around networks.

@@ -18,7 +18,7 @@ from gan_lightning.networks import (
 )
 from gan_lightning.randomness import Noise
 from gan_lightning.shapes import shape_of
-from gan_lightning.stabilisers.gradient_penalties import GradientPenalty
+from gan_lightning.stabilizers.gradient_penalties import GradientPenalty
 
 GENERATOR = partial(SNGANResNetGenerator, width=8, latent_dim=4, n_classes=3)
 CRITIC = partial(WGANGPResNetCritic, width=8)

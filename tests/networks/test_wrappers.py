@@ -40,7 +40,7 @@ from gan_lightning.networks import (
 )
 from gan_lightning.optimizers import SGD
 from gan_lightning.shapes import shape_of
-from gan_lightning.stabilisers.slopes import couples_batch
+from gan_lightning.stabilizers.slopes import couples_batch
 from tests.cases import Case
 from tests.training import train
 

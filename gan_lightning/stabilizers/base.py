@@ -12,7 +12,7 @@ from gan_lightning.errors import UserError, require
 from gan_lightning.networks.base import Critic
 from gan_lightning.protocols import Host
 from gan_lightning.randomness import Noise
-from gan_lightning.stabilisers.slopes import couples_batch
+from gan_lightning.stabilizers.slopes import couples_batch
 
 
 class CriticPenalty(nn.Module, ABC):

@@ -19,8 +19,8 @@ from gan_lightning.networks import (
 from gan_lightning.networks.base import Critic
 from gan_lightning.randomness import Noise
 from gan_lightning.shapes import Images, Vectors
-from gan_lightning.stabilisers.gradient_penalties import R1, R2, GradientPenalty
-from gan_lightning.stabilisers.slopes import couples_batch, gradient_norms, input_gradients, interpolate
+from gan_lightning.stabilizers.gradient_penalties import R1, R2, GradientPenalty
+from gan_lightning.stabilizers.slopes import couples_batch, gradient_norms, input_gradients, interpolate
 
 SHAPES = [(5,), (3, 4, 4)]
 N = 6

@@ -39,18 +39,18 @@ from gan_lightning.observations.augmentations import ColorJitter, Cutout, Horizo
 from gan_lightning.observations.base import Compose
 from gan_lightning.observations.instance_noise import InstanceNoise
 from gan_lightning.observations.packing import Packing
-from gan_lightning.stabilisers.consistency import ConsistencyRegularization
-from gan_lightning.stabilisers.generator_terms import (
+from gan_lightning.stabilizers.consistency import ConsistencyRegularization
+from gan_lightning.stabilizers.generator_terms import (
     EntropyRegularization,
     FeatureMatching,
     LatentReconstruction,
     ModeSeeking,
 )
-from gan_lightning.stabilisers.generator_terms import HistoricalAveraging as GeneratorHistory
-from gan_lightning.stabilisers.gradient_penalties import R1, R2, DivergencePenalty, GradientPenalty, PerturbationPenalty
-from gan_lightning.stabilisers.historical_averaging import HistoricalAveraging
-from gan_lightning.stabilisers.lecam import LeCam
-from gan_lightning.stabilisers.weight_clipping import WeightClipping
+from gan_lightning.stabilizers.generator_terms import HistoricalAveraging as GeneratorHistory
+from gan_lightning.stabilizers.gradient_penalties import R1, R2, DivergencePenalty, GradientPenalty, PerturbationPenalty
+from gan_lightning.stabilizers.historical_averaging import HistoricalAveraging
+from gan_lightning.stabilizers.lecam import LeCam
+from gan_lightning.stabilizers.weight_clipping import WeightClipping
 from tests.cases import CASES, Case, mlp
 from tests.training import train
 
@@ -86,7 +86,7 @@ def smoothing(case: Case) -> dict[str, Any]:
 
 AUGMENTATIONS = (ColorJitter, HorizontalFlip, Translation, Cutout)
 
-STABILISERS: dict[str, Callable[[Case], dict[str, Any]]] = {
+STABILIZERS: dict[str, Callable[[Case], dict[str, Any]]] = {
     "gradient penalty": penalty(GradientPenalty),
     "one-sided gradient penalty": penalty(partial(GradientPenalty, one_sided=True)),
     "R1": penalty(partial(R1, interval=2)),
@@ -146,14 +146,14 @@ def pairs(refused: bool) -> Iterator[Any]:
     quick = [case for case in GANS if case.family is NonSaturatingGAN and not sockets & set(case.arguments)]
     for case in {case.name: case for case in [*quick, *FAMILIES]}.values():
         marks = [] if case in quick[:2] else [pytest.mark.slow]
-        for name in STABILISERS:
+        for name in STABILIZERS:
             if (case.name in REFUSED.get(name, "").split()) == refused:
                 yield pytest.param(case, name, id=f"{case.name}-{name}", marks=marks)
 
 
 @pytest.mark.parametrize(("case", "name"), list(pairs(refused=False)))
 def test_two_rounds_with_every_family_that_it_fits(case: Case, name: str, tmp_path: Any) -> None:
-    arguments = STABILISERS[name](case)
+    arguments = STABILIZERS[name](case)
     game = case.game(**arguments)
     before = {key: value.clone() for key, value in game.generator.state_dict().items()}
     recorder = train(game, case.data(), tmp_path, 2)
@@ -167,7 +167,7 @@ def test_two_rounds_with_every_family_that_it_fits(case: Case, name: str, tmp_pa
 
 @pytest.mark.parametrize(("case", "name"), list(pairs(refused=True)))
 def test_a_family_that_it_does_not_fit_is_named_in_one_line(case: Case, name: str, tmp_path: Any) -> None:
-    arguments = STABILISERS[name](case)
+    arguments = STABILIZERS[name](case)
     with pytest.raises(UserError) as caught:
         train(case.game(**arguments), case.data(), tmp_path, 1)
     message, plain = str(caught.value), case.game()
@@ -253,10 +253,10 @@ def test_all_that_fit_at_once(case: Case, tmp_path: Any) -> None:
     arguments: dict[str, Any] = {"critic_penalties": [], "generator_terms": []}
     for name in (*BUNDLE, "instance noise"):
         if case.name not in REFUSED.get(name, "").split():
-            for key, value in STABILISERS[name](case).items():
+            for key, value in STABILIZERS[name](case).items():
                 arguments[key] = [*arguments[key], *value] if isinstance(value, list) else value
     own = [*case.arguments.get("critic_penalties", []), *case.arguments.get("generator_terms", [])]
-    assert not own, "a family's first row has its own stabilisers; they would be replaced here"
+    assert not own, "a family's first row has its own stabilizers; they would be replaced here"
     game = case.game(**arguments)
     train(game, case.data(), tmp_path, 2)
     assert all(value.isfinite().all() for value in game.state_dict().values())

@@ -13,10 +13,10 @@ from gan_lightning.observations.augmentations import Translation
 from gan_lightning.observations.base import Observation
 from gan_lightning.observations.packing import Packing
 from gan_lightning.randomness import Noise
-from gan_lightning.stabilisers.consistency import ConsistencyRegularization
-from gan_lightning.stabilisers.historical_averaging import HistoricalAveraging, ParameterMean
-from gan_lightning.stabilisers.lecam import LeCam
-from gan_lightning.stabilisers.weight_clipping import WeightClipping
+from gan_lightning.stabilizers.consistency import ConsistencyRegularization
+from gan_lightning.stabilizers.historical_averaging import HistoricalAveraging, ParameterMean
+from gan_lightning.stabilizers.lecam import LeCam
+from gan_lightning.stabilizers.weight_clipping import WeightClipping
 
 
 class Shift(Observation):

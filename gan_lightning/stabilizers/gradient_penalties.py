@@ -12,8 +12,8 @@ from gan_lightning.execution.ranks import sum_over_ranks
 from gan_lightning.networks.base import Critic
 from gan_lightning.protocols import Host
 from gan_lightning.randomness import Noise
-from gan_lightning.stabilisers.base import CriticPenalty
-from gan_lightning.stabilisers.slopes import gradient_norms, interpolate, per_row, squared_gradient_norms
+from gan_lightning.stabilizers.base import CriticPenalty
+from gan_lightning.stabilizers.slopes import gradient_norms, interpolate, per_row, squared_gradient_norms
 
 
 @final

@@ -17,7 +17,7 @@ from gan_lightning.networks import MLPCritic, SNGANResNetCritic, SpectrallyNorma
 from gan_lightning.networks.base import Critic
 from gan_lightning.observations import AdaptiveAugment, ColorJitter, Compose, InstanceNoise, Packing, Translation
 from gan_lightning.randomness import Noise
-from gan_lightning.stabilisers import (
+from gan_lightning.stabilizers import (
     R1,
     R2,
     ConsistencyRegularization,

@@ -13,8 +13,8 @@ from gan_lightning.errors import UserError
 from gan_lightning.execution.ranks import mean_over_ranks, rows_of_all_ranks
 from gan_lightning.networks.base import Critic, CriticFactory
 from gan_lightning.protocols import Host
-from gan_lightning.stabilisers.base import GeneratorTerm, GeneratorTurn
-from gan_lightning.stabilisers.historical_averaging import ParameterMean
+from gan_lightning.stabilizers.base import GeneratorTerm, GeneratorTurn
+from gan_lightning.stabilizers.historical_averaging import ParameterMean
 
 
 @final
@@ -60,7 +60,7 @@ class HistoricalAveraging(GeneratorTerm):
     """|theta - 1/t sum_i theta_i|^2 over the generator's parameters (Salimans 2016, arXiv:1606.03498, section 3.3).
 
     The mean is over the values after each update so far and the initial ones; it is in the checkpoint. The critic's
-    term is `gan_lightning.stabilisers.HistoricalAveraging`.
+    term is `gan_lightning.stabilizers.HistoricalAveraging`.
 
     Example:
         >>> averaging = HistoricalAveraging()

@@ -9,7 +9,7 @@ from torch.nn.utils.parametrize import is_parametrized
 
 from gan_lightning.errors import UserError
 from gan_lightning.protocols import Host
-from gan_lightning.stabilisers.base import CriticConstraint
+from gan_lightning.stabilizers.base import CriticConstraint
 
 
 @dataclass(frozen=True)

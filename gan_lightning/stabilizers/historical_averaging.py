@@ -12,7 +12,7 @@ from torch.nn import Parameter
 from gan_lightning.networks.base import Critic
 from gan_lightning.protocols import Host
 from gan_lightning.randomness import Noise
-from gan_lightning.stabilisers.base import CriticPenalty
+from gan_lightning.stabilizers.base import CriticPenalty
 
 
 class ParameterMean(nn.Module):
@@ -53,7 +53,7 @@ class HistoricalAveraging(CriticPenalty):
     """|theta - 1/t sum_i theta_i|^2 over the critic's parameters (Salimans 2016, arXiv:1606.03498, section 3.3).
 
     The mean is over the values after each update so far and the initial ones; it is in the checkpoint. The paper gives
-    both players such a term: `gan_lightning.stabilisers.generator_terms.HistoricalAveraging` is the generator's.
+    both players such a term: `gan_lightning.stabilizers.generator_terms.HistoricalAveraging` is the generator's.
 
     Example:
         >>> averaging = HistoricalAveraging()

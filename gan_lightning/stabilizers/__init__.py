@@ -1,18 +1,18 @@
 """What joins a player's loss, or holds a network, whatever the family."""
 
-from gan_lightning.stabilisers.base import CriticConstraint, CriticPenalty, GeneratorTerm, GeneratorTurn
-from gan_lightning.stabilisers.consistency import ConsistencyRegularization
-from gan_lightning.stabilisers.generator_terms import (
+from gan_lightning.stabilizers.base import CriticConstraint, CriticPenalty, GeneratorTerm, GeneratorTurn
+from gan_lightning.stabilizers.consistency import ConsistencyRegularization
+from gan_lightning.stabilizers.generator_terms import (
     EntropyRegularization,
     FeatureMatching,
     LatentReconstruction,
     ModeSeeking,
     OrthogonalRegularization,
 )
-from gan_lightning.stabilisers.gradient_penalties import R1, R2, DivergencePenalty, GradientPenalty, PerturbationPenalty
-from gan_lightning.stabilisers.historical_averaging import HistoricalAveraging
-from gan_lightning.stabilisers.lecam import LeCam
-from gan_lightning.stabilisers.weight_clipping import WeightClipping
+from gan_lightning.stabilizers.gradient_penalties import R1, R2, DivergencePenalty, GradientPenalty, PerturbationPenalty
+from gan_lightning.stabilizers.historical_averaging import HistoricalAveraging
+from gan_lightning.stabilizers.lecam import LeCam
+from gan_lightning.stabilizers.weight_clipping import WeightClipping
 
 # their names in 0.1.0
 ConsistencyRegularisation = ConsistencyRegularization

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from gan_lightning.networks import MLPCritic
 from gan_lightning.shapes import shape_of
-from gan_lightning.stabilisers.base import GeneratorTurn
-from gan_lightning.stabilisers.generator_terms import (
+from gan_lightning.stabilizers.base import GeneratorTurn
+from gan_lightning.stabilizers.generator_terms import (
     EntropyRegularization,
     FeatureMatching,
     HistoricalAveraging,

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from gan_lightning.networks.base import Critic
 from gan_lightning.randomness import Noise
-from gan_lightning.stabilisers.critic_of_turn import CriticOfTurn
+from gan_lightning.stabilizers.critic_of_turn import CriticOfTurn
 
 
 def couples_batch(network: nn.Module) -> list[str]:
