@@ -288,18 +288,15 @@ class Game(LightningModule, ABC):
         """
         self._set_moving(None)
         trainer = self.trainer
-        self.log_dict(
-            {key: value for key, value in self._logged.items() if key.startswith("loss/")}, batch_size=1, logger=False
-        )
+        self._logged["progress/kimg"] = self.samples_seen / 1000  # type: ignore[assignment]
+        self._logged["lr/critic"] = critic_optimizer.param_groups[0]["lr"]
+        self._logged["lr/generator"] = generator_optimizer.param_groups[0]["lr"]
+        self.log_dict(self._logged, on_step=True, on_epoch=False, batch_size=1, logger=False)
         if trainer.log_every_n_steps and self.updates_done % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
-            row: dict[str, Any] = {**self._logged, "progress/kimg": self.samples_seen / 1000}
-            row["lr/critic"] = critic_optimizer.param_groups[0]["lr"]
-            row["lr/generator"] = generator_optimizer.param_groups[0]["lr"]
-            self.log_dict(
-                {key: value for key, value in row.items() if not key.startswith("loss/")}, batch_size=1, logger=False
-            )
             for logger in trainer.loggers:
-                logger.log_metrics({key: float(value) for key, value in row.items()}, step=self.updates_done - 1)
+                logger.log_metrics(
+                    {key: float(value) for key, value in self._logged.items()}, step=self.updates_done - 1
+                )
                 logger.save()
             self._logged = {}
         if 0 < trainer.max_steps <= trainer.global_step:

@@ -39,7 +39,7 @@ class SamplingGame(Game):
 
     def note_spread(self, real: Tensor, fake: Tensor) -> None:
         """Let the watch see, now and then, whether generated samples `(N, ...)` differ as real ones do."""
-        if self.updates_done % EVERY == 0:
+        if self.updates_done % EVERY == EVERY - 1:
             self.watch.note_spread(self.updates_done, real, fake)
 
     def latents(self, n: int) -> Tensor:

@@ -88,7 +88,7 @@ def test_the_grid_has_one_column_per_label(images, tmp_path):
 def test_vectors_are_a_table(vectors, tmp_path):
     done = command("sample", "--ckpt_path", vectors, "--n", 10, "--out", tmp_path / "out", "--grid")
     assert done.code == 0, done.err
-    rows = [[float(v) for v in row] for row in csv.reader((tmp_path / "out" / "samples.csv").open())]
+    rows = [[float(v) for v in row] for row in csv.reader((tmp_path / "out" / "samples.csv").read_text().splitlines())]
     assert_close(torch.tensor(rows), load_game(vectors).sample(10), rtol=1e-6, atol=1e-7)
     assert Image.open(tmp_path / "out" / "grid.png").mode == "RGB"
     assert not list((tmp_path / "out").glob("0*.png"))

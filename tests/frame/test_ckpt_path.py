@@ -67,6 +67,8 @@ def test_measuring_leaves_no_file_behind(image_run, tmp_path, monkeypatch):
     assert not [name for name in os.listdir(tmp_path) if name.endswith(".yaml")]
 
 
+@pytest.mark.filterwarnings("ignore:Using ModelCheckpoint with manual optimization")
+@pytest.mark.filterwarnings("ignore:.*callbacks used to create the checkpoint need")
 def test_a_checkpoint_of_lightnings_own_callback(tmp_path):
     """It is resumed, or, with weights only, refused before anything is written; both can be sampled from."""
     saver = {"class_path": "lightning.pytorch.callbacks.ModelCheckpoint", "init_args": {"every_n_train_steps": 1}}
@@ -84,7 +86,7 @@ def test_a_checkpoint_of_lightnings_own_callback(tmp_path):
                 assert set(tmp_path.iterdir()) == before
             else:
                 assert done.code == 0, done.err
-        assert command("sample", "--ckpt_path", path, "--n", 1, "--out", tmp_path / "samples").code == 0
+        assert command("sample", "--ckpt_path", path, "--n", 1, "--out", tmp_path / f"samples-{path.stem}").code == 0
 
 
 def test_a_checkpoint_into_other_sizes(image_run, tmp_path):

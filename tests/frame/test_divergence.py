@@ -95,7 +95,7 @@ def test_a_generator_of_one_sample_is_said_once(tmp_path, capsys):
             parameter.mul_(1e-3)
     train_long(game, case.data(), tmp_path)
     (line,) = [line for line in capsys.readouterr().err.splitlines() if "collapsed" in line]
-    assert "the generator makes one sample" in line and "from update 0 to" in line
+    assert "the generator makes one sample" in line and "from update 49 to" in line
 
 
 def test_a_healthy_run_is_told_nothing(tmp_path, capsys):

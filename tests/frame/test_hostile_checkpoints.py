@@ -134,6 +134,7 @@ def test_a_hostile_description_is_refused(name, image_run, tmp_path, mark):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.filterwarnings("ignore:.*callbacks used to create the checkpoint need")
 def test_resuming_runs_nothing_that_the_file_names(image_run, tmp_path, mark):
     def change(checkpoint):
         for key in ("hyper_parameters", "datamodule_hyper_parameters"):

@@ -68,7 +68,7 @@ def test_every_update_has_a_row(straight):
     by_step, order = rows(straight[0])
     assert order == list(range(6))
     for row in by_step.values():
-        assert {"critic/hinge", "generator/hinge", "loss/critic", "loss/generator", "progress/kimg"} <= set(row)
+        assert {"loss/critic", "loss/generator", "progress/kimg"} <= set(row)
 
 
 def test_a_second_run_gets_a_folder_of_its_own(straight, tmp_path):
