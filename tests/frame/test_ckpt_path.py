@@ -84,7 +84,7 @@ def test_a_checkpoint_of_lightnings_own_callback(tmp_path):
                 assert set(tmp_path.iterdir()) == before
             else:
                 assert done.code == 0, done.err
-        assert command("sample", "--ckpt_path", path, "--n", 1, "--out", tmp_path / "samples").code == 0
+        assert command("sample", "--ckpt_path", path, "--n", 1, "--out", tmp_path / f"samples-{name}").code == 0
 
 
 def test_a_checkpoint_into_other_sizes(image_run, tmp_path):
