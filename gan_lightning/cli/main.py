@@ -17,7 +17,6 @@ VERBS = {
     "fit": "train a GAN",
     "validate": "measure a checkpoint on the held-out data",
     "test": "measure a checkpoint on the test data",
-    "predict": "run Lightning's prediction loop",
     "sample": "write samples of a checkpoint as pictures",
     "reconstruct": "write held-out samples and what a checkpoint with an encoder makes of them",
     "cache": "tell what prepared data are kept on this machine, and clear them",
@@ -61,6 +60,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"gan-lightning {__version__}")
         return
     verb, rest = args[0], args[1:]
+    if verb == "predict":  # a verb of Lightning's
+        fail(
+            "there is no predict: a GAN has no inputs to predict from; sample writes samples, reconstruct reconstructions"
+        )
     if verb not in VERBS:
         fail(f"unknown verb {verb!r}{nearest(verb, VERBS)}; the verbs are {', '.join(VERBS)}")
     if verb == "sample":

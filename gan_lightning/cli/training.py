@@ -289,6 +289,19 @@ class GanLightningCLI(LightningCLI):
         if self.trainer.world_size > 1:
             end_at_once(unlock_all)  # until all ranks have met
 
+    def after_validate(self) -> None:
+        """Fail if nothing was measured.
+
+        Raises:
+            RunFailed: No callback logged a number.
+        """
+        if not self.trainer.callback_metrics:
+            ours = [callback for callback in self.trainer.callbacks if isinstance(callback, Measuring)]  # type: ignore[attr-defined]
+            why = [f"{one.option} {'cannot measure this' if one.enabled else 'is not enabled'}" for one in ours]
+            raise RunFailed(f"{self.subcommand} measured nothing: {', '.join(why)}")
+
+    after_test = after_validate
+
     @rank_zero_only
     def after_fit(self) -> None:
         """Say where everything lies, and what was reached."""
@@ -407,7 +420,7 @@ def _last_value(args: list[str], option: str, dashes: str = "--") -> str | None:
 
 @process_kept()
 def run(args: list[str]) -> None:
-    """Run fit, validate, test or predict with these arguments.
+    """Run fit, validate or test with these arguments.
 
     When all ranks have agreed to end, those that Lightning's launcher started exit with 0: at any other code the launcher
     kills the remaining ranks before they have finished.

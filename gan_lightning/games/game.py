@@ -27,6 +27,7 @@ from gan_lightning.optimizers.schedules import Schedule
 from gan_lightning.optimizers.specs import OptimizerSpec
 from gan_lightning.protocols import PLAYERS, Batch, Classed, Data, PlayerName, Share, check_shares
 from gan_lightning.randomness import Noise, Shard, mix
+from gan_lightning.stabilizers.slopes import couples_batch
 
 WEIGHTS_ONLY = (
     "{} holds weights only (save_weights_only of a ModelCheckpoint), and training cannot be resumed without the state of "
@@ -190,8 +191,20 @@ class Game(LightningModule, ABC):
             for player in self.players:
                 cut = f"processes times {player.name}_accumulation"
                 check_shares(data.batch_size, trainer.world_size * player.accumulation, cut)
+                self._check_rows(data.batch_size // (trainer.world_size * player.accumulation), cut)
         self.check()
         self._passed = (id(trainer), stage)
+
+    def _check_rows(self, rows: int, cut: str) -> None:
+        """Refuse a single row for layers that compare the rows of a process; pixels make statistics of one image."""
+        for name, network in self.named_children():
+            seen = rows // self.pack if name == "critic" else rows
+            coupled = couples_batch(network, of_pixels=False)
+            if seen < 2 and coupled and name != "generator_average":
+                raise UserError(
+                    f"{coupled[0]} of the {name} ({type(network).__name__}) needs at least 2 samples at a time, got {seen} "
+                    f"(batch_size over {cut}{f', in packs of {self.pack}' if seen < rows else ''}); take a larger batch_size"
+                )
 
     # The round ------------------------------------------------------------------------------------------------------
 
@@ -206,6 +219,11 @@ class Game(LightningModule, ABC):
                 f"{type(self).__name__} plays rounds, and the loader gave it {_kind_of(batch)}; give the trainer a data "
                 "module of rounds: Trainer.fit(game, datamodule=gan_lightning.data.data_of(loader, batch_size=64)), or a "
                 "subclass of gan_lightning.data.RealData"
+            )
+        if self.fresh_real and len(batch) < 2:
+            raise UserError(
+                f"{type(self).__name__} takes a batch of real data for the generator's turn beside the critic's, and the "
+                "loader gave it a round of 1 batch; give batches_in_round(update) of them, as data_of and RealData do"
             )
         (critic, generator), (critic_optimizer, generator_optimizer) = self.players, cast(list[Any], self.optimizers())
         do_not_count(critic_optimizer)  # the generator's steps alone are Lightning's clock, as they are ours

@@ -15,6 +15,7 @@ from lightning.pytorch.loggers.logger import rank_zero_experiment
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
+from gan_lightning.errors import say
 from gan_lightning.execution.lightning_private import require
 from gan_lightning.runs.files import replacing
 
@@ -24,7 +25,9 @@ class RunWandbLogger(WandbLogger):
 
     The x-axis is `trainer/global_step`, generator updates. Beside the numbers, the sample grids and the histograms of
     the weights it gets the config and the version of the code (as the run's config) and the card of each evaluation
-    (under its files). The run's id is made once and kept in `wandb_id` in the run folder.
+    (under its files). The run's id is made once and kept in `wandb_id` in the run folder, and
+    where that folder is in `wandb_folder`. A folder that was moved or renamed keeps its id; a copy gets one of its own when
+    the folder that it was copied from is still there.
 
     Args:
         save_dir: The run folder.
@@ -61,7 +64,7 @@ class RunWandbLogger(WandbLogger):
         if self._experiment is None:
             if self._offline:
                 self._wandb_init["mode"] = "offline"
-            self._wandb_init["id"] = self._id = _lasting_id(self.folder / "wandb_id")
+            self._wandb_init["id"] = self._id = lasting_id(self.folder)
             self._cards = set(self.folder.glob("evaluation/*.json"))  # those of before a resume are there already
         return super().experiment
 
@@ -131,9 +134,21 @@ def code_version() -> str:
         return f"{version} {commit}".strip()
 
 
-def _lasting_id(path: Path) -> str:
-    """Return the id in a file, made at the first call."""
+def lasting_id(folder: Path) -> str:
+    """Return the id that a run folder keeps, made at the first call, and anew for a copy of a folder that is still there."""
+    path, place = folder / "wandb_id", folder / "wandb_folder"
+    if path.is_file() and place.is_file():
+        before = Path(place.read_text().strip())
+        ids = [one / "wandb_id" for one in (before, folder)]
+        if ids[0].is_file() and not before.samefile(folder) and ids[0].read_text() == ids[1].read_text():
+            say(f"{folder} is a copy of {before}, which is still there: it is a run of its own at Weights & Biases")
+            path.unlink()
     if not path.is_file():
-        with replacing(path) as part:
-            part.write_text(secrets.token_hex(4))
+        _write(path, secrets.token_hex(4))
+    _write(place, str(folder.resolve()))
     return path.read_text().strip()
+
+
+def _write(path: Path, text: str) -> None:
+    with replacing(path) as part:
+        part.write_text(text)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from functools import partial
+from functools import partial, wraps
 from inspect import isclass, signature
 from typing import Any, Literal
 
 from torch import Tensor, nn
 
-from gan_lightning.errors import UserError
+from gan_lightning.errors import UserError, require
 from gan_lightning.shapes import Images, Shape
 
 
@@ -25,7 +25,36 @@ class StartsFromData(nn.Module, ABC):
     starting: bool = False
 
 
-class Generator(nn.Module, ABC):
+class Network(nn.Module, ABC):
+    """A network whose sizes are checked when it is constructed.
+
+    Raises:
+        UserError: A number that its constructor is given is outside the range of its name, such as a width of 0.
+    """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Check numbers before a subclass's own constructor sees them."""
+        super().__init_subclass__(**kwargs)
+        if "__init__" in vars(cls):
+            cls.__init__ = _checked(cls.__init__)  # type: ignore[method-assign]
+
+
+def _checked(construct: Callable[..., None]) -> Callable[..., None]:
+    parameters = signature(construct)
+
+    @wraps(construct)
+    def checked(self: Any, *args: Any, **kwargs: Any) -> None:
+        try:
+            given = parameters.bind(self, *args, **kwargs).arguments
+        except TypeError:
+            given = {}  # the constructor says what is missing or unknown
+        require(type(self).__name__, **{name: value for name, value in list(given.items())[1:]})
+        construct(self, *args, **kwargs)
+
+    return checked
+
+
+class Generator(Network):
     """A network from latents to samples.
 
     Attributes:
@@ -44,7 +73,7 @@ class Generator(nn.Module, ABC):
         """
 
 
-class Critic(nn.Module, ABC):
+class Critic(Network):
     """A network from samples to one logit each: a head on top of features.
 
     Attributes:

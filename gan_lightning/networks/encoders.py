@@ -6,7 +6,7 @@ generator whatever the generator's latent dimension is.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable
 from math import prod
 from typing import final
@@ -14,7 +14,7 @@ from typing import final
 from torch import Tensor, nn
 
 from gan_lightning.errors import UserError
-from gan_lightning.networks.base import pyramid, require_images
+from gan_lightning.networks.base import Network, pyramid, require_images
 from gan_lightning.networks.layers.activations import Activation, LeakyReLU
 from gan_lightning.networks.layers.conditional import Normalisation
 from gan_lightning.networks.layers.initialization import glorot_uniform, initialize_normal
@@ -22,7 +22,7 @@ from gan_lightning.networks.layers.spectral_norm import spectrally_normalize
 from gan_lightning.shapes import Images, Shape
 
 
-class Encoder(nn.Module, ABC):
+class Encoder(Network):
     """A network from samples to codes."""
 
     @abstractmethod

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import final
 
 from torch import Tensor, cat, nn
 
-from gan_lightning.networks.base import require_images
+from gan_lightning.networks.base import Network, require_images
 from gan_lightning.networks.encoders import convolutions, hidden_layers
 from gan_lightning.networks.layers.activations import Activation, LeakyReLU
 from gan_lightning.networks.layers.conditional import Normalisation
@@ -17,7 +17,7 @@ from gan_lightning.networks.layers.spectral_norm import spectrally_normalize
 from gan_lightning.shapes import Shape
 
 
-class JointCritic(nn.Module, ABC):
+class JointCritic(Network):
     """A network from pairs (sample, latents) to one logit each."""
 
     @abstractmethod

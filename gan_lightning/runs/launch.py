@@ -14,6 +14,7 @@ from typing import Any
 from gan_lightning.errors import RunFailed, UserError
 from gan_lightning.runs.files import replacing
 from gan_lightning.runs.folders import Place
+from gan_lightning.runs.signals import ending_at_once
 
 RUN_FOLDER_VARIABLE = "GAN_LIGHTNING_RUN_FOLDER"
 """Tells the processes that Lightning's launcher starts what rank 0 has decided."""
@@ -40,9 +41,14 @@ def agree(decide: Callable[[], Place], runs_dir: str | Path, resumes: bool) -> P
     if environment.get("TORCHELASTIC_RUN_ID") and int(environment.get("WORLD_SIZE", "1")) > 1:
         if environment.get("TORCHELASTIC_USE_AGENT_STORE") != "True" and not resumes:
             raise UserError("this torchrun shares no store with its processes: give --name NAME --resume auto")
-        place = decide() if environment.get("TORCHELASTIC_USE_AGENT_STORE") != "True" else _by_store(decide)
+        if environment.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
+            place = decide()
+        else:
+            with ending_at_once():
+                place = _by_store(decide)
     elif _is_slurm_step() and int(environment.get("SLURM_NTASKS", "1")) > 1:
-        place = _by_file(decide, Path(runs_dir))
+        with ending_at_once():
+            place = _by_file(decide, Path(runs_dir))
     elif rank() > 0 and not resumes:
         raise UserError("started by hand, a process cannot know rank 0's run folder: give --name NAME --resume auto")
     else:

@@ -10,17 +10,22 @@ from gan_lightning.randomness import Noise
 from gan_lightning.stabilizers.critic_of_turn import CriticOfTurn
 
 
-def couples_batch(network: nn.Module) -> list[str]:
+def couples_batch(network: nn.Module, of_pixels: bool = True) -> list[str]:
     """Return the names of the layers through which samples of a batch influence each other (batch statistics).
 
     Example:
         >>> couples_batch(nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2)))
         ['1']
+
+    Args:
+        network: Any.
+        of_pixels: Also those whose statistics are over pixels too, so that one image has some.
     """
+    normalizes = nn.modules.batchnorm._BatchNorm if of_pixels else nn.BatchNorm1d
     return [
         name or type(module).__name__
         for name, module in network.named_modules()
-        if isinstance(module, nn.modules.batchnorm._BatchNorm) or getattr(module, "couples_batch", False)
+        if isinstance(module, normalizes) or getattr(module, "couples_batch", False)
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import struct
 import time
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from gan_lightning.loggers.wandb import RunWandbLogger, code_version
+from gan_lightning.loggers.wandb import RunWandbLogger, code_version, lasting_id
 
 wandb = pytest.importorskip("wandb")
 
@@ -127,6 +128,19 @@ def test_other_ranks_write_nothing(tmp_path, monkeypatch):
     logger.experiment.log({"loss/critic": 1.0})
     logger.finalize("success")
     assert not (tmp_path / "mine").exists()
+
+
+def test_a_copied_folder_is_a_run_of_its_own_and_a_moved_one_is_not(tmp_path, capsys):
+    first, moved, copy = (tmp_path / name for name in ("first", "moved", "copy"))
+    first.mkdir()
+    kept = lasting_id(first)
+    first.rename(moved)
+    assert lasting_id(moved) == kept
+    shutil.copytree(moved, copy)
+    assert lasting_id(moved) == kept and not capsys.readouterr().err
+    own = lasting_id(copy)
+    assert own != kept and own == lasting_id(copy) and lasting_id(moved) == kept
+    assert capsys.readouterr().err.count("is a copy of") == 1
 
 
 def test_the_version_names_the_commit(monkeypatch):

@@ -43,7 +43,7 @@ def test_validate_measures_the_named_checkpoint(which, image_run):
         card.unlink()
 
 
-@pytest.mark.parametrize("verb", ["validate", "test", "predict"])
+@pytest.mark.parametrize("verb", ["validate", "test"])
 def test_nothing_is_measured_without_weights(verb, image_run):
     config = ["--config", image_run / "config.yaml"]
     assert_one_line(command(verb, *config), verb, "--ckpt_path")
@@ -119,3 +119,12 @@ def test_data_that_keep_plain_values_train(tmp_path):
     game = CASES[0].game()
     trainer(tmp_path, 1).fit(game, datamodule=KeepsItsData({"a": [1, (2.0, "x", None)]}))
     assert game.updates_done == 1
+
+
+@pytest.mark.parametrize("verb", ["validate", "test"])
+def test_a_measurement_of_nothing_fails(verb, image_run):
+    off = ["--fidelity.enabled=false", "--coverage.enabled=false"]
+    done = command(verb, "--ckpt_path", image_run / "checkpoints" / "last.ckpt", *off)
+    assert done.code == 1, done.err
+    (line,) = [line for line in done.err.splitlines() if "measured nothing" in line]
+    assert line == f"gan-lightning: {verb} measured nothing: fidelity is not enabled, coverage is not enabled"

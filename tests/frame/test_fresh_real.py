@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from gan_lightning.errors import UserError
 from gan_lightning.families import MMDGAN, R3GAN, NonSaturatingGAN
 from gan_lightning.stabilizers.generator_terms import FeatureMatching
 from tests.cases import LABELLED, VECTORS, Case, r3gan
@@ -80,3 +81,11 @@ def test_a_checkpoint_of_before_goes_on_where_its_stream_was(tmp_path):
     again = case.game()
     again.on_load_checkpoint(checkpoint)
     assert again.clock() == (2, 4)
+
+
+def test_a_round_without_the_generators_batch_is_refused(tmp_path):
+    case = FRESH[-1]
+    game = case.game()
+    game.batches_in_round = lambda update: 1
+    with pytest.raises(UserError, match="a round of 1 batch"):
+        train(game, case.data(), tmp_path, 1)

@@ -50,6 +50,7 @@ def test_the_config_of_these_tests_trains(tmp_path):
     [
         (["fitt"], ["fitt", "did you mean fit?"]),
         (["smaple", "--n", "3"], ["smaple", "did you mean sample?"]),
+        (["predict", "--ckpt_path", "x"], ["no predict", "sample"]),
         (["trian"], ["trian", "fit, validate"]),
         (["sample", "--out", "x"], ["sample", "--ckpt_path"]),
         (["sample", "--ckpt_pth", "a", "--out", "x"], ["--ckpt_path"]),
@@ -260,3 +261,12 @@ def test_programming_errors_keep_their_traceback(tmp_path, monkeypatch):
 
 def test_messages_have_no_line_breaks():
     assert not re.search(r"\n.", command("fitt").err)
+
+
+@pytest.mark.parametrize(("batch_size", "accumulation"), [(1, 1), (4, 4)])
+def test_statistics_of_a_batch_need_two_samples(batch_size, accumulation, tmp_path):
+    parts = networks()
+    parts["generator"]["init_args"]["batch_norm"] = True
+    model = {"class_path": "NonSaturatingGAN", "init_args": {**parts, "critic_accumulation": accumulation}}
+    outcome = fit(tmp_path, {**CONFIG, "model": model, **changed("data", batch_size=batch_size)})
+    assert_one_line(outcome, "of the generator (MLPGenerator)", "at least 2 samples", "got 1", "batch_size")

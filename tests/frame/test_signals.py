@@ -91,3 +91,17 @@ def test_after_the_ranks_have_met_a_signal_waits_for_the_round():
     words = [sys.executable, "-c", WAITING, str(int(signal.SIGTERM)), "met"]
     done = subprocess.run(words, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0 and "goes on" in done.stdout
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_while_waiting_for_rank_0s_decision_ends_at_once(number, code, tmp_path):
+    program = (
+        "from gan_lightning.runs.signals import listen; listen()\n"
+        "from gan_lightning.runs.launch import agree\n"
+        "import os, sys, threading\n"
+        f"threading.Timer(0.3, os.kill, (os.getpid(), {int(number)})).start()\n"
+        "agree(None, sys.argv[1], False)"
+    )
+    slurm = {"SLURM_PROCID": "1", "SLURM_NTASKS": "2", "SLURM_JOB_ID": "7", "SLURM_JOB_NAME": "train"}
+    done = subprocess.run([sys.executable, "-c", program, tmp_path], env=os.environ | slurm, timeout=60)
+    assert done.returncode == code

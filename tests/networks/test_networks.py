@@ -6,7 +6,7 @@ import copy
 import io
 import typing
 from functools import partial
-from inspect import signature
+from inspect import isabstract, isclass, signature
 from typing import Any
 
 import pytest
@@ -15,8 +15,9 @@ from jsonargparse import ArgumentParser
 from torch import nn
 
 from gan_lightning import networks
+from gan_lightning.errors import UserError
 from gan_lightning.networks import Critic, CriticFactory, Generator, GeneratorFactory
-from gan_lightning.networks.base import pyramid
+from gan_lightning.networks.base import Network, pyramid
 from gan_lightning.shapes import Images, shape_of
 
 LARGE = ("BigGAN", "R3GAN", "SAGAN")  # in test_large_networks.py
@@ -231,3 +232,21 @@ def test_yaml_keeps_the_defaults_and_builds_norms() -> None:
     assert {m.negative_slope for m in pair.critic.modules() if isinstance(m, nn.LeakyReLU)} == {0.1}
     pair = build("--pair.generator=DCGANGenerator", "--pair.critic=DCGANCritic", "--pair.critic.norm=torch.nn.Identity")
     assert not any(isinstance(m, nn.GroupNorm | nn.BatchNorm2d) for m in pair.critic.modules())
+
+
+SIZED = [
+    (cls, name)
+    for cls in vars(networks).values()
+    if isclass(cls) and issubclass(cls, Network) and not isabstract(cls)
+    for name in ("width", "latent_dim", "n_layers")
+    if name in signature(cls).parameters
+]
+
+
+@pytest.mark.parametrize("value", [0, -1])
+@pytest.mark.parametrize(("network", "name"), SIZED, ids=lambda part: getattr(part, "__name__", part))
+def test_sizes_are_checked_where_a_network_is_made(network, name, value):
+    required = [word for word, one in signature(network).parameters.items() if one.default is one.empty]
+    given = {word: 4 for word in required} | {"shape": Images(32, 32, 3), name: value}
+    with pytest.raises(UserError, match=f"^{name} of {network.__name__} must be at least 1, got {value}$"):
+        network(**given)
