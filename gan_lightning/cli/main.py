@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from gan_lightning import __version__
 from gan_lightning.cli.streams import lasting_streams
-from gan_lightning.errors import fail, nearest
+from gan_lightning.errors import UserError, fail, nearest
 from gan_lightning.runs.signals import handlers_kept, listen
 
 VERBS = {
@@ -19,6 +19,7 @@ VERBS = {
     "test": "measure a checkpoint on the test data",
     "sample": "write samples of a checkpoint as pictures",
     "reconstruct": "write held-out samples and what a checkpoint with an encoder makes of them",
+    "configs": "list the configs that ship; show NAME prints one, copy NAME FILE writes it to a file",
     "cache": "tell what prepared data are kept on this machine, and clear them",
     "export": "write the generator of a checkpoint as a program that needs torch only",
 }
@@ -27,7 +28,7 @@ _LIGHTNING_HELP = """usage: gan-lightning {verb} --config FILE [--config FILE ..
 
 {what}; later files and options override earlier ones.
 
-  --config FILE              a YAML file, such as configs/sngan/digits.yaml
+  --config FILE              a YAML file, or the name of a config that ships, such as sngan/digits
   --ckpt_path FILE           the checkpoint{ckpt}; last and best are those of runs/NAME
 {fit}  --seed_everything N        the seed of everything random
   --trainer.<option> VALUE   Lightning's Trainer: max_steps, devices, precision, val_check_interval, ...
@@ -42,7 +43,8 @@ _MEASURE_HELP = f"""  --trust                    {_TRUST}
 """
 _FIT_HELP = """  --name NAME                the run folder is runs/NAME (NAME-2, ... if it exists)
   --runs_dir DIR             where run folders go
-  --resume auto|PATH         resume from the furthest checkpoint of runs/NAME, or of a run folder, or from a checkpoint
+  --resume auto|PATH         resume from the furthest checkpoint of runs/NAME, or of a run folder, or from a checkpoint;
+                             a run folder needs no --config: its own config.yaml is taken
   --samples.<option> VALUE   sample grids: every_n_updates, n_rows, n_columns
   --checkpoints.<option> V   checkpoints: every_n_updates, every_n_minutes, monitor
 """
@@ -74,6 +76,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         export(rest)
     elif verb == "cache":
         cache(rest)
+    elif verb == "configs":
+        configs(rest)
     elif {"-h", "--help"} & set(rest):
         is_fit = verb == "fit"
         print(
@@ -199,6 +203,30 @@ def cache(args: list[str]) -> None:
 
     with verb_errors():
         tell(options.clear)
+
+
+def configs(args: list[str]) -> None:
+    """List the configs that ship, print one, or copy one."""
+    parser = _Parser(prog="gan-lightning configs", description=VERBS["configs"], allow_abbrev=False)
+    parser.add_argument("what", nargs="*", metavar="show NAME | copy NAME FILE", help="all are listed without")
+    options, unknown = parser.parse_known_args(args)
+    if unknown:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+
+    from gan_lightning.cli import shipped
+
+    try:
+        match options.what:
+            case []:
+                shipped.tell()
+            case ["show", name]:
+                shipped.show(name)
+            case ["copy", name, file]:
+                shipped.copy(name, file)
+            case words:
+                parser.error(f"takes nothing, show NAME, or copy NAME FILE, got {' '.join(words)}")
+    except UserError as error:
+        fail(str(error))
 
 
 def export(args: list[str]) -> None:

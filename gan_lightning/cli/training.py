@@ -33,6 +33,7 @@ from gan_lightning.cli.config_files import config_folder
 from gan_lightning.cli.documents import Document, check_empty_keys, documents
 from gan_lightning.cli.mistakes import ABOUT_A_PATH, refused_path, user_errors
 from gan_lightning.cli.parser import Parser
+from gan_lightning.cli.shipped import with_files
 from gan_lightning.cli.trainer_options import check_environment, check_options, check_tasks
 from gan_lightning.data.image_folder import ImageFolder
 from gan_lightning.description import known_classes_only
@@ -432,7 +433,7 @@ def run(args: list[str]) -> None:
         with user_errors():
             check_environment()
             trust = args[0] != "fit" and "--trust" in args
-            words = _with_new_names([arg for arg in args if not (trust and arg == "--trust")])
+            words = with_files(_with_new_names([arg for arg in args if not (trust and arg == "--trust")]))
             files = documents(words)
             given = _with_checkpoint_config(words)
             with known_classes_only(trust or given == words, also=[*_typed_paths(words), _LOGGERS]):
