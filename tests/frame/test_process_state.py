@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import random
+import sys
 import warnings
 
 import numpy as np
@@ -92,3 +93,22 @@ def test_a_mistake_leaves_the_environment_alone(tmp_path):
     before = {k: v for k, v in os.environ.items() if k != "PYTEST_CURRENT_TEST"}
     assert command("fit", "--nonsense", "1").code == 2
     assert {k: v for k, v in os.environ.items() if k != "PYTEST_CURRENT_TEST"} == before
+
+
+def test_own_classes_are_found_in_the_current_folder_as_by_the_installed_command(tmp_path, monkeypatch):
+    (tmp_path / "own_family_of_a_user.py").write_text(
+        "from gan_lightning.games.objective import ObjectiveGAN\n"
+        "from gan_lightning.losses import Hinge\n"
+        "from gan_lightning.optimizers import Adam\n\n"
+        "class Mine(ObjectiveGAN):\n"
+        "    def __init__(self, *args, **kwargs):\n"
+        "        super().__init__(*args, critic_optimizer=Adam(1e-3), generator_optimizer=Adam(1e-3), **kwargs)\n"
+        "        self.play_for(Hinge())\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [folder for folder in sys.path if folder not in ("", str(tmp_path))])
+    before = list(sys.path)
+    model = {"class_path": "own_family_of_a_user.Mine", "init_args": networks()}
+    outcome = fit(tmp_path, {**CONFIG, "model": model})
+    assert outcome.code == 0, outcome.err
+    assert sys.path == before
