@@ -255,6 +255,7 @@ def test_programming_errors_keep_their_traceback(tmp_path, monkeypatch):
         raise ValueError("not ours")
 
     monkeypatch.setattr(lightning_cli, "GanLightningCLI", broken)
+    (tmp_path / "x.yaml").write_text("name: x")
     with pytest.raises(ValueError, match="not ours"):
         command("fit", "--config", tmp_path / "x.yaml")
 
