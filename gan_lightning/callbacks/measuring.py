@@ -11,6 +11,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from gan_lightning.errors import UserError
 from gan_lightning.evaluation.cards import write_card
+from gan_lightning.loggers.rows import log_row
 from gan_lightning.protocols import Sampler
 
 
@@ -90,13 +91,15 @@ class Measuring(Callback, ABC):
 
     def is_missing(self, trainer: Trainer, game: Any) -> bool:
         """Tell whether this would measure the game as it is now, and has not."""
-        if not (self.enabled and isinstance(game, Sampler) and self.applies(trainer, game)):
-            return False
-        return not self.history or self.history[-1][0] != game.updates_done
+        is_new = not self.history or self.history[-1][0] != game.updates_done
+        return is_new and self._measures(trainer, game)
+
+    def _measures(self, trainer: Trainer, game: Any) -> bool:
+        return self.enabled and isinstance(game, Sampler) and self.applies(trainer, game)
 
     def _evaluate(self, trainer: Trainer, module: LightningModule) -> None:
         game: Any = module
-        if not (self.enabled and isinstance(game, Sampler) and self.applies(trainer, game)):
+        if not self._measures(trainer, game):
             return
         if trainer.sanity_checking and game.updates_done and not self.is_missing(trainer, game):
             return
@@ -104,11 +107,7 @@ class Measuring(Callback, ABC):
         found = self.measure(trainer, game)
         named = {self.key(name): value for name, value in found.values.items()}
         self.history.append((game.updates_done, named))
-        for (
-            logger
-        ) in trainer.loggers:  # Lightning's rows are of the update before, with an epoch, none at a sanity check
-            logger.log_metrics(named, step=game.updates_done)
-            logger.save()
+        log_row(trainer, named, game.updates_done)
         if not trainer.sanity_checking:
             # for Lightning's own callbacks, such as EarlyStopping; validate and test print what is "for loggers"
             module.log_dict(named, batch_size=1, logger=False if trainer.state.fn == "fit" else None)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Any, cast
+from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar
 from tqdm import tqdm
 
 from gan_lightning.callbacks.measuring import Measuring
+from gan_lightning.loggers.rows import log_row
 
 
 class Throughput(Callback):
@@ -37,13 +38,13 @@ class Throughput(Callback):
         """Measure and log at the loggers' interval."""
         if trainer.global_step % trainer.log_every_n_steps:  # type: ignore[attr-defined]
             return
+        game: Any = pl_module
         then, seen = self._start
         seconds = time.perf_counter() - then
         if seconds > 0:
-            self.images_per_second = (cast(Any, pl_module).samples_seen - seen) / seconds
+            self.images_per_second = (game.samples_seen - seen) / seconds
         self._restart(pl_module)
-        for logger in trainer.loggers:
-            logger.log_metrics({"perf/images_per_second": self.images_per_second}, step=trainer.global_step - 1)
+        log_row(trainer, {"perf/images_per_second": self.images_per_second}, game.updates_done - 1)
 
     def _restart(self, game: Any) -> None:
         self._start = (time.perf_counter(), game.samples_seen)

@@ -9,11 +9,16 @@ import torch.distributed as dist
 from torch import Tensor
 
 
+def are_several() -> bool:
+    """Tell whether this process is in a process group: collectives wait for others then."""
+    return dist.is_available() and dist.is_initialized()
+
+
 def sum_over_ranks(values: Tensor) -> Tensor:
     """Return the sum of all ranks' `values`, without gradients; the values themselves on one rank."""
     values = values.detach().clone()
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        torch.distributed.all_reduce(values)
+    if are_several():
+        dist.all_reduce(values)
     return values
 
 
@@ -35,14 +40,14 @@ def mean_over_ranks(values: Tensor) -> Tensor:
     A loss that every rank computes of it, whose gradients are averaged over ranks, has the gradient that one process would
     have found. Every rank must call it, and run backward, as often as the others.
     """
-    if not (dist.is_available() and dist.is_initialized()):
+    if not are_several():
         return values
     return cast(Tensor, _Sum.apply(values)) / dist.get_world_size()
 
 
 def rows_of_all_ranks(rows: Tensor) -> Tensor:
     """Return all ranks' `rows` `(N, ...)`, `(k N, ...)` in the ranks' order, differentiable as `mean_over_ranks` is."""
-    if not (dist.is_available() and dist.is_initialized()):
+    if not are_several():
         return rows
     rank, world_size = dist.get_rank(), dist.get_world_size()
     blocks = [rows if index == rank else torch.zeros_like(rows) for index in range(world_size)]
@@ -54,6 +59,6 @@ def close_process_group() -> None:
 
     Lightning leaves gloo's open, and a rank was seen to abort at the interpreter's exit for it.
     """
-    if dist.is_available() and dist.is_initialized():
+    if are_several():
         cast(Any, dist).barrier()
         dist.destroy_process_group()

@@ -23,6 +23,7 @@ from gan_lightning.execution.process_state import KeepGenerators
 from gan_lightning.execution.ranks import mean_over_ranks, rows_of_all_ranks
 from gan_lightning.games.divergence import EVERY, DivergenceWatch, OnDivergence
 from gan_lightning.games.player import Player, Terms
+from gan_lightning.loggers.rows import log_row
 from gan_lightning.optimizers.schedules import Schedule
 from gan_lightning.optimizers.specs import OptimizerSpec
 from gan_lightning.protocols import PLAYERS, Batch, Classed, Data, PlayerName, Share, check_shares
@@ -300,10 +301,7 @@ class Game(LightningModule, ABC):
             mean.copy_(value)
 
     def _log_round(self, critic_optimizer: Any, generator_optimizer: Any) -> None:
-        """Hand the losses to Lightning's callbacks, and to the loggers the newest of all numbers when a row is due.
-
-        Lightning's own rows would repeat a lazy term's old value in rounds that have none, and count epochs.
-        """
+        """Hand the numbers to Lightning's callbacks, and the newest of all to the loggers when a row is due."""
         self._set_moving(None)
         trainer = self.trainer
         self._logged["progress/kimg"] = self.samples_seen / 1000  # type: ignore[assignment]
@@ -311,11 +309,7 @@ class Game(LightningModule, ABC):
         self._logged["lr/generator"] = generator_optimizer.param_groups[0]["lr"]
         self.log_dict(self._logged, on_step=True, on_epoch=False, batch_size=1, logger=False)
         if trainer.log_every_n_steps and self.updates_done % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
-            for logger in trainer.loggers:
-                logger.log_metrics(
-                    {key: float(value) for key, value in self._logged.items()}, step=self.updates_done - 1
-                )
-                logger.save()
+            log_row(trainer, self._logged, self.updates_done - 1)
             self._logged = {}
         if 0 < trainer.max_steps <= trainer.global_step:
             trainer.should_stop = True  # lets the validation loop run at the very end, whatever its interval

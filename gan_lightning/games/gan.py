@@ -123,7 +123,7 @@ class GAN(HeldCritic):
         shown_fake, _ = self._observe(fake, labels)
         with self.remembered_logits() as known:
             terms = self.critic_loss(shown_real, shown_fake, seen_labels)
-        if self.critic_penalties:
+        if self.due_penalties():
             shown = whole = Judged(CriticOfTurn(self.critic, known), shown_real, shown_fake)
             if self.observation is not None:
                 real, fake = (x.reshape(len(x) // self.pack, -1, *x.shape[2:]) for x in (real, fake))

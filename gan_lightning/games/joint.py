@@ -137,7 +137,7 @@ class JointGAN(HeldCritic):
         self.note_spread(real[0], fake[0])
         logits = self.critic(*real), self.critic(*fake)
         terms = self.critic_loss(*logits)
-        if self.critic_penalties:
+        if self.due_penalties():
             rows = [torch.cat([samples.flatten(1), latents], dim=1) for samples, latents in (real, fake)]
             critic = CriticOfRows(self.critic, batch.real.shape[1:])
             judged = Judged(CriticOfTurn(critic, list(zip(rows, logits, strict=True))), *rows)

@@ -53,14 +53,17 @@ class HeldCritic(SamplingGame):
 
     @contextmanager
     def remembered_logits(self) -> Iterator[list[tuple[Tensor, Tensor]]]:
-        """Give a list that takes note of all samples, as the critic is shown them, and their logits."""
-        known = self._known
-        hook = self.critic.register_forward_hook(lambda _, inputs, logits: self.note_logits(inputs[0], logits))
+        """Give a list that takes note of all samples, as the critic is shown them, and their logits, if a penalty is due."""
+        hooks = [self.critic.register_forward_hook(self._note_pass)] if self.due_penalties() else []
         try:
-            yield known
+            yield self._known
         finally:
-            hook.remove()
+            for hook in hooks:
+                hook.remove()
             self._known = []  # a graph must not outlive its turn
+
+    def _note_pass(self, critic: nn.Module, inputs: tuple[Tensor, ...], logits: Tensor) -> None:
+        self.note_logits(inputs[0], logits)
 
     def note_logits(self, samples: Tensor, logits: Tensor) -> None:
         """Take note of the loss's logits `(N,)` of these very samples, for a family that calls the critic's parts."""

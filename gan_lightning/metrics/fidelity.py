@@ -20,7 +20,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from gan_lightning.execution.ranks import sum_over_ranks
+from gan_lightning.execution.ranks import are_several, sum_over_ranks
 
 SEED = 2020  # torch-fidelity's, which shuffles before the splits of IS and draws the subsets of KID
 
@@ -368,7 +368,7 @@ def gather_rows(local: Sequence[tuple[int, Tensor]]) -> Tensor:
 
 def _collective_device() -> torch.device | None:
     """Return the device that collectives of the default group take tensors on; None without a process group."""
-    if not (dist.is_available() and dist.is_initialized()):
+    if not are_several():
         return None
     # "cpu:gloo,cuda:nccl", Lightning's choice for several devices of both kinds, takes either.
     return torch.device("cuda", torch.cuda.current_device()) if dist.get_backend() == "nccl" else torch.device("cpu")

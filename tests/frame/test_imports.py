@@ -50,6 +50,7 @@ ALLOWED: dict[str, set[str]] = {
         "observations",
         "optimizers",
         "losses.objectives",
+        "loggers.rows",
         "execution",
         "networks.base",
         "networks.encoders",  # their base classes: the players of joint inference
