@@ -118,7 +118,8 @@ RANGES = {name: wanted for wanted, names in _NAMES.items() for name in names.spl
 MUST_HAVE = ("metrics", "sigmas", "matchings")
 """Lists that may not be empty."""
 
-_PARTS = ("class_path", "init_args", "dict_kwargs")  # of a mapping that says which class it is
+KEYS_OF_A_PART = ("class_path", "init_args", "dict_kwargs")
+"""Keys of a mapping that says which class a part is."""
 
 
 def require(owner: str, **values: Any) -> None:
@@ -170,7 +171,7 @@ def _leaves(value: Any, name: str, path: str, owner: type | None) -> Iterator[tu
     if isinstance(value, Mapping):
         given = value.get("class_path")
         for key, inner in value.items():
-            if key in _PARTS and given is not None:
+            if key in KEYS_OF_A_PART and given is not None:
                 for argument, own in inner.items() if isinstance(inner, Mapping) else ():
                     yield from _leaves(own, str(argument), f"{path}.{argument}", _class_at(str(given)))
             else:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gan_lightning.cli.config_files import BASE, find_base, read_config, read_plain
-from gan_lightning.errors import UserError, nearest
+from gan_lightning.errors import KEYS_OF_A_PART, UserError, nearest
 
 _LINKED = {
     "seed": "the seed of everything is --seed_everything (seed_everything in YAML)",
@@ -18,8 +18,6 @@ _LINKED = {
     "channels": "the shape of a sample is the data's; set --data.channels",
 }
 """Arguments of the model that follow from others, and which."""
-
-_PARTS = ("class_path", "init_args", "dict_kwargs")
 
 
 class Document(NamedTuple):
@@ -36,6 +34,14 @@ class Document(NamedTuple):
     content: Any
 
 
+def options(args: list[str]) -> Iterator[tuple[str, str | None]]:
+    """Yield the options of a command line with what `--option value` or `--option=value` gives, None for the last word."""
+    for word, after in zip(args, [*args[1:], None], strict=True):
+        option, equals, value = word.partition("=")
+        if option.startswith("-"):
+            yield option, value if equals else after
+
+
 def documents(args: list[str]) -> list[Document]:
     """Return the YAML files of a command line, and those that they name in turn.
 
@@ -44,18 +50,14 @@ def documents(args: list[str]) -> list[Document]:
             does so.
     """
     found: list[Document] = []
-    for word, after in zip(args, [*args[1:], ""], strict=True):
-        option, equals, value = word.partition("=")
-        if not option.startswith("-"):
-            continue
+    for option, value in options(args):
         linked = re.fullmatch(r"--model(?:\.init_args)?\.(\w+)", option)
         if linked and linked.group(1) in _LINKED:
             raise UserError(f"{option} is not given by itself: {_LINKED[linked.group(1)]}")
-        value = value if equals else after
         where = "" if option in ("-c", "--config") else option.lstrip("-")
-        if where == "" and Path(value).expanduser().is_file():
+        if where == "" and value and Path(value).expanduser().is_file():
             read_config(Path(value).expanduser())  # refuses bases that lead in a circle
-        if where == "" or value.endswith((".yaml", ".yml")):
+        if value and (where == "" or value.endswith((".yaml", ".yml"))):
             found += _read(value, Path(), where)
     return found
 
@@ -91,9 +93,9 @@ def _check_parts(content: Any, where: str, file: str) -> None:
         is_part = "class_path" in content or "init_args" in content
         if is_part and key in ("init_args", "dict_kwargs") and not isinstance(value, Mapping):
             raise UserError(f"{key} of {where} must hold keys and values, got {value} (in {file})")
-        if is_part and key not in _PARTS:
-            raise UserError(f"unknown key {where}.{key}{nearest(str(key), _PARTS)} (in {file})")
-        _check_parts(value, where if key in _PARTS else f"{where}.{key}".lstrip("."), file)
+        if is_part and key not in KEYS_OF_A_PART:
+            raise UserError(f"unknown key {where}.{key}{nearest(str(key), KEYS_OF_A_PART)} (in {file})")
+        _check_parts(value, where if key in KEYS_OF_A_PART else f"{where}.{key}".lstrip("."), file)
 
 
 def _at(content: Any, *keys: str) -> Any:

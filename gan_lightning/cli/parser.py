@@ -21,14 +21,13 @@ from gan_lightning.cli.config_files import BASE, read_config
 from gan_lightning.cli.documents import Document, file_of
 from gan_lightning.cli.names import named_classes
 from gan_lightning.description import refusal
-from gan_lightning.errors import fail, nearest
+from gan_lightning.errors import KEYS_OF_A_PART, fail, nearest
 from gan_lightning.runs.old_names import with_new_names
 
 _NOISE = re.compile(
     r"usage:|Given value|Does not validate|Subtypes:|Errors:|Expected a <class 'NoneType'>|Expected a path|Subclass types|"
     r"a class path|a dict w"
 )
-_KEYS_OF_A_PART = ("class_path", "init_args", "dict_kwargs")
 _WORDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text", "list": "a list"}
 _WORDS |= {"dict": "keys and values", "tuple": "a list"}
 
@@ -166,9 +165,9 @@ def _mistake(core: str, owner: type | None, path: str) -> str:
             parsed = ast.literal_eval(value) if value.startswith("{") else None
         except (ValueError, SyntaxError):
             parsed = None
-        extra = [name for name in parsed or () if name not in _KEYS_OF_A_PART]
+        extra = [name for name in parsed or () if name not in KEYS_OF_A_PART]
         if extra:
-            return f"unknown key {extra[0]}{nearest(extra[0], _KEYS_OF_A_PART)}"
+            return f"unknown key {extra[0]}{nearest(extra[0], KEYS_OF_A_PART)}"
         return f"must be a class, got {value}{_which(kind)}"
     types = list(dict.fromkeys(re.findall(r"Expected an? (<class '\w+'>|typing\.Literal\[[^\]]*\])", core)))
     types = [name for name in types if "NoneType" not in name]

@@ -10,7 +10,7 @@ from typing import Any
 from gan_lightning.cli.config_files import config_folder, read_config
 from gan_lightning.errors import UserError, nearest
 
-_PARTS = ("compare", "hardware", "loggers")
+_NO_FAMILIES = ("compare", "hardware", "loggers")
 """Folders that are no families: experiments of one page, and files that are added to another config."""
 
 _MINUTES = re.compile(r"(?<![\w.,(])([\d.,]+(?:-[\d.,]+)?|two|three|four|five|ten) minutes")
@@ -72,7 +72,7 @@ def tell() -> None:
     width = [max(len(row[column]) for row in rows) for column in range(3)]
     family = ""
     print(f"  {'NAME':{width[0]}}  {'DATA':{width[1]}}  {'MINUTES':{max(width[2], 7)}}  EXPECTED, as the header says")
-    for name, data, minutes, figure in sorted(rows, key=lambda row: (row[0].split("/")[0] in _PARTS, row[0])):
+    for name, data, minutes, figure in sorted(rows, key=lambda row: (row[0].split("/")[0] in _NO_FAMILIES, row[0])):
         if "/" in name and name.partition("/")[0] != family:
             family = name.partition("/")[0]
             print(family)

@@ -30,12 +30,11 @@ from gan_lightning.callbacks import (
 )
 from gan_lightning.callbacks.measuring import Measuring
 from gan_lightning.cli.config_files import config_folder
-from gan_lightning.cli.documents import Document, check_empty_keys, documents
+from gan_lightning.cli.documents import Document, check_empty_keys, documents, options
 from gan_lightning.cli.mistakes import ABOUT_A_PATH, refused_path, user_errors
 from gan_lightning.cli.parser import Parser
 from gan_lightning.cli.shipped import with_files
 from gan_lightning.cli.trainer_options import check_environment, check_options, check_tasks
-from gan_lightning.data.image_folder import ImageFolder
 from gan_lightning.description import known_classes_only
 from gan_lightning.errors import USER_ERROR, RunFailed, UserError, check_tree, nearest, say
 from gan_lightning.execution.precision import check_precision
@@ -70,8 +69,7 @@ class SaveConfig(SaveConfigCallback):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Write the file, on rank 0, when training; the names of classes that the data found are written down."""
-        if isinstance(data := trainer.datamodule, ImageFolder):  # type: ignore[attr-defined]
-            self._classes = data.classes
+        self._classes = _classes_of(trainer.datamodule)  # type: ignore[attr-defined]
         if stage == "fit" and trainer.is_global_zero:
             path = Path(trainer.default_root_dir) / "config.yaml"
             text = yaml.safe_dump(self._plain, sort_keys=False)
@@ -106,8 +104,9 @@ class SaveConfig(SaveConfigCallback):
         """The config as plain values; where a run resumed from is no part of it, nor is the user's home."""
         config = yaml.safe_load(self.parser.dump(self.config, skip_none=False))
         config = {key: value for key, value in config.items() if key not in ("ckpt_path", "resume")}
-        if self._classes:
-            config["data"]["init_args"]["classes"] = self._classes
+        arguments = config["data"].get("init_args") or {}
+        if self._classes and "classes" in arguments:
+            arguments["classes"] = self._classes
         return with_new_names(without_home(config))
 
 
@@ -201,7 +200,9 @@ class GanLightningCLI(LightningCLI):
             config.ckpt_path = str(
                 checkpoint_path(config.ckpt_path, config.runs_dir, config.name or _default_name(config))
             )
-            read_checkpoint(config.ckpt_path, hold=True)  # before anything is built; Lightning takes what is held
+            checkpoint = read_checkpoint(config.ckpt_path, hold=True)  # before anything is built; Lightning takes it
+            if self.subcommand == "fit":
+                _refuse_weights_only(checkpoint, config.ckpt_path)
         elif self.subcommand != "fit":
             raise UserError(
                 f"{self.subcommand} needs trained weights; give --ckpt_path FILE, or last or best of --name"
@@ -212,8 +213,6 @@ class GanLightningCLI(LightningCLI):
             strategy, known = config.trainer.strategy, ["auto", *StrategyRegistry.available_strategies()]
             if isinstance(strategy, str) and strategy not in known:
                 raise UserError(f"there is no strategy {strategy}{nearest(strategy, known)}")
-            if config.get("ckpt_path") and not read_checkpoint(config.ckpt_path, hold=True).get("optimizer_states"):
-                raise UserError(WEIGHTS_ONLY.format(config.ckpt_path))
             folder = self._run_folder(config)
             if not isinstance(config.trainer.logger, bool | list | None):
                 config.trainer.logger = [config.trainer.logger]
@@ -324,14 +323,14 @@ class GanLightningCLI(LightningCLI):
         for what, path in written.items():
             print(f"{what:12} {path if path.is_file() else 'none'}")
         for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
-            history = callback.history if isinstance(callback, Measuring) else []
-            for key in history[-1][1] if history else []:
-                if key.startswith("val/fid") and key in history[0][1]:
-                    (first, before), (done, after) = history[0], history[-1]
+            if not (isinstance(callback, Measuring) and callback.history):
+                continue
+            (first, before), (done, after) = callback.history[0], callback.history[-1]
+            for key in after:
+                if key.startswith("val/fid") and key in before:
                     name = key.removeprefix("val/")
                     print(f"{name}: {before[key]:.2f} after {first} updates, {after[key]:.2f} after {done}")
                 elif key == "val/modes":
-                    (first, before), (done, after) = history[0], history[-1]
                     print(
                         f"modes: {before[key]:.0f} after {first} updates, {after[key]:.0f} after {done} "
                         f"({after['val/high_quality']:.1%} of the samples of high quality)"
@@ -357,11 +356,16 @@ def _default_name(config: Any) -> str:
     return f"{family.rpartition('.')[2].lower()}-{str(data).rpartition('.')[2].lower()}"
 
 
+def _refuse_weights_only(checkpoint: dict[str, Any], path: Path | str) -> None:
+    """Raise a UserError if a checkpoint has no state of the optimizers to resume from."""
+    if not checkpoint.get("optimizer_states"):
+        raise UserError(WEIGHTS_ONLY.format(path))
+
+
 def _refuse_other_experiment(config: Any, path: Path, folder: Path) -> None:
     """Raise a UserError if a checkpoint is of another family or of other data than the config asks for."""
     checkpoint = read_checkpoint(path, hold=True)
-    if not checkpoint.get("optimizer_states"):
-        raise UserError(WEIGHTS_ONLY.format(path))
+    _refuse_weights_only(checkpoint, path)
     then = checkpoint.get("config") or {}
     for part in ("model", "data"):
         was, asked = (str(c.get(part, {}).get("class_path", "")) for c in (then, config))
@@ -410,13 +414,8 @@ def _with_new_names(args: list[str]) -> list[str]:
 
 def _last_value(args: list[str], option: str, dashes: str = "--") -> str | None:
     """Return the value that the last `--option value` or `--option=value` of a command line gives, None without one."""
-    word, value = dashes + option, None
-    for arg, after in zip(args, [*args[1:], None], strict=True):
-        if arg == word:
-            value = after
-        elif arg.startswith(f"{word}="):
-            value = arg.partition("=")[2]
-    return value
+    values = [value for word, value in options(args) if word == dashes + option]
+    return values[-1] if values else None
 
 
 @process_kept()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from gan_lightning.errors import UserError
+from gan_lightning.errors import UserError, say
 
 _LOCK, _OWNER = ".lock", ".owner"  # two files: on Windows nobody else can read a locked one
 _locks: dict[Path, FileLock] = {}
@@ -29,8 +29,8 @@ def lock(folder: Path) -> None:
     except Timeout:
         name = (owner.read_text().strip() if owner.is_file() else "") or "another process"
         raise UserError(f"{folder} is in use by {name}; wait for it to end or give another --name") from None
-    except (OSError, NotImplementedError):  # a file system without locks
-        pass
+    except (OSError, NotImplementedError) as error:  # a file system without locks
+        say(f"{folder} cannot be locked ({error}): nothing keeps a second run out of it")
     _locks[folder] = held
     owner.write_text(f"process {os.getpid()} on {platform.node()}")
 

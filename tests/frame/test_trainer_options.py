@@ -55,7 +55,7 @@ def test_options_without_effect_are_refused(option, tmp_path):
         (["--trainer.precision=16-true"], ["16-true", "bf16-mixed"]),
         (["--trainer.callbacks=LearningRateFinder"], ["LearningRateFinder", CALLBACKS["LearningRateFinder"]]),
         (["--trainer.callbacks=BatchSizeFinder"], ["BatchSizeFinder", "global batch"]),
-        (["--trainer.default_root_dir=/tmp/x"], ["--runs_dir"]),
+        (["--trainer.default_root_dir=elsewhere"], ["--runs_dir"]),
         (["--trainer.accelerator=abacus"], ["abacus"]),
         (["--trainer.max_steps=-5"], ["max_steps"]),
         (["--trainer.max_time=soon"], ["soon"]),
