@@ -13,7 +13,6 @@ from typing import final
 
 from torch import Tensor, nn
 
-from gan_lightning.errors import UserError
 from gan_lightning.networks.base import Network, pyramid, require_images
 from gan_lightning.networks.layers.activations import Activation, LeakyReLU
 from gan_lightning.networks.layers.conditional import Normalisation
@@ -147,13 +146,7 @@ def hidden_layers(
     norm: Normalisation = nn.Identity,
     dropout: float = 0.0,
 ) -> nn.Sequential:
-    """Return `n_layers` of linear map (initialised after He), normalisation, activation and dropout.
-
-    Raises:
-        UserError: There is no layer.
-    """
-    if n_layers < 1:
-        raise UserError(f"n_layers must be at least 1, got {n_layers}")
+    """Return `n_layers` of linear map (initialised after He), normalisation, activation and dropout."""
     layers: list[nn.Module] = []
     for index in range(n_layers):
         layer = nn.Linear(width if index else n_in, width)

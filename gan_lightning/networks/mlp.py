@@ -9,7 +9,6 @@ from __future__ import annotations
 from torch import Tensor, cat, nn, tanh
 from torch.nn.functional import one_hot
 
-from gan_lightning.errors import UserError
 from gan_lightning.networks.base import Critic, Generator, NClasses, count_classes, require_labels
 from gan_lightning.networks.layers.activations import Activation
 from gan_lightning.networks.layers.initialization import glorot_uniform
@@ -26,8 +25,6 @@ def _append_labels(inputs: Tensor, labels: Tensor | None, n_classes: int) -> Ten
 
 def _hidden_layers(n_in: int, width: int, n_layers: int, activation: Activation, batch_norm: bool) -> nn.Sequential:
     """Return `n_layers` of linear map, batch normalisation if asked, activation."""
-    if n_layers < 1:
-        raise UserError(f"n_layers must be at least 1, got {n_layers}")
     layers: list[nn.Module] = []
     for i in range(n_layers):
         layer = nn.Linear(n_in if i == 0 else width, width)

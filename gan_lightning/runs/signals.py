@@ -79,9 +79,10 @@ def end_at_once(clean_up: Callable[[], None]) -> None:
         os._exit(_AT_ONCE.get(name, STOPPED))
 
     def read() -> None:
-        while number := reading.recv(1):
-            if (name := signal.Signals(number[0]).name) in _NAMES:
-                end(name)
+        with reading:
+            while number := reading.recv(1):
+                if (name := signal.Signals(number[0]).name) in _NAMES:
+                    end(name)
 
     signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
     threading.Thread(target=read, daemon=True).start()

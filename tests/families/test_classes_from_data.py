@@ -30,7 +30,7 @@ def test_auto_takes_as_many_classes_as_the_data_have_at_any_depth():
     assert with_classes(MLPCritic, 7, where_none=True)(Vectors(2)).n_classes == 7
     with pytest.raises(ValueError, match="n_classes auto is the data's, and they are not known here"):
         ConcatenatingGenerator(Vectors(2), MLPGenerator)
-    with pytest.raises(ValueError, match="n_classes must not be negative, got -1"):
+    with pytest.raises(ValueError, match="n_classes of MLPCritic must not be negative, got -1"):
         MLPCritic(Vectors(2), n_classes=-1)
 
 

@@ -162,7 +162,7 @@ def test_an_own_family_is_trusted_by_the_user_alone(tmp_path, mark):
     words = [
         ["sample", "--n", "2", "--out", tmp_path / "samples"],
         ["export", "--out", tmp_path / "g.pt2"],
-        ["validate", "--fidelity.extractor=Digits", "--fidelity.n_samples=8"],
+        ["validate", "--fidelity.enabled=true", "--fidelity.extractor=Digits", "--fidelity.n_samples=16"],
     ]
     sys.modules.pop("evil_module")
     mark.unlink()

@@ -71,7 +71,8 @@ def test_a_home_in_front_of_any_path_is_expanded(home):
     )
     assert done.code == 0, done.err
     assert (updates(run), updates(home / "runs" / "h-2")) == (4, 6)
-    assert command("validate", "--ckpt_path=~/runs/h/checkpoints/last.ckpt").code == 0
+    words = ["--fidelity.enabled=true", "--fidelity.extractor=Digits", "--fidelity.n_samples=16"]
+    assert command("validate", "--ckpt_path=~/runs/h/checkpoints/last.ckpt", *words).code == 0
     assert_nothing_here(home)
 
 
@@ -79,7 +80,8 @@ def test_what_a_checkpoint_keeps_of_home_is_found_again(home):
     weights = home / "weights.pth"
     weights.write_text("")
     extractor = {"class_path": "gan_lightning.metrics.Inception", "init_args": {"weights_path": str(weights)}}
-    config = {**CONFIG, "name": "w", "fidelity": {"enabled": False, "extractor": extractor}}
+    ring = {"class_path": "Ring", "init_args": {"n": 16, "batch_size": 4}}  # its coverage is what is measured
+    config = {**CONFIG, "name": "w", "data": ring, "fidelity": {"enabled": False, "extractor": extractor}}
     assert fit(home / "runs", config).code == 0
     done = command("validate", "--ckpt_path", home / "runs" / "w" / "checkpoints" / "last.ckpt")
     assert done.code == 0, done.err

@@ -56,7 +56,7 @@ def test_only_normalisations_over_the_batch_couple_it():
     assert couples_batch(MLPEncoder(shape_of(8, 1), 4, width=4, batch_norm=True)) and not couples_batch(
         MLPEncoder(shape_of(8, 1), 4)
     )
-    with pytest.raises(ValueError, match="n_layers must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="n_layers of MLPEncoder must be at least 1, got 0"):
         MLPEncoder(shape_of(8, 1), 4, n_layers=0)
     with pytest.raises(ValueError, match="let the data resize to 32"):
         ConvEncoder(shape_of(30, 1), 4)

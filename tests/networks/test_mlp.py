@@ -62,7 +62,7 @@ def test_missing_labels_and_layers_are_refused() -> None:
         MLPGenerator(shape_of(0, 2), n_classes=3)(torch.randn(2, 2))
     with pytest.raises(ValueError, match="n_classes"):
         MLPCritic(shape_of(0, 2), n_classes=3)(torch.randn(2, 2))
-    with pytest.raises(ValueError, match="n_layers must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="n_layers of MLPCritic must be at least 1, got 0"):
         MLPCritic(shape_of(0, 2), n_layers=0)
 
 
