@@ -35,10 +35,15 @@ class RunFailed(Exception):
     """A run cannot continue for a reason outside it, such as a full disk: one line, exit code 1."""
 
 
-def fail(message: str) -> NoReturn:
-    """Print one line on standard error and exit with code 2, the user's mistake."""
+def fail(message: str, code: int = USER_ERROR) -> NoReturn:
+    """Print one line on standard error and exit, by default with code 2, the user's mistake."""
     print(f"gan-lightning: {' '.join(message.split())}", file=sys.stderr)
-    sys.exit(USER_ERROR)
+    sys.exit(code)
+
+
+def in_one_line(error: BaseException) -> str:
+    """Return an exception's message on one line, or its type where it has none."""
+    return " ".join(str(error).split())[:300] or type(error).__name__
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -173,7 +178,7 @@ def _leaves(value: Any, name: str, path: str, owner: type | None) -> Iterator[tu
         for key, inner in value.items():
             if key in KEYS_OF_A_PART and given is not None:
                 for argument, own in inner.items() if isinstance(inner, Mapping) else ():
-                    yield from _leaves(own, str(argument), f"{path}.{argument}", _class_at(str(given)))
+                    yield from _leaves(own, str(argument), f"{path}.{argument}", imported_class(str(given)))
             else:
                 yield from _leaves(inner, str(key), f"{path}.{key}".lstrip("."), None)
     elif isinstance(value, list | tuple) and value:
@@ -183,7 +188,7 @@ def _leaves(value: Any, name: str, path: str, owner: type | None) -> Iterator[tu
         yield name, path, list(value) if isinstance(value, tuple) else value, owner
 
 
-def _class_at(path: str) -> type | None:
+def imported_class(path: str) -> type | None:
     """Return the class at a path of a module that has been imported, None if there is none."""
     module, _, name = path.rpartition(".")
     found = vars(sys.modules[module]).get(name) if module in sys.modules else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -57,8 +56,7 @@ def verb_errors() -> Iterator[None]:
         with user_errors(), path_errors():
             yield
     except RunFailed as failed:
-        print(f"gan-lightning: {' '.join(str(failed).split())}", file=sys.stderr)
-        sys.exit(1)
+        fail(str(failed), 1)
 
 
 def _mistake(error: BaseException) -> UserError | None:

@@ -7,7 +7,6 @@ import ast
 import inspect
 import os
 import re
-import sys
 import typing
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -21,7 +20,7 @@ from gan_lightning.cli.config_files import BASE, read_config
 from gan_lightning.cli.documents import Document, file_of
 from gan_lightning.cli.names import named_classes
 from gan_lightning.description import refusal
-from gan_lightning.errors import KEYS_OF_A_PART, fail, nearest
+from gan_lightning.errors import KEYS_OF_A_PART, fail, imported_class, nearest
 from gan_lightning.runs.old_names import with_new_names
 
 _NOISE = re.compile(
@@ -117,7 +116,7 @@ def _innermost(message: str) -> tuple[str, type | None, str]:
         key, *classes = step.groups()
         if key is None:
             if step.group(2):  # the class around the next key, if there is one
-                owner = _class_at(step.group(2)) or owner
+                owner = imported_class(step.group(2)) or owner
                 core = message[step.end() :]
             continue
         if key in path and len(path) > 1:  # another type of a union, with the same mistake
@@ -128,18 +127,12 @@ def _innermost(message: str) -> tuple[str, type | None, str]:
     inner = core[: kept.start()] if kept and len(path) > 1 else core
     around = re.search(r"Parser key \"[^\"]+\":.*?Got value: Namespace\(class_path='([\w.]+)'", message, re.DOTALL)
     if around and len(path) > 1 and _callable_spec(message):
-        owner = _class_at(around.group(1)) or owner
+        owner = imported_class(around.group(1)) or owner
     return ".".join(path), owner, inner
 
 
 def _callable_spec(message: str) -> bool:
     return "expects a function or a callable class: Parser key" in message or "callable class: Option" in message
-
-
-def _class_at(path: str) -> type | None:
-    module, _, name = path.rpartition(".")
-    found = vars(sys.modules[module]).get(name) if module in sys.modules else None
-    return found if inspect.isclass(found) else None
 
 
 def _mistake(core: str, owner: type | None, path: str) -> str:
@@ -186,7 +179,7 @@ def _no_such_class(name: str, kind: type | None) -> str:
     last = name.rpartition(".")[2]
     known = {c.__name__ for c in named_classes()}
     mine = _names_of(kind)
-    if (last in known or _class_at(name) is not None) and kind is not None and last not in mine:
+    if (last in known or imported_class(name) is not None) and kind is not None and last not in mine:
         return f"{last} is no {kind.__name__}{_which(kind)}"
     return f"there is no class {name}{nearest(last, mine) or nearest(last, known)}{_which(kind)}"
 
@@ -222,7 +215,7 @@ def _kind_of(owner: type | None, path: str, core: str) -> type | None:
             return None
         return next(_classes_in(hints.get(name)), None)
     if named and named.group(1):
-        return _class_at(named.group(1))
+        return imported_class(named.group(1))
     return None
 
 

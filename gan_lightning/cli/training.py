@@ -36,7 +36,7 @@ from gan_lightning.cli.parser import Parser
 from gan_lightning.cli.shipped import with_files
 from gan_lightning.cli.trainer_options import check_environment, check_options, check_tasks
 from gan_lightning.description import known_classes_only
-from gan_lightning.errors import USER_ERROR, RunFailed, UserError, check_tree, nearest, say
+from gan_lightning.errors import USER_ERROR, RunFailed, UserError, check_tree, fail, nearest, say
 from gan_lightning.execution.precision import check_precision
 from gan_lightning.execution.process_state import process_kept
 from gan_lightning.execution.ranks import close_process_group
@@ -444,15 +444,10 @@ def run(args: list[str]) -> None:
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         if error.errno in DISK_IS_FULL:
-            print(
-                f"gan-lightning: {error.strerror}{where}; free some space and resume with --resume auto",
-                file=sys.stderr,
-            )
-            sys.exit(1)
+            fail(f"{error.strerror}{where}; free some space and resume with --resume auto", 1)
         if error.errno not in ABOUT_A_PATH or not error.filename:
             raise
-        print(f"gan-lightning: {refused_path(error)}", file=sys.stderr)
-        sys.exit(1 if GanLightningCLI.is_training else USER_ERROR)
+        fail(refused_path(error), 1 if GanLightningCLI.is_training else USER_ERROR)
     finally:
         unlock_all()
     with suppress(OSError):  # nobody reads any more

@@ -32,7 +32,7 @@ from torch import Tensor
 from gan_lightning.data.arrangement import OnError
 from gan_lightning.data.decoding import Decoded, UnknownRange
 from gan_lightning.data.stream import fingerprint
-from gan_lightning.errors import RunFailed, UserError, say
+from gan_lightning.errors import RunFailed, UserError, in_one_line, say
 from gan_lightning.runs.files import replacing, sweep
 
 FORMAT = 2  # raise it when the pixels of a pack would come out differently
@@ -146,7 +146,7 @@ def _open(path: Path, recipe: Recipe) -> tuple[Pack, dict[str, Any]] | None:
         shortest, longest = card["sides"]
         pack = Pack(torch.from_numpy(images), skipped, str(card["fingerprint"]), (shortest, longest), path)
     except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
-        say(f"the packed images {path} are damaged ({one_line(error)}); they are made anew")
+        say(f"the packed images {path} are damaged ({in_one_line(error)}); they are made anew")
         with suppress(OSError):
             beside.unlink(missing_ok=True)
             path.unlink(missing_ok=True)
@@ -290,7 +290,7 @@ def _fill(images: np.ndarray, recipe: Recipe, on_error: OnError) -> tuple[dict[i
             except UnknownRange as error:  # to leave out every such image would be to guess as well
                 raise UserError(f"{recipe.describe(i)}: {error}") from error
             except Exception as error:  # Pillow's plugins raise anything at all on hostile bytes
-                bad[i] = one_line(error)
+                bad[i] = in_one_line(error)
         return bad
 
     bad: dict[int, str] = {}
@@ -323,11 +323,6 @@ def _unreadable(file: str, reason: str) -> str:
         f"cannot read the image {file}: {reason}; fix or remove it, or leave such files out "
         "with on_error=skip (--data.on_error skip)"
     )
-
-
-def one_line(error: BaseException) -> str:
-    """Return an exception's message on one line, or its type where it has none."""
-    return " ".join(str(error).split())[:300] or type(error).__name__
 
 
 def _hash(value: object) -> str:

@@ -24,10 +24,10 @@ from torch import Tensor
 from gan_lightning.data.arrangement import OnError
 from gan_lightning.data.base import SPLITS, RealData, Split, drawn
 from gan_lightning.data.decoding import Crop, Decoded, ImageSize, file_shape, resize, to_pixels, with_channels
-from gan_lightning.data.packing import Pack, Recipe, cache_home, one_line, pack_home, packed, writable
+from gan_lightning.data.packing import Pack, Recipe, cache_home, pack_home, packed, writable
 from gan_lightning.data.stream import RealSamples
 from gan_lightning.description import find_class
-from gan_lightning.errors import UserError
+from gan_lightning.errors import UserError, in_one_line
 from gan_lightning.runs.files import replacing
 from gan_lightning.shapes import Images
 
@@ -172,7 +172,7 @@ class TorchvisionImages(RealData):
             with _plain_pickles():
                 cls(root=str(_unzipped(cls, root)), download=True, **self._options(split))
         except Exception as error:
-            raise UserError(f"{self.dataset} could not be downloaded: {one_line(error)}; {by_hand}") from error
+            raise UserError(f"{self.dataset} could not be downloaded: {in_one_line(error)}; {by_hand}") from error
 
     def _open(self, split: Split) -> Any:
         cls = _find_class(self.dataset)
@@ -185,11 +185,11 @@ class TorchvisionImages(RealData):
                 return cls(**options)
         except ImportError as error:
             raise UserError(
-                f"{self.dataset} needs a further package: {one_line(error)}; pip install {error.name}"
+                f"{self.dataset} needs a further package: {in_one_line(error)}; pip install {error.name}"
             ) from error
         except Exception as error:
             raise UserError(
-                f"{self.dataset} cannot be read from {root.absolute()} ({_layout(cls, root)}): {one_line(error)}; "
+                f"{self.dataset} cannot be read from {root.absolute()} ({_layout(cls, root)}): {in_one_line(error)}; "
                 "put its files there, or fetch them with download=true (--data.download true)"
             ) from error
 
@@ -275,7 +275,7 @@ def _find_class(name: str) -> Any:
     try:
         return find_class(name)
     except (ImportError, AttributeError) as error:
-        raise UserError(f"there is no data set class {name!r}: {one_line(error)}") from error
+        raise UserError(f"there is no data set class {name!r}: {in_one_line(error)}") from error
 
 
 class _PlainUnpickler(pickle.Unpickler):
@@ -365,5 +365,5 @@ def _unzipped(cls: Any, root: Path) -> Path:
             with opened as source, replacing(target) as temporary, temporary.open("wb") as sink:
                 shutil.copyfileobj(source, sink)
         except (OSError, EOFError, zlib.error) as error:
-            raise UserError(f"cannot unpack {file}: {one_line(error)}; fetch it again") from error
+            raise UserError(f"cannot unpack {file}: {in_one_line(error)}; fetch it again") from error
     return folder.parents[1]

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from gan_lightning.data.packing import cache_home
-from gan_lightning.errors import say
+from gan_lightning.errors import in_one_line, say
 from gan_lightning.metrics.fidelity import Moments
 from gan_lightning.runs.checkpoint_files import is_whole
 from gan_lightning.runs.files import replacing
@@ -35,7 +35,7 @@ def read_moments(key: str, n: int) -> Moments | None:
         if (owner, moments.n, tuple(state["outer"].shape)) != (key, n, (width, width)):
             raise ValueError("it is of other data")
     except Exception as error:  # bytes that are no pickle raise anything
-        reason = " ".join(str(error).split())[:100] or type(error).__name__
+        reason = in_one_line(error)[:100]
         say(f"the kept moments {path} are damaged ({reason}); they are made anew")
         return None
     return moments

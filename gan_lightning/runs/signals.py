@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
+from gan_lightning.errors import speaks
+
 STOPPED = 75
 """Exit code of a run that was asked to stop and saved its state (EX_TEMPFAIL: start it again)."""
 
@@ -133,6 +135,6 @@ def _note(number: int, frame: FrameType | None) -> None:
         os._exit(INTERRUPTED)
     if _heard is None:
         _heard = name
-        if all(os.environ.get(name, "0") == "0" for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK", "NODE_RANK")):
+        if speaks():
             with suppress(OSError):  # nobody reads any more
                 os.write(2, f"gan-lightning: {_heard} heard, stopping after this round\n".encode())
