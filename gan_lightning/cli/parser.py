@@ -245,7 +245,8 @@ def _unknown_option(word: str, options: set[str], owner: type | None) -> str:
     if not known:  # such as trainr.max_steps or modle.init_args.n_critic
         tops = {name.partition(".")[0] for name in options}
         return f"unknown option {word}{nearest(word, options) or nearest(first, tops)}"
-    names = own or {name for c in named_classes() for name in _arguments(c)}
+    is_listed = any(name.startswith(f"{prefix}.") for name in options - {f"{prefix}.help"})  # such as checkpoints
+    names = own or {name for c in named_classes() if not is_listed for name in _arguments(c)}
     return f"unknown option {word}{nearest(word, options | ({f'{prefix}.{n}' for n in names} if prefix else names))}"
 
 

@@ -6,6 +6,7 @@ docs/trainer.md has the whole table.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -77,7 +78,7 @@ def check_options(trainer: Any, words: Iterable[str]) -> None:
 
 
 def check_environment() -> None:
-    """Refuse variables of a launcher that are no numbers, or a rank outside its world.
+    """Refuse variables of a launcher that are no numbers, a rank outside its world, and options as variables.
 
     Raises:
         UserError: There is one.
@@ -91,6 +92,13 @@ def check_environment() -> None:
         if rank in os.environ and int(os.environ.get(world, "1000000000")) <= int(os.environ[rank]):
             raise UserError(
                 f"the environment variable {rank} must be below {world}, got {os.environ[rank]} of {os.environ[world]}"
+            )
+    for name, value in os.environ.items():
+        is_switch = name == "JSONARGPARSE_DEFAULT_ENV" and value.lower() == "true"
+        if is_switch or re.match(r"PL_(FIT|VALIDATE|TEST|TRAINER|MODEL|DATA|CONFIG|SEED_EVERYTHING)(_|$)", name):
+            raise UserError(
+                f"the environment variable {name} is refused: a run is told by its config and command line alone, so that "
+                "its config.yaml is the whole of it; unset it and give the option"
             )
 
 

@@ -96,10 +96,13 @@ def test_a_fast_dev_run_names_what_there_is(tmp_path):
         ({"SLURM_NTASKS": ""}, ["SLURM_NTASKS", "''"]),
         ({"SLURM_PROCID": "-1"}, ["SLURM_PROCID", "-1"]),
         ({"RANK": "2", "WORLD_SIZE": "2"}, ["RANK", "below WORLD_SIZE", "2 of 2"]),
+        ({"PL_TRAINER_MAX_STEPS": "3"}, ["PL_TRAINER_MAX_STEPS", "refused", "command line"]),
+        ({"PL_FIT__MODEL__N_CRITIC": "3"}, ["PL_FIT__MODEL__N_CRITIC", "refused"]),
+        ({"JSONARGPARSE_DEFAULT_ENV": "true"}, ["JSONARGPARSE_DEFAULT_ENV", "refused"]),
     ],
     ids=str,
 )
-def test_malformed_variables_of_a_launcher(variables, parts, tmp_path, monkeypatch):
+def test_variables_that_are_refused(variables, parts, tmp_path, monkeypatch):
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(UserError):
