@@ -271,3 +271,31 @@ def test_statistics_of_a_batch_need_two_samples(batch_size, accumulation, tmp_pa
     model = {"class_path": "NonSaturatingGAN", "init_args": {**parts, "critic_accumulation": accumulation}}
     outcome = fit(tmp_path, {**CONFIG, "model": model, **changed("data", batch_size=batch_size)})
     assert_one_line(outcome, "of the generator (MLPGenerator)", "at least 2 samples", "got 1", "batch_size")
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        (["--trainer.logger", "lightning.pytorch.loggers.MLFlowLogger"], ["MLFlowLogger", "mlflow", "pip install"]),
+        (["--trainer.callbacks+=RichProgressBar"], ["RichProgressBar", "pip install"]),
+        (["--trainer.callbacks+=ModelCheckpoint", "--trainer.callbacks.every_n_train_steps=-3"], ["-3", ">= 0"]),
+    ],
+    ids=["logger", "callback", "argument"],
+)
+def test_what_other_packages_refuse_is_one_line(words, parts, tmp_path):
+    assert_one_line(fit(tmp_path, CONFIG, *words), *parts)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_wandb_that_is_not_installed(tmp_path, monkeypatch):
+    class Missing:
+        def __bool__(self):
+            return False
+
+        def __str__(self):
+            return "Requirement 'wandb>=0.12.10' not met. HINT: Try running `pip install -U 'wandb>=0.12.10'`"
+
+    monkeypatch.setattr("lightning.pytorch.loggers.wandb._WANDB_AVAILABLE", Missing())
+    logger = {"class_path": "RunWandbLogger", "init_args": {"offline": True}}
+    config = {**CONFIG, "trainer": {**CONFIG["trainer"], "logger": [logger]}}
+    assert_one_line(fit(tmp_path, config), "RunWandbLogger", "pip install")
