@@ -15,6 +15,7 @@ from gan_lightning.callbacks.measuring import Measuring
 from gan_lightning.errors import UserError, nearest, say
 from gan_lightning.execution.lightning_private import before_running, validate_first
 from gan_lightning.protocols import Data
+from gan_lightning.runs.locks import must_be_there
 
 _EFFECTS = {
     "processes": "sums are rounded otherwise, and batch statistics are taken over other rows; all else is as it was",
@@ -101,6 +102,7 @@ class Checkpoints(Checkpoint):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Save `last` when either interval is over."""
+        must_be_there(Path(trainer.default_root_dir))
         by_updates = self.every_n_updates and trainer.global_step % self.every_n_updates == 0
         if by_updates or (trainer.world_size == 1 and self.time_is_up()):
             self.save(trainer, "last")
@@ -145,6 +147,7 @@ class Checkpoints(Checkpoint):
         """Write `checkpoints/<name>.ckpt` on rank 0; every rank must call it."""
         if self._is_over:
             return
+        must_be_there(Path(trainer.default_root_dir))
         trainer.save_checkpoint(Path(trainer.default_root_dir) / "checkpoints" / f"{name}.ckpt")
         if name == "last":
             self._saved_at = time.monotonic()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import traceback
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ _PACKAGE = Path(__file__).parents[1]
 
 def refused_path(error: OSError) -> str:
     """Return the line about a path that the operating system has refused."""
-    return f"{error.filename} cannot be used: {error.strerror}"
+    return f"{os.fsdecode(error.filename)} cannot be used: {error.strerror}"
 
 
 @contextmanager

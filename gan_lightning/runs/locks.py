@@ -8,7 +8,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from gan_lightning.errors import UserError, say
+from gan_lightning.errors import RunFailed, UserError, say
 
 _LOCK, _OWNER = ".lock", ".owner"  # two files: on Windows nobody else can read a locked one
 _locks: dict[Path, FileLock] = {}
@@ -41,13 +41,23 @@ def unlock(folder: Path) -> None:
     if held is None:
         return
     (folder / _OWNER).unlink(missing_ok=True)
-    if {path.name for path in folder.iterdir()} > {_LOCK}:
+    if not folder.is_dir() or {path.name for path in folder.iterdir()} - {_LOCK}:
         held.release()
         return
     if os.name == "posix":  # gone before it is released, so that nobody takes a folder that goes
         (folder / _LOCK).unlink(missing_ok=True)
         folder.rmdir()
     held.release()
+
+
+def must_be_there(folder: Path) -> None:
+    """Stop if a run folder that this process has locked was removed: what came after would lack all that was before.
+
+    Raises:
+        RunFailed: It was.
+    """
+    if folder in _locks and not (folder / _OWNER).exists():
+        raise RunFailed(f"the run folder {folder} was removed while the run was writing to it; the run stops")
 
 
 def unlock_all() -> None:

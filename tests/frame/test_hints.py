@@ -46,7 +46,11 @@ def texts() -> Iterator[tuple[Path, str]]:
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 yield file, node.value
-    for file in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "configs").rglob("*.yaml"))]:
+    for file in [
+        ROOT / "README.md",
+        *sorted((ROOT / "docs").glob("*.md")),
+        *sorted((ROOT / "configs").rglob("*.yaml")),
+    ]:
         yield file, file.read_text()
 
 

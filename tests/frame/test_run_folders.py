@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import os
 import re
+import shutil
 
 import pytest
 import torch
 import yaml
+from lightning.pytorch import Callback
 from PIL import Image
 
 from tests.training import assert_same, command, fit, networks
@@ -149,3 +151,21 @@ def test_tensorboard_has_the_losses_and_the_pictures(straight):
     pictures = events.Images("samples")
     assert pictures[-1].step == 6
     assert pictures[-1].width > 8
+
+
+class Remove(Callback):
+    """Removes the run folder after the first update, as somebody who tidies up would."""
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        if pl_module.updates_done == 1:
+            shutil.rmtree(trainer.default_root_dir)
+
+
+@pytest.mark.parametrize("logger", [[{"class_path": "RunCSVLogger"}], False], ids=["csv", "none"])
+def test_a_run_folder_that_is_removed_stops_the_run_in_one_line(logger, tmp_path):
+    options = {"callbacks": [{"class_path": "tests.frame.test_run_folders.Remove"}], "logger": logger}
+    done = fit(tmp_path, {**CONFIG, "trainer": {**CONFIG["trainer"], **options}})
+    assert done.code == 1
+    assert "Traceback" not in done.err
+    said = done.err.strip().splitlines()[-1]
+    assert str(tmp_path / "run") in said and ("removed" in said or "No such file" in said)
