@@ -12,7 +12,8 @@ for version in "3.10 lowest-direct" "3.13 highest"; do
     read -r python resolution <<<"$version"
     venv="build/versions/$python"
     [ -x "$venv/bin/python" ] || uv venv --python "$python" "$venv"
-    uv pip install --python "$venv/bin/python" --resolution "$resolution" -e ".[dev]"
+    uv pip install --python "$venv/bin/python" --resolution "$resolution" -r pyproject.toml --extra dev
+    uv pip install --python "$venv/bin/python" --no-deps -e .
     "$venv/bin/python" -m pytest -n "${TEST_PROCESSES:-auto}" --dist loadfile "$@" || code=$?
 done
 exit "$code"
