@@ -209,7 +209,18 @@ def test_there_are_no_cycles():
 
 
 @pytest.mark.parametrize(
-    "words", [["--help"], ["fit", "--help"], ["sample", "--help"], ["--version"], [], ["configs"]], ids=" ".join
+    "words",
+    [
+        ["--help"],
+        ["fit", "--help"],
+        ["sample", "--help"],
+        ["validate", "--help"],
+        ["doctor", "--help"],
+        ["--version"],
+        [],
+        ["configs"],
+    ],
+    ids=" ".join,
 )
 def test_help_answers_before_torch_is_imported(words):
     code = f"""

@@ -168,13 +168,6 @@ def test_pictures_of_any_data_set_become_uint8_images():
         gl.data.from_dataset(Faces())
 
 
-def test_hugging_faces_own_data_set():
-    datasets = pytest.importorskip("datasets")
-    rows = {"image": [np.full((8, 8, 3), i, np.uint8) for i in range(4)], "label": ["a", "b", "b", "a"]}
-    data = gl.data.from_dataset(datasets.Dataset.from_dict(rows))
-    assert data.found() == "4 images of 3x8x8, 2 classes: a 2, b 2"
-
-
 @pytest.mark.parametrize(
     ("samples", "options", "shape", "dtype", "ends"),
     [
