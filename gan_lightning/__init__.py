@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from gan_lightning.optimizers import RMSprop as RMSprop
     from gan_lightning.optimizers import TorchOptimizer as TorchOptimizer
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _ROOMS = (
     "callbacks",
