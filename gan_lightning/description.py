@@ -139,13 +139,14 @@ def check_plain(owner: Any, values: Any, name: str = "") -> None:
         )
 
 
-def rebuild(base: type, hyper_parameters: dict[str, Any], trust: bool = False) -> Any:
+def rebuild(base: type, hyper_parameters: dict[str, Any], trust: bool = False, also: Iterable[str] = ()) -> Any:
     """Return the object, an instance of `base`, that `describe_module` described.
 
     Args:
         base: What it must be an instance of.
         hyper_parameters: The description.
         trust: Import whatever the description names, not only what is of `KNOWN_PACKAGES`.
+        also: Further modules whose classes may be named.
 
     Raises:
         UserError: The checkpoint's module was made from something that cannot be described, or is not a `base`, or
@@ -163,7 +164,7 @@ def rebuild(base: type, hyper_parameters: dict[str, Any], trust: bool = False) -
         arguments["shape"] = describe(shape_of(arguments.pop("image_size"), arguments.pop("channels")))
     config = {"module": {"class_path": hyper_parameters["_class_path"], "init_args": arguments}}
     instantiate = getattr(parser, "instantiate", None) or parser.instantiate_classes  # renamed in jsonargparse 4.49
-    with known_classes_only(trust):
+    with known_classes_only(trust, also):
         try:
             parsed = parser.parse_object(config)
         except argparse.ArgumentError as error:

@@ -119,14 +119,14 @@ class Sampler(Protocol):
     ema_decay: float
 
     def sample(
-        self, n: int, labels: Sequence[int] | Tensor | None = None, seed: int = 0, truncation: float | None = None
+        self, n: int, labels: Sequence[int | str] | Tensor | None = None, seed: int = 0, truncation: float | None = None
     ) -> Tensor:
         """Return `n` samples of the averaged generator."""
 
     def sample_chunks(
         self,
         chunks: Iterable[int],
-        labels: Sequence[int] | Tensor | None = None,
+        labels: Sequence[int | str] | Tensor | None = None,
         seed: int = 0,
         truncation: float | None = None,
     ) -> Iterator[Tensor]:

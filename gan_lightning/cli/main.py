@@ -21,33 +21,56 @@ VERBS = {
     "sample": "write samples of a checkpoint as pictures",
     "reconstruct": "write held-out samples and what a checkpoint with an encoder makes of them",
     "configs": "list the configs that ship; show NAME prints one, copy NAME FILE writes it to a file",
+    "doctor": "tell versions, devices, precisions, caches and what is missing for FID, to paste into an issue",
     "cache": "tell what prepared data are kept on this machine, and clear them",
     "export": "write the generator of a checkpoint as a program that needs torch only",
 }
 
-_LIGHTNING_HELP = """usage: gan-lightning {verb} --config FILE [--config FILE ...] [options]
+_TRUST = "import whatever classes the checkpoint names, not only this package's, torch's and torchvision's"
+_FIT_HELP = """usage: gan-lightning fit --config FILE_OR_NAME [--config ...] [options]
 
-{what}; later files and options override earlier ones.
+examples:
+  gan-lightning fit --config quickstart                                digits, on two CPU cores, in minutes
+  gan-lightning fit --data ImageFolder --data.root FOLDER              your own pictures; it says which config it takes
+  gan-lightning fit --config sngan/cifar10 --data.download true        a config that ships; gan-lightning configs lists them
+  gan-lightning fit --config wgan_gp/ring --trainer.max_steps 2000 --model.gp_weight 5 --name gp5
+  gan-lightning fit --resume runs/gp5                                  resume a run folder
 
-  --config FILE              a YAML file, or the name of a config that ships, such as sngan/digits
-  --ckpt_path FILE           the checkpoint{ckpt}; last and best are those of runs/NAME
-{fit}  --seed_everything N        the seed of everything random
-  --trainer.<option> VALUE   Lightning's Trainer: max_steps, devices, precision, val_check_interval, ...
-  --model CLASS              the family; --model.<option> VALUE sets its arguments (model.gp_weight, model.n_critic, ...)
-  --data CLASS               the data; --data.<option> VALUE sets its arguments (data.batch_size, data.root, ...)
+train a GAN; later files and options override earlier ones:
+  --config FILE_OR_NAME      a YAML file, or the name of a config that ships, such as sngan/digits
+  --data CLASS               the data; --data.<option> VALUE sets its arguments (data.root, data.image_size, data.batch_size, ...)
+  --model CLASS              the family; --model.<option> VALUE sets its arguments (model.n_critic, model.gp_weight, ...)
+  --trainer.max_steps N      generator updates in all; --trainer.<option> VALUE: Lightning's Trainer (devices, precision, ...)
+  --trainer.accelerator X    cpu or gpu; the best there is if left out
+  --name NAME                the run folder is runs/NAME (NAME-2, ... if it exists)
+  --resume auto|PATH         resume from the furthest checkpoint of runs/NAME, of a run folder, or from a checkpoint;
+                             a run folder needs no --config: its own config.yaml is taken
+  --seed_everything N        the seed of everything random
   --fidelity.<option> VALUE  FID and IS: extractor, n_samples, metrics, required, enabled
+  --samples.<option> VALUE   sample grids: every_n_updates, n_rows, n_columns
+
+  --checkpoints.<option> V   checkpoints: every_n_updates, every_n_minutes, monitor
+  --runs_dir DIR             where run folders go
+  --ckpt_path FILE           the checkpoint to start from (its whole state); last and best are those of runs/NAME
   --print_config             print the whole configuration and stop
   --help_all                 every option of every part (takes some seconds)
 """
-_TRUST = "import whatever classes the checkpoint names, not only this package's, torch's and torchvision's"
-_MEASURE_HELP = f"""  --trust                    {_TRUST}
-"""
-_FIT_HELP = """  --name NAME                the run folder is runs/NAME (NAME-2, ... if it exists)
-  --runs_dir DIR             where run folders go
-  --resume auto|PATH         resume from the furthest checkpoint of runs/NAME, or of a run folder, or from a checkpoint;
-                             a run folder needs no --config: its own config.yaml is taken
-  --samples.<option> VALUE   sample grids: every_n_updates, n_rows, n_columns
-  --checkpoints.<option> V   checkpoints: every_n_updates, every_n_minutes, monitor
+_MEASURE_HELP = f"""usage: gan-lightning {{verb}} --ckpt_path FILE [--config FILE ...] [options]
+
+examples:
+  gan-lightning {{verb}} --ckpt_path runs/quickstart/checkpoints/best.ckpt
+  gan-lightning {{verb}} --name quickstart --ckpt_path last --fidelity.n_samples 10000
+
+{{what}}; later files and options override earlier ones:
+  --ckpt_path FILE           the checkpoint; its own config is used if no --config is given; last and best are those of runs/NAME
+  --config FILE_OR_NAME      a YAML file, or the name of a config that ships, such as sngan/digits
+  --fidelity.<option> VALUE  FID and IS: extractor, n_samples, metrics, required, enabled
+  --data CLASS               other data; --data.<option> VALUE sets its arguments (data.root, data.batch_size, ...)
+  --trainer.<option> VALUE   Lightning's Trainer: devices, precision, ...
+  --seed_everything N        the seed of everything random
+  --trust                    {_TRUST}
+  --print_config             print the whole configuration and stop
+  --help_all                 every option of every part (takes some seconds)
 """
 
 
@@ -101,19 +124,10 @@ def _run(verb: str, rest: list[str]) -> None:
         cache(rest)
     elif verb == "configs":
         configs(rest)
+    elif verb == "doctor":
+        doctor(rest)
     elif {"-h", "--help"} & set(rest):
-        is_fit = verb == "fit"
-        print(
-            _LIGHTNING_HELP.format(
-                verb=verb,
-                what=VERBS[verb],
-                fit=_FIT_HELP if is_fit else _MEASURE_HELP,
-                ckpt=" to start from (its whole state)"
-                if is_fit
-                else "; its own config is used if no --config is given",
-            ),
-            end="",
-        )
+        print(_FIT_HELP if verb == "fit" else _MEASURE_HELP.format(verb=verb, what=VERBS[verb]), end="")
     else:
         with handlers_kept(), lasting_streams():
             if verb == "fit":
@@ -226,6 +240,18 @@ def cache(args: list[str]) -> None:
 
     with verb_errors():
         tell(options.clear)
+
+
+def doctor(args: list[str]) -> None:
+    """Tell what this machine has."""
+    parser = _Parser(prog="gan-lightning doctor", description=VERBS["doctor"], allow_abbrev=False)
+    _, unknown = parser.parse_known_args(args)
+    if unknown:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+
+    from gan_lightning.cli.doctor import tell
+
+    tell()
 
 
 def configs(args: list[str]) -> None:

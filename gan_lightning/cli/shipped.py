@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from gan_lightning.cli.config_files import config_folder, read_config
-from gan_lightning.errors import UserError, nearest
+from gan_lightning.errors import UserError, nearest, say
 
 _NO_FAMILIES = ("compare", "hardware", "loggers")
 """Folders that are no families: experiments of one page, and files that are added to another config."""
+
+_SUITING = {"Digits": "quickstart", **dict.fromkeys(("Ring", "Grid", "GaussianMixture", "SwissRoll"), "wgan_gp/ring")}
+"""Data: the config that suits them where none is given; pictures have one for each size."""
 
 _MINUTES = re.compile(r"(?<![\w.,(])([\d.,]+(?:-[\d.,]+)?|two|three|four|five|ten) minutes")
 _FIGURE = re.compile(r"\b(?:FID|IS) [\d.]*\d")
@@ -42,10 +45,11 @@ def find_config(name: str) -> Path:
 def with_files(args: list[str]) -> list[str]:
     """Return a command line whose configs are files: a path that exists wins over the name of a config that ships.
 
-    `fit --resume RUN_FOLDER` without a config gets the folder's own, before whatever options are typed.
+    `fit --resume RUN_FOLDER` without a config gets the folder's own, before whatever options are typed; `fit --data CLASS`
+    with neither a config nor a model gets one that suits the data, which is said.
 
     Raises:
-        UserError: A config is neither a file nor the name of one that ships.
+        UserError: A config is neither a file nor the name of one that ships, or there is neither model nor data.
     """
     words, before, resumed, has_config = [], "", "", False
     for arg in args:
@@ -59,11 +63,74 @@ def with_files(args: list[str]) -> list[str]:
             resumed = value
         before = arg if arg.startswith("-") and not equals else ""
         words.append(arg)
-    if words[0] != "fit" or has_config or resumed in ("", "auto"):
+    if words[0] != "fit" or has_config:
         return words
+    if resumed in ("", "auto"):
+        return [words[0], "--config", str(find_config(_suiting(words))), *words[1:]] if _needs_one(words) else words
     place = Path(resumed).expanduser()
     own = (place if place.is_dir() else place.parent.parent) / "config.yaml"
     return [words[0], "--config", str(own), *words[1:]] if own.is_file() else words
+
+
+def _typed(words: list[str], option: str) -> str | None:
+    """Return the last value of an option on a command line, None if it is not there."""
+    values = [b for a, b in zip(words, [*words[1:], ""], strict=True) if a == option]
+    values += [word.partition("=")[2] for word in words if word.startswith(f"{option}=")]
+    return values[-1] if values else None
+
+
+def _needs_one(words: list[str]) -> bool:
+    """Tell whether a config is to be taken for a `fit` that has none.
+
+    Raises:
+        UserError: The data or the model is missing, and nothing suits.
+    """
+    model, data = _typed(words, "--model"), _typed(words, "--data")
+    if model is None and data is None:
+        raise UserError(
+            "fit needs a model and data: --config NAME, such as quickstart or wgan_gp/ring (gan-lightning configs lists "
+            "those that ship), or --data ImageFolder --data.root FOLDER for your own pictures"
+        )
+    if data is None:
+        family = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", str(model).rpartition(".")[2]).lower().replace("_", "")
+        own = [name for name in names() if name.partition("/")[0].replace("_", "") == family]
+        raise UserError(
+            f"fit has no data for {model}; --config NAME has some: "
+            f"{', '.join(own) or 'gan-lightning configs lists those that ship'}"
+        )
+    return model is None
+
+
+def _suiting(words: list[str]) -> str:
+    """Return the name of a config that suits the data of a `fit` without model and config, and say which it is.
+
+    Raises:
+        UserError: None does.
+    """
+    data = str(_typed(words, "--data")).rpartition(".")[2]
+    if data in _SUITING:
+        name, why = _SUITING[data], f"data {data}"
+    elif data in ("ImageFolder", "TorchvisionImages", "RandomImages"):
+        import torch
+
+        accelerator = _typed(words, "--trainer.accelerator") or "auto"
+        has_gpu = accelerator in ("gpu", "cuda") or (accelerator == "auto" and torch.cuda.is_available())
+        side = _typed(words, "--data.image_size")
+        sides = [int(number) for number in re.findall(r"\d+", side or "")] or [64 if has_gpu else 32]
+        size = next((size for size in (32, 64, 128) if max(sides) <= size), 128)
+        name = f"pictures/{'gpu' if has_gpu else 'cpu'}{size}"
+        why = f"pictures at {'x'.join(map(str, sides)) if side else size} on a {'GPU' if has_gpu else 'CPU'}"
+    else:
+        raise UserError(
+            f"fit has no model for the data {data}; give --config NAME, such as pictures/cpu32 or wgan_gp/ring (gan-lightning "
+            "configs lists those that ship), or --model CLASS with its generator and critic"
+        )
+    steps = (read_config(find_config(name)).get("trainer") or {}).get("max_steps")
+    say(
+        f"no --config: {name} is taken, for {why} ({read_config(find_config(name))['model']['class_path']}, {steps:,} updates); "
+        f"gan-lightning configs show {name} prints it, --config NAME takes another"
+    )
+    return name
 
 
 def tell() -> None:

@@ -3,7 +3,7 @@
 from gan_lightning.data.base import RealData
 from gan_lightning.data.digits import Digits
 from gan_lightning.data.image_folder import ImageFolder
-from gan_lightning.data.loaded import data_of
+from gan_lightning.data.loaded import data_of, from_dataset
 from gan_lightning.data.stream import Batch, RealSamples, Rounds
 from gan_lightning.data.synthetic import GaussianMixture, Grid, RandomImages, Ring, SwissRoll
 from gan_lightning.data.torchvision_images import TorchvisionImages
@@ -22,4 +22,5 @@ __all__ = [
     "SwissRoll",
     "TorchvisionImages",
     "data_of",
+    "from_dataset",
 ]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, final
+import math
+from collections.abc import Iterable, Mapping, Sized
+from typing import Any, NamedTuple, Protocol, final, runtime_checkable
 
 import numpy as np
 import torch
@@ -11,8 +12,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from gan_lightning.data.base import RealData, Split
+from gan_lightning.data.decoding import Crop, ImageSize, check_range, file_shape, resize, to_pixels, with_channels
 from gan_lightning.data.stream import RealSamples
-from gan_lightning.errors import UserError
+from gan_lightning.errors import UserError, say
+from gan_lightning.protocols import Classed
+from gan_lightning.shapes import Images
 
 _IMAGE_KEYS = ("real", "image", "images", "img", "pixel_values", "x")
 _LABEL_KEYS = ("label", "labels", "class", "target", "targets", "y")
@@ -62,6 +66,251 @@ def data_of(
         labels = found if labels is None else labels
     training = RealSamples(samples, labels, "given samples")
     return _Loaded(training, evaluation or training, classes, batch_size, seed, flip, dequantize, limit)
+
+
+def from_dataset(
+    dataset: Any,
+    labels: Any = None,
+    *,
+    evaluation: Any = None,
+    image_size: ImageSize | None = None,
+    channels: int | None = None,
+    crop: Crop = "center",
+    value_range: tuple[float, float] | None = None,
+    classes: list[str] | None = None,
+    batch_size: int = 64,
+    seed: int | None = None,
+    flip: bool = False,
+    dequantize: bool = False,
+    limit: int | None = None,
+) -> RealData:
+    """Return a data module of any data set that fits in memory: a torch `Dataset`, a Hugging Face one, an array, a tensor.
+
+    Its items are samples, `(sample, label)`, or dictionaries with keys such as `image` and `label`; a sample is a picture
+    of Pillow, or an image or vector as array, tensor or nested list, channels first or last. Pictures and whole numbers
+    in 0..255 become uint8 images. Names of classes are the data set's own (torchvision's `classes`, Hugging Face's
+    `ClassLabel`); labels that are texts are the names. The data set is read once, so random transforms are frozen.
+
+    Example:
+        >>> pairs = [(torch.zeros(8, 8, 3, dtype=torch.uint8), "cat"), (torch.ones(8, 8, 3, dtype=torch.uint8), "dog")]
+        >>> from_dataset(pairs).found()
+        '2 images of 3x8x8, 2 classes: cat 1, dog 1'
+
+    Args:
+        dataset: The samples; of data in splits one of them, such as `dataset["train"]`.
+        labels: Class indices or names `(N,)`, if the items have none.
+        evaluation: What metrics compare with, in the same form; the training samples if None.
+        image_size: Height and width that images are resized to; their own if None, which must be the same for all.
+        channels: 1, 3 or 4; as the first picture if None.
+        crop: How images of another ratio become so: "center" keeps the middle, "none" squeezes the whole.
+        value_range: The values of black and white, such as (0, 1) or (0, 16); if None, 0..255 for whole numbers, and for
+            floating point [-1, 1], or [0, 1] if no value is negative, which is said in one line.
+        classes: Names of the classes in the order of their indices.
+        batch_size: Size of the global batch: the one a critic update sees, summed over processes.
+        seed: Seed of sample order, flips and noise; None takes the module's seed.
+        flip: Mirror training images at random.
+        dequantize: Add uniform noise of one grey level to training images.
+        limit: Train on a fixed random subset of this many samples.
+
+    Raises:
+        UserError: The items are not such, or differ in size.
+    """
+    check_range(None if value_range is None else list(value_range))
+    wanted = _Wanted(image_size, channels, crop, value_range)
+    found = _collected(dataset, wanted)
+    names = classes if classes is not None else found.classes
+    given = found.labels if labels is None else labels
+    if given is None:
+        names = None
+    elif _are_texts(given):
+        names = sorted(set(map(str, given))) if names is None else list(names)
+        given = _indices(given, names)
+    measured = None
+    if evaluation is not None:
+        other = _collected(evaluation, wanted)
+        own = _indices(other.labels, names or []) if _are_texts(other.labels) else other.labels
+        measured = RealSamples(other.samples, None if own is None else torch.as_tensor(own), "given samples")
+    return data_of(
+        found.samples,
+        None if given is None else torch.as_tensor(given),
+        evaluation=measured,
+        classes=names,
+        batch_size=batch_size,
+        seed=seed,
+        flip=flip,
+        dequantize=dequantize,
+        limit=limit,
+    )
+
+
+class _Wanted(NamedTuple):
+    image_size: ImageSize | None
+    channels: int | None
+    crop: Crop
+    value_range: tuple[float, float] | None
+
+
+class _Collected(NamedTuple):
+    samples: Tensor
+    labels: Any
+    classes: list[str] | None
+
+
+@runtime_checkable
+class _Featured(Protocol):
+    """A Hugging Face data set, whose features tell the names of classes."""
+
+    features: Mapping[str, Any]
+
+
+@runtime_checkable
+class _ClassLabel(Protocol):
+    """The feature of a label of a Hugging Face data set."""
+
+    names: list[str]
+
+
+def _collected(dataset: Any, wanted: _Wanted) -> _Collected:
+    """Return all samples of a data set as one tensor, with their labels and the names that it has for them."""
+    if isinstance(dataset, Mapping) and all(isinstance(v, Sized) and not _is_array(v) for v in dataset.values()):
+        first = next(iter(dataset), "train")
+        raise UserError(
+            f"the data set has the parts {', '.join(map(str, dataset))}; give one, such as dataset[{first!r}]"
+        )
+    classes = list(dataset.classes) if isinstance(dataset, Classed) else None
+    if isinstance(dataset, _Featured) and isinstance(dataset.features, Mapping):
+        label = next((dataset.features[key] for key in _LABEL_KEYS if key in dataset.features), None)
+        classes = list(label.names) if isinstance(label, _ClassLabel) else classes
+    labels: Any
+    if isinstance(dataset, DataLoader):
+        samples, labels = _read(dataset)
+    elif _is_array(dataset):
+        samples, labels = _tensor(dataset), None
+    elif isinstance(dataset, Mapping):
+        real, labels = _parts(dataset)
+        samples = _tensor(real)
+    elif isinstance(dataset, Iterable | Sized | Dataset):
+        samples, labels = _read_items(dataset, wanted)
+    else:
+        raise UserError(f"a data set, an array or a tensor is wanted, got {type(dataset).__name__}")
+    return _Collected(_fitted(samples, wanted), labels, classes)
+
+
+def _read_items(dataset: Any, wanted: _Wanted) -> tuple[Tensor, list[Any] | None]:
+    """Return the samples `(N, ...)` and labels of a data set, item by item in its own order."""
+    from PIL.Image import Image  # only for data sets
+
+    rows: Any = dataset
+    items = (rows[i] for i in range(len(rows))) if isinstance(dataset, Sized) else iter(rows)
+    samples: list[Tensor] = []
+    labels: list[Any] = []
+    shape: Images | None = None
+    for index, item in enumerate(items):
+        real, label = (item, None) if isinstance(item, Image) else _parts(item)
+        if isinstance(real, Image):
+            if shape is None:
+                n_channels = wanted.channels or (1 if real.mode in ("1", "L", "I", "F") or real.mode[:2] == "I;" else 3)
+                shape = file_shape(wanted.image_size or [real.height, real.width], n_channels)
+            if wanted.image_size is None and (real.height, real.width) != (shape.height, shape.width):
+                raise UserError(
+                    f"picture {index} is {real.width}x{real.height} and the first one {shape.width}x{shape.height}; give "
+                    "image_size=64, say, to make them alike"
+                )
+            deep = None if wanted.value_range is None else list(wanted.value_range)
+            value = torch.from_numpy(to_pixels(real, shape, wanted.crop, deep).copy())
+        else:
+            value = _tensor(real)
+        if samples and value.shape != samples[0].shape:
+            raise UserError(
+                f"sample {index} is of shape {tuple(value.shape)} and the first one of {tuple(samples[0].shape)}"
+            )
+        samples.append(value)
+        labels += [] if label is None else [label.item() if isinstance(label, Tensor | np.generic) else label]
+    if not samples:
+        raise UserError("the data set has no samples")
+    if labels and len(labels) != len(samples):
+        raise UserError(f"{len(samples) - len(labels)} of the {len(samples)} samples have no label; label all or none")
+    return torch.stack(samples), labels or None
+
+
+def _fitted(samples: Tensor, wanted: _Wanted) -> Tensor:
+    """Return samples `(N, ...)` as a game takes them: uint8 or [-1, 1] images `(N, C, H, W)`, float vectors `(N, D)`."""
+    as_images = samples.dtype == torch.uint8 or wanted.value_range is not None or wanted.image_size is not None
+    if samples.ndim == 3 and as_images:
+        samples = samples[:, None]  # grey
+    if samples.ndim == 4 and samples.shape[3] in (1, 3, 4) and samples.shape[1] not in (1, 3, 4):
+        samples = samples.permute(0, 3, 1, 2).contiguous()
+    is_image = samples.ndim == 4
+    if wanted.value_range is not None and samples.dtype != torch.uint8 or wanted.value_range not in (None, (0, 255)):
+        samples = _from_range(samples, *wanted.value_range or (0.0, 255.0))
+    elif is_image and not samples.is_floating_point() and samples.dtype != torch.uint8 and samples.numel():
+        least, most = (int(value) for value in samples.aminmax())
+        if least < 0 or most > 255:
+            raise UserError(
+                f"whole numbers of images must lie in 0..255, got {least}..{most}; give value_range=({least}, {most})"
+            )
+        samples = samples.to(torch.uint8)
+    elif is_image and samples.is_floating_point() and samples.numel():
+        low, high = (value.item() for value in samples.aminmax())
+        if 0 <= low < high <= 1:
+            say("floating-point images from 0 to 1 are taken as black to white, [0, 1]; value_range says otherwise")
+            samples = _from_range(samples, 0.0, 1.0)
+        elif high > 1 and math.isfinite(high):
+            raise UserError(
+                f"floating-point images must lie in [0, 1] or [-1, 1], got [{low:g}, {high:g}]; give value_range=(0, 255), "
+                "or what black and white are"
+            )
+    elif not samples.is_floating_point() and samples.dtype != torch.uint8:
+        samples = samples.to(torch.get_default_dtype())
+    if samples.dtype == torch.float64:
+        samples = samples.to(torch.float32)
+    if is_image and wanted.channels is not None and samples.shape[1] != wanted.channels:
+        if samples.dtype != torch.uint8:
+            raise UserError(
+                f"channels {wanted.channels} of floating-point images with {samples.shape[1]}; give uint8 ones"
+            )
+        samples = with_channels(samples, wanted.channels)
+    if is_image and wanted.image_size is not None:
+        resized = resize(samples, file_shape(wanted.image_size, samples.shape[1]), wanted.crop)
+        samples = resized.clamp(-1, 1) if resized.is_floating_point() else resized
+    return samples
+
+
+def _from_range(samples: Tensor, black: float, white: float) -> Tensor:
+    """Return floating-point samples in [-1, 1] of those from black to white."""
+    wide = samples.to(torch.float32)
+    low, high = (value.item() for value in wide.aminmax()) if wide.numel() else (black, white)
+    if low < black or high > white:
+        raise UserError(f"value_range is ({black:g}, {white:g}), but the samples lie in [{low:g}, {high:g}]")
+    return (wide - black) / (white - black) * 2 - 1
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, Tensor | np.ndarray)
+
+
+def _tensor(value: Any) -> Tensor:
+    """Return an array, a tensor or a nested list of numbers as a tensor."""
+    if isinstance(value, Tensor):
+        return value.detach().cpu()
+    try:
+        return torch.from_numpy(np.array(value))  # a copy: what others hand out may be read-only
+    except (TypeError, ValueError) as error:
+        raise UserError(f"a sample must be a picture, an array or numbers, got {type(value).__name__}") from error
+
+
+def _are_texts(labels: Any) -> bool:
+    if isinstance(labels, Tensor) or labels is None:
+        return False
+    return any(isinstance(label, str) for label in labels)
+
+
+def _indices(labels: Any, names: list[str]) -> Tensor:
+    """Return the indices `(N,)` of names."""
+    unknown = [label for label in labels if label not in names]
+    if unknown:
+        raise UserError(f"there is no class {unknown[0]!r}; the classes are {', '.join(names[:20])}")
+    return torch.tensor([names.index(label) for label in labels])
 
 
 @final

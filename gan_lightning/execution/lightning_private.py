@@ -11,7 +11,10 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.overrides.distributed import _sync_module_states
 from lightning.pytorch.strategies import DDPStrategy, Strategy
+from lightning.pytorch.utilities.model_helpers import _restricted_classmethod as restricted_classmethod
 from torch import nn
+
+__all__ = ["restricted_classmethod"]  # a class method that an instance refuses, as Lightning's load_from_checkpoint
 
 
 def trainer_of(module: LightningModule) -> Trainer | None:

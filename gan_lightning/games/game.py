@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -14,10 +15,10 @@ from torch.nn import Parameter
 from torch.optim import Optimizer
 from torch.utils._pytree import tree_flatten
 
-from gan_lightning.description import check_plain, describe_module
+from gan_lightning.description import check_plain, describe, describe_module, rebuild
 from gan_lightning.errors import UserError
 from gan_lightning.execution.gan_ddp import GANDDPStrategy, check_strategy, share_buffers
-from gan_lightning.execution.lightning_private import do_not_count, set_logged_step, trainer_of
+from gan_lightning.execution.lightning_private import do_not_count, restricted_classmethod, set_logged_step, trainer_of
 from gan_lightning.execution.precision import check_precision
 from gan_lightning.execution.process_state import KeepGenerators
 from gan_lightning.execution.ranks import mean_over_ranks, rows_of_all_ranks
@@ -28,6 +29,7 @@ from gan_lightning.optimizers.schedules import Schedule
 from gan_lightning.optimizers.specs import OptimizerSpec
 from gan_lightning.protocols import PLAYERS, Batch, Classed, Data, PlayerName, Share, check_shares
 from gan_lightning.randomness import Noise, Shard, mix
+from gan_lightning.runs.checkpoint_files import read_checkpoint
 from gan_lightning.stabilizers.slopes import couples_batch
 
 WEIGHTS_ONLY = (
@@ -330,6 +332,7 @@ class Game(LightningModule, ABC):
             "samples_seen": self.samples_seen,
             "seed": self.seed,
         }
+        checkpoint["optimizers"] = {player.name: player.spec.kind for player in self.players}
         checkpoint["hyper_parameters"] = describe_module(self)
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
@@ -355,6 +358,49 @@ class Game(LightningModule, ABC):
                 "the networks and the data with the sizes and classes of its run"
             ) from error
 
+    @restricted_classmethod
+    def load_from_checkpoint(  # type: ignore[override]
+        cls,
+        checkpoint_path: str | Path,
+        map_location: str | torch.device | None = None,
+        hparams_file: None = None,
+        strict: bool | None = None,
+        weights_only: bool | None = None,
+        trust: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """Return the game of a checkpoint with its weights and clock, as Lightning's method of the same name.
+
+        Args:
+            checkpoint_path: The file; `cls` is the family it must be of, or `Game` for any.
+            map_location: The device to put it on; the CPU if None.
+            hparams_file: Not taken: a checkpoint holds its own arguments.
+            strict: Whether the weights must be the networks' exactly; true if None.
+            weights_only: Either way nothing but tensors and plain values is read.
+            trust: Import whatever classes the checkpoint names; the family's own module is trusted, since it is asked.
+            **kwargs: Arguments of the family that replace the checkpoint's.
+
+        Raises:
+            UserError: There is no such checkpoint, it is of another family, or it cannot be rebuilt.
+        """
+        if hparams_file is not None:
+            raise UserError(f"hparams_file {hparams_file} is not read: give arguments by keyword, as n_critic=2")
+        if map_location is not None and not isinstance(map_location, str | torch.device):
+            raise UserError(f"map_location must be a device, such as cpu or cuda:0, got {map_location!r}")
+        checkpoint = read_checkpoint(Path(checkpoint_path).expanduser())
+        given = {name: describe(value) for name, value in kwargs.items()}
+        own = [] if cls.__module__.startswith("gan_lightning.") else [cls.__module__]
+        with torch.random.fork_rng(devices=[]):
+            game = rebuild(Game, {**checkpoint["hyper_parameters"], **given}, trust, own)
+        if not isinstance(game, cls):
+            raise UserError(
+                f"{checkpoint_path} is a checkpoint of {type(game).__name__}, not of {cls.__name__}; call "
+                f"{type(game).__name__}.load_from_checkpoint, or gan_lightning.load"
+            )
+        game.load_state_dict(checkpoint["state_dict"], strict is not False)
+        game.on_load_checkpoint(checkpoint)
+        return game if map_location is None else game.to(map_location)
+
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Set the clock."""
         clock = checkpoint["clock"]
@@ -364,8 +410,9 @@ class Game(LightningModule, ABC):
         if (trainer := trainer_of(self)) is not None and trainer.state.fn == "fit":
             if not checkpoint.get("optimizer_states"):
                 raise UserError(WEIGHTS_ONLY.format(trainer.ckpt_path))
+            kinds = checkpoint.get("optimizers", {})  # 0.1.0 did not say
             for player, state in zip(self.players, checkpoint.get("optimizer_states", []), strict=False):
-                player.check_state(state)
+                player.check_state(state, kinds.get(player.name))
 
     def on_train_start(self) -> None:
         """Give restored optimizers the settings that were asked for."""

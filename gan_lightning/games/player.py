@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from gan_lightning.errors import UserError
 from gan_lightning.optimizers.schedules import Schedule
-from gan_lightning.optimizers.specs import SGD, Adam, OptimizerSpec, RMSprop
+from gan_lightning.optimizers.specs import SGD, Adam, OptimizerSpec, RMSprop, TorchOptimizer
 from gan_lightning.protocols import PLAYERS, PlayerName
 
 Terms = dict[str, Tensor]
@@ -101,23 +101,29 @@ class Player:
         logged[f"loss/{self.name}"] = torch.stack(list(total.values())).sum()
         return total, logged
 
-    def check_state(self, state: dict[str, Any]) -> None:
+    def check_state(self, state: dict[str, Any], kind: str | None = None) -> None:
         """Refuse the saved state of another kind of optimizer, which this one could not continue from.
+
+        Args:
+            state: The optimizer's, as saved.
+            kind: Of which `OptimizerSpec.kind` it is; checkpoints of 0.1.0 do not say, and had three.
 
         Raises:
             UserError: The state is of another kind.
         """
         group = state["param_groups"][0]
-        was = "Adam" if "betas" in group else "RMSprop" if "alpha" in group else "SGD"
-        if isinstance(self.spec, Adam | RMSprop | SGD) and type(self.spec).__name__ != was:
+        of_old = isinstance(self.spec, Adam | RMSprop | SGD | TorchOptimizer)
+        if kind is None and of_old:
+            kind = "Adam" if "betas" in group else "RMSprop" if "alpha" in group else "SGD"
+        if kind is not None and kind != self.spec.kind:
             raise UserError(
-                f"{self.name}_optimizer was {was} and is {type(self.spec).__name__} now: its state cannot be carried over; "
-                f"resume with {was}, or start a new run with another --name"
+                f"{self.name}_optimizer was {kind} and is {self.spec.kind} now: its state cannot be carried over; "
+                f"resume with {kind}, or start a new run with another --name"
             )
 
     def take_settings(self, optimizer: Optimizer) -> None:
         """Give an optimizer, restored from a checkpoint, the settings of this run: a checkpoint brings its own along."""
-        fresh = self.spec([Parameter(torch.zeros(()))]).param_groups[0]
+        fresh = self.spec([Parameter(torch.zeros(1, 1))]).param_groups[0]
         for group in optimizer.param_groups:
             group.update({key: value for key, value in fresh.items() if key not in ("params", "lr")})
 

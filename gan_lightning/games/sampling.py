@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from gan_lightning.errors import UserError
+from gan_lightning.errors import UserError, nearest
 from gan_lightning.games.divergence import EVERY
 from gan_lightning.games.game import Game
 from gan_lightning.games.latents import Latents, NormalLatents
@@ -52,13 +52,13 @@ class SamplingGame(Game):
 
     @torch.no_grad()
     def sample(
-        self, n: int, labels: Sequence[int] | Tensor | None = None, seed: int = 0, truncation: float | None = None
+        self, n: int, labels: Sequence[int | str] | Tensor | None = None, seed: int = 0, truncation: float | None = None
     ) -> Tensor:
         """Return `n` samples of the averaged generator, images `(n, C, H, W)` in [-1, 1] or vectors `(n, D)`.
 
         Args:
             n: Number of samples.
-            labels: Classes, repeated in turn until there are n; all classes in turn if none are given.
+            labels: Classes by number or name, repeated in turn until there are n; all classes in turn if none are given.
             seed: The same seed gives the same samples.
             truncation: Draw the latents outside [-truncation, truncation] anew (BigGAN, arXiv:1809.11096, section 3.1).
 
@@ -74,7 +74,7 @@ class SamplingGame(Game):
     def sample_chunks(
         self,
         chunks: Iterable[int],
-        labels: Sequence[int] | Tensor | None = None,
+        labels: Sequence[int | str] | Tensor | None = None,
         seed: int = 0,
         truncation: float | None = None,
     ) -> Iterator[Tensor]:
@@ -94,13 +94,24 @@ class SamplingGame(Game):
             chosen = None if classes is None else classes[rows % len(classes)].to(self.device)
             yield self.generator_average(latents.to(self.device, self.dtype_of_samples), chosen)
 
-    def _classes(self, labels: Sequence[int] | Tensor | None) -> Tensor | None:
+    def _classes(self, labels: Sequence[int | str] | Tensor | None) -> Tensor | None:
         if not self.n_classes:
             if labels is not None:
-                raise UserError(f"labels {list(map(int, labels))} given, but this generator is not conditional")
+                given = labels.tolist() if isinstance(labels, Tensor) else labels
+                raise UserError(f"labels {given} given, but this generator is not conditional")
             return None
         if labels is None:
             return torch.arange(self.n_classes)
+        if isinstance(labels, str):
+            labels = [labels]
+        if not isinstance(labels, Tensor):
+            for label in labels:
+                if isinstance(label, str) and label not in self.classes:
+                    raise UserError(
+                        f"there is no class {label!r}{nearest(label, self.classes)}; the classes are "
+                        f"{', '.join(self.classes[:20]) or f'0 ... {self.n_classes - 1}'}"
+                    )
+            labels = [self.classes.index(label) if isinstance(label, str) else label for label in labels]
         classes = torch.as_tensor(labels, dtype=torch.long).flatten().cpu()
         wrong = classes[(classes < 0) | (classes >= self.n_classes)].tolist()
         if wrong or not len(classes):

@@ -23,6 +23,7 @@ from gan_lightning.networks.layers.conditional import ChannelLayerNorm, Conditio
 from gan_lightning.networks.layers.initialization import He, Initialization, Normal, Orthogonal, Xavier
 from gan_lightning.networks.layers.spectral_norm import spectrally_normalize
 from gan_lightning.networks.mlp import MLPCritic, MLPGenerator
+from gan_lightning.networks.patch import MultiScaleCritic, PatchCritic
 from gan_lightning.networks.r3gan import R3GANCritic, R3GANGenerator
 from gan_lightning.networks.sagan import SAGANCritic, SAGANGenerator
 from gan_lightning.networks.sngan import SNGANCNNCritic, SNGANCNNGenerator, SNGANResNetCritic, SNGANResNetGenerator
@@ -92,9 +93,11 @@ __all__ = [
     "MLPJointCritic",
     "MinibatchDiscrimination",
     "MinibatchDiscriminationCritic",
+    "MultiScaleCritic",
     "Normal",
     "Normalisation",
     "Orthogonal",
+    "PatchCritic",
     "R3GANCritic",
     "R3GANGenerator",
     "RecomputedCritic",

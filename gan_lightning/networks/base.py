@@ -74,7 +74,7 @@ class Generator(Network):
 
 
 class Critic(Network):
-    """A network from samples to one logit each: a head on top of features.
+    """A network from samples to one logit each, or one for each of some patches: a head on top of features.
 
     Attributes:
         n_classes: Number of classes it is conditioned on, 0 if it is unconditional.
@@ -92,7 +92,7 @@ class Critic(Network):
 
     @abstractmethod
     def head(self, features: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Return raw logits `(N,)` (no sigmoid) of features `(N, F)`."""
+        """Return raw logits `(N,)` (no sigmoid) of features `(N, F)`; `(N, ...)` of a critic that judges several patches."""
 
     def forward(self, samples: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return raw logits `(N,)` (no sigmoid) of samples `(N, ...)` with labels `(N,)`."""

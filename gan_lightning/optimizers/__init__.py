@@ -1,8 +1,8 @@
 """Optimizers and learning-rate schedules as values."""
 
 from gan_lightning.optimizers.functional import FunctionalAdam, FunctionalOptimizer, FunctionalSGD, functional
-from gan_lightning.optimizers.schedules import CosineDecay, LinearDecay, Schedule
-from gan_lightning.optimizers.specs import SGD, Adam, OptimizerSpec, RMSprop
+from gan_lightning.optimizers.schedules import CosineDecay, LinearDecay, Schedule, WarmUp
+from gan_lightning.optimizers.specs import SGD, Adam, OptimizerSpec, RMSprop, TorchOptimizer
 
 __all__ = [
     "Adam",
@@ -15,5 +15,7 @@ __all__ = [
     "RMSprop",
     "SGD",
     "Schedule",
+    "TorchOptimizer",
+    "WarmUp",
     "functional",
 ]

@@ -16,6 +16,9 @@ from torch.optim import Optimizer
 
 from gan_lightning.errors import UserError
 
+_OTHER_UPDATES = ("amsgrad", "maximize", "nesterov", "dampening", "decoupled_weight_decay")
+"""Options of torch's Adam and SGD that are no part of the functions here."""
+
 
 class FunctionalOptimizer(ABC):
     """An optimizer whose step returns new parameters, differentiable in the old ones and in the gradients.
@@ -107,10 +110,13 @@ def functional(optimizer: Optimizer, parameters: Sequence[Parameter]) -> Functio
         'FunctionalSGD'
 
     Raises:
-        UserError: It is not Adam or SGD.
+        UserError: It is not Adam or SGD, or has an option that changes the update beyond theirs.
     """
-    if isinstance(optimizer, torch.optim.Adam):
+    own = [key for key in _OTHER_UPDATES if optimizer.param_groups[0].get(key)]
+    if own and type(optimizer) in (torch.optim.Adam, torch.optim.SGD):
+        raise UserError(f"{type(optimizer).__name__} with {own[0]} cannot be unrolled; leave {own[0]} out")
+    if type(optimizer) is torch.optim.Adam:  # AdamW is one too, and decays otherwise
         return FunctionalAdam(optimizer, parameters)
-    if isinstance(optimizer, torch.optim.SGD):
+    if type(optimizer) is torch.optim.SGD:
         return FunctionalSGD(optimizer, parameters)
     raise UserError(f"{type(optimizer).__name__} cannot be unrolled; take Adam or SGD for the critic")

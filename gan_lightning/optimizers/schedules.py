@@ -10,7 +10,7 @@ import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
-from gan_lightning.errors import UserError
+from gan_lightning.errors import UserError, require
 
 
 class Schedule(ABC):
@@ -80,3 +80,32 @@ class CosineDecay(Schedule):
         """Return the factor after `update` generator updates."""
         done = min(max(update, 0) / self.end, 1.0)
         return self.final + (1 - self.final) * (1 + math.cos(math.pi * done)) / 2
+
+
+@dataclass(frozen=True)
+class WarmUp(Schedule):
+    """A straight line up to 1 over the first `n_updates`, times what another schedule says, whose clock it shares.
+
+    The first update has the factor 1 / n_updates, update n_updates - 1 and all later ones have 1.
+
+    Example:
+        >>> warm = WarmUp(n_updates=4, then=LinearDecay(start=100, end=200))
+        >>> [warm(update) for update in (0, 1, 3, 150)]
+        [0.25, 0.5, 1.0, 0.5]
+
+    Args:
+        n_updates: Generator updates until the rate is full.
+        then: The schedule of the full rate; none keeps it constant.
+    """
+
+    n_updates: int
+    then: Schedule | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse an empty interval."""
+        require("WarmUp", n_updates=self.n_updates)
+
+    def __call__(self, update: int) -> float:
+        """Return the factor after `update` generator updates."""
+        risen = min((max(update, 0) + 1) / self.n_updates, 1.0)
+        return risen * (self.then(update) if self.then is not None else 1.0)

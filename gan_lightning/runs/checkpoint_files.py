@@ -121,10 +121,10 @@ def _read(path: Path) -> dict[str, Any]:
         raise UserError(f"{path} is truncated or not a checkpoint ({reason})") from error
     if not isinstance(checkpoint, dict) or "clock" not in checkpoint or "hyper_parameters" not in checkpoint:
         raise UserError(f"{path} is not a checkpoint of gan-lightning: it has no clock")
-    for key in ("clock", "state_dict", "config", "hyper_parameters", "datamodule_hyper_parameters"):
+    for key in ("clock", "state_dict", "optimizers", "config", "hyper_parameters", "datamodule_hyper_parameters"):
         if key in checkpoint:
             if not isinstance(checkpoint[key], dict):
                 raise UserError(f"{path} is not a checkpoint of gan-lightning: its {key} is no dictionary")
-            if key not in ("clock", "state_dict"):
+            if key not in ("clock", "state_dict", "optimizers"):
                 checkpoint[key] = with_home(with_new_names(checkpoint[key]))
     return dict(checkpoint)

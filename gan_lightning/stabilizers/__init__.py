@@ -9,7 +9,14 @@ from gan_lightning.stabilizers.generator_terms import (
     ModeSeeking,
     OrthogonalRegularization,
 )
-from gan_lightning.stabilizers.gradient_penalties import R1, R2, DivergencePenalty, GradientPenalty, PerturbationPenalty
+from gan_lightning.stabilizers.gradient_penalties import (
+    R1,
+    R2,
+    ApproximateR1,
+    DivergencePenalty,
+    GradientPenalty,
+    PerturbationPenalty,
+)
 from gan_lightning.stabilizers.historical_averaging import HistoricalAveraging
 from gan_lightning.stabilizers.lecam import LeCam
 from gan_lightning.stabilizers.weight_clipping import WeightClipping
@@ -20,6 +27,7 @@ EntropyRegularisation = EntropyRegularization
 OrthogonalRegularisation = OrthogonalRegularization
 
 __all__ = [
+    "ApproximateR1",
     "ConsistencyRegularization",
     "CriticConstraint",
     "CriticPenalty",

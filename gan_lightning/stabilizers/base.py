@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import ClassVar, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from gan_lightning.errors import UserError, require
@@ -35,8 +36,15 @@ class CriticPenalty(nn.Module, ABC):
         require(type(self).__name__, weight=weight, interval=interval)
         self.weight, self.interval = weight, interval
 
-    def forward(self, critic: Critic, real: Tensor, fake: Tensor, labels: Tensor | None, noise: Noise) -> Tensor:
-        """Return the weighted penalty, a scalar, on samples `real` and `fake` `(N, ...)` and what is a critic of them."""
+    def forward(
+        self, critic: Critic, real: Tensor, fake: Tensor, labels: Tensor | None = None, noise: Noise | None = None
+    ) -> Tensor:
+        """Return the weighted penalty, a scalar, on samples `real` and `fake` `(N, ...)` and what is a critic of them.
+
+        Without `noise`, in a loop of one's own, what is random follows torch's global generator.
+        """
+        if noise is None:
+            noise = Noise(int(torch.randint(2**62, ())), real.device, real.dtype)
         return self.weight * self.interval * self.penalty(critic, real, fake, labels, noise)
 
     @abstractmethod

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from gan_lightning.networks.base import Critic
@@ -84,9 +85,25 @@ class CriticOfTurn(Critic):
         """Return the critic's logits `(N,)` of features `(N, F)`."""
         return self.critic.head(features, labels)
 
+    def together(self, *points: Tensor, labels: Tensor | None = None) -> list[Tensor]:
+        """Return the logits of several sets of samples `(N, ...)` of the same rows, judged in one pass of the network."""
+        shown = [self._shown(samples) for samples in points]
+        return judged_together(self.critic, *shown, labels=labels)
+
     def _shown(self, samples: Tensor) -> Tensor:
         if self._view is None or self._draws is None:
             return samples
         observation = self._view.observation
         single = samples.reshape(len(samples) * observation.pack, -1, *samples.shape[2:])
         return observation(single, self._view.labels, self._draws.repeated())[0]
+
+
+def judged_together(critic: Critic, *points: Tensor, labels: Tensor | None = None) -> list[Tensor]:
+    """Return the logits of several sets of samples `(N, ...)` with the same labels, in one pass.
+
+    One pass has one power iteration of spectral normalisation, so differences of logits are differences of samples.
+    """
+    if isinstance(critic, CriticOfTurn):
+        return critic.together(*points, labels=labels)
+    repeated = None if labels is None else labels.repeat(len(points))
+    return list(critic(torch.cat(points), repeated).chunk(len(points)))

@@ -53,7 +53,7 @@ class LeCam(CriticPenalty):
         """Return the mean squared distance of the logits from the other side's anchor."""
         real_logits, fake_logits = critic(real, labels), critic(fake, labels)
         with torch.no_grad():
-            number = self.sums.new_tensor(len(real_logits))
+            number = self.sums.new_tensor(real_logits.numel())
             self.sums += torch.stack([real_logits.sum(), fake_logits.sum(), number]).to(self.sums.dtype)
         real_anchor, fake_anchor = self.anchors.clone()  # the update after this turn must not reach into its graph
         return (real_logits - fake_anchor).square().mean() + (fake_logits - real_anchor).square().mean()

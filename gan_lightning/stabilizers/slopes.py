@@ -42,6 +42,7 @@ def per_row(values: Tensor, like: Tensor) -> Tensor:
 def input_gradients(critic: Critic, points: Tensor, labels: Tensor | None = None) -> Tensor:
     """Return the gradient of each sample's own logit at that sample, shaped as `points`, differentiable in the critic.
 
+    Of a critic of patches it is the gradient of their mean logit.
     In a game with an observation that is the gradient with respect to the sample itself, through the observation.
     Computed in full precision whatever the autocast. `torch.func` is used where it can be (it compiles); a critic with
     batch statistics changes buffers in its forward pass, which only `torch.autograd` allows; so does a recomputed one.
@@ -55,7 +56,8 @@ def input_gradients(critic: Critic, points: Tensor, labels: Tensor | None = None
         critic = critic.of(points)
 
     def total(samples: Tensor) -> Tensor:
-        return critic(samples, labels).sum()
+        logits = critic(samples, labels)
+        return (logits if logits.dim() == 1 else logits.flatten(1).mean(1)).sum()
 
     # under bf16-mixed a generator gives bfloat16, which a critic outside autocast cannot take
     points = points.detach().to(next((p.dtype for p in critic.parameters()), points.dtype))

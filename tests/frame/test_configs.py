@@ -14,6 +14,7 @@ import pytest
 import yaml
 from jsonargparse import ArgumentParser, Namespace
 from lightning.pytorch import Trainer
+from PIL import Image
 
 from gan_lightning.cli import training as lightning_cli
 from gan_lightning.cli.config_files import read_config
@@ -28,7 +29,8 @@ LONGEST = {"ring": 18, "ring_notebook": 18, "digits": 22}
 """Lines that a config may have beside its header, by the data it is for: what all of them say stands in a base."""
 BATCH_SIZE = 4
 LARGEST_PLAYED = 64
-"""Images above this size are built, not played: two rounds of them take many seconds."""
+"""Images above this size are built, not played: two rounds of them take many seconds. Of the own pictures' configs, which
+differ in size alone, those above 32 are built only."""
 
 SMALL = [
     "--trainer.accelerator=cpu",
@@ -52,19 +54,19 @@ def name(path: Path) -> str:
     return str(path.relative_to(CONFIGS))
 
 
-def shrink(value: Any) -> None:
+def shrink(value: Any, widest: int = 16) -> None:
     """Narrow every network of a parsed config, and shorten warm-ups."""
     if isinstance(value, Namespace):
         for key, inner in list(vars(value).items()):
             if key == "width":
-                setattr(value, key, 16 if inner is None else min(inner, 16))
+                setattr(value, key, widest if inner is None else min(inner, widest))
             elif key == "n_critic_warm_up":
                 setattr(value, key, 3)
             else:
-                shrink(inner)
+                shrink(inner, widest)
     elif isinstance(value, list):
         for inner in value:
-            shrink(inner)
+            shrink(inner, widest)
 
 
 def build_data(config: Namespace) -> RealData:
@@ -91,12 +93,12 @@ def synthetic(monkeypatch):
             config.data = Namespace(class_path="gan_lightning.data.RandomImages", init_args=Namespace(**given))
         else:
             config.data.init_args.n, config.data.init_args.batch_size = 64, BATCH_SIZE
-        shrink(config.model)
+        shrink(config.model, 16 if largest(data.shape) <= LARGEST_PLAYED else 32)
         before(cli)
 
     def watched(trainer, model, *args, **kwargs):
         seen["game"], seen["trainer"] = model, trainer
-        if largest(model.shape) <= LARGEST_PLAYED:
+        if largest(model.shape) <= seen.get("largest", LARGEST_PLAYED):
             fit(trainer, model, *args, **kwargs)
 
     monkeypatch.setattr(lightning_cli.GanLightningCLI, "before_instantiate_classes", smaller)
@@ -108,13 +110,25 @@ def test_there_are_configs():
     assert len(EXPERIMENTS) > 10 and len(LAYERS) >= 3
 
 
+def own_pictures(path: Path, folder: Path) -> list[str]:
+    """Return what a config for one's own pictures needs beside it: where they are."""
+    if path.parent.name != "pictures":
+        return []
+    (folder / "mine").mkdir()
+    Image.new("RGB", (9, 8)).save(folder / "mine" / "one.png")
+    return ["--data.root", str(folder / "mine")]
+
+
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=name)
-def test_experiments_train(path, synthetic, tmp_path):
-    outcome = command("fit", "--config", path, "--runs_dir", tmp_path, *SMALL)
+def test_experiments_train(path, synthetic, tmp_path_factory):
+    tmp_path = tmp_path_factory.mktemp("runs")
+    root = own_pictures(path, tmp_path_factory.mktemp("data"))
+    synthetic["largest"] = 32 if root else LARGEST_PLAYED
+    outcome = command("fit", "--config", path, "--runs_dir", tmp_path, *root, *SMALL)
     assert outcome.code == 0, outcome.err[-3000:]
     game = synthetic["game"]
     assert game.shape == synthetic["data"].shape
-    if largest(game.shape) > LARGEST_PLAYED:
+    if largest(game.shape) > synthetic["largest"]:
         return
     assert game.updates_done == 2
     metrics = synthetic["trainer"].callback_metrics
@@ -123,7 +137,7 @@ def test_experiments_train(path, synthetic, tmp_path):
     (folder,) = (entry for entry in tmp_path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
     assert (folder / "checkpoints" / "last.ckpt").is_file()
 
-    printed = command("fit", "--config", path, "--print_config")
+    printed = command("fit", "--config", path, *root, "--print_config")
     assert printed.code == 0, printed.err[-3000:]
     (tmp_path / "printed.yaml").write_text(printed.out)
     again = command("fit", "--config", tmp_path / "printed.yaml", "--print_config")

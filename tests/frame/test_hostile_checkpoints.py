@@ -202,7 +202,7 @@ def test_the_policy_is_put_back():
         assert find_class("collections.OrderedDict")
 
 
-@pytest.mark.parametrize("key", ["clock", "state_dict", "config", "hyper_parameters"])
+@pytest.mark.parametrize("key", ["clock", "state_dict", "optimizers", "config", "hyper_parameters"])
 def test_parts_of_a_checkpoint_of_the_wrong_kind(key, image_run, tmp_path):
     path = written(image_run, tmp_path, lambda c: c.update({key: "text"}))
     with pytest.raises(UserError, match=key):

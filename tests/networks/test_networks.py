@@ -145,7 +145,7 @@ IMAGE_CLASSES = [
     if isinstance(kind := getattr(networks, name), type)
     and typing.get_origin(kind) is None  # Python 3.10 calls Callable[[...], Critic] a type
     and issubclass(kind, Generator | Critic)
-    and kind not in (Generator, Critic, networks.MLPGenerator, networks.MLPCritic)
+    and kind not in (Generator, Critic, networks.MLPGenerator, networks.MLPCritic, networks.PatchCritic)
     # Those that need more are wrappers around networks.
     and not {n for n, p in signature(kind).parameters.items() if p.default is p.empty} - {"shape"}
 ]
