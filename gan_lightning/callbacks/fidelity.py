@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable
-from importlib.metadata import version
 from typing import Any, Literal, cast
 
 import torch
@@ -16,6 +13,7 @@ from gan_lightning.callbacks.measuring import Measurement, Measuring
 from gan_lightning.errors import UserError, say
 from gan_lightning.evaluation.measures import (
     METRICS,
+    Draw,
     Measured,
     MetricName,
     check_metrics,
@@ -25,13 +23,11 @@ from gan_lightning.evaluation.measures import (
     names_of,
     with_spread,
 )
-from gan_lightning.evaluation.moments import keep_features, keep_moments, read_features, read_moments
+from gan_lightning.evaluation.moments import measure_kept
 from gan_lightning.evaluation.pictures import to_uint8
 from gan_lightning.metrics.extractors import ExtractorUnavailable, FeatureExtractor, Inception
 from gan_lightning.metrics.fidelity import chunks, proportional_labels
 from gan_lightning.protocols import Classed, Sampler
-
-_CACHE_FORMAT = 2
 
 
 class Fidelity(Measuring):
@@ -222,61 +218,30 @@ class Fidelity(Measuring):
         return any(METRICS[metric].features == side for metric in self.metrics)
 
     def _measure_real(self, trainer: Trainer, split: Literal["eval", "train"], keep: bool) -> list[Measured]:
-        """Return what each extractor makes of a split: what is kept, and the rest in one pass."""
+        """Return what each extractor makes of a split."""
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         reference = data.reference(split)
-        n, labels = len(reference), reference.labels
-        names = [_key(reference, extractor) for extractor in self.extractors]
 
-        def kept() -> list[Measured | None]:
-            found: list[Measured | None] = []
-            for name in names:
-                moments = read_moments(name, n)
-                features = read_features(name, n) if keep and moments is not None else None
-                is_all = moments is not None and not (keep and features is None)
-                found.append(Measured(n, moments, features, None, labels) if is_all and moments is not None else None)
-            return found
+        def read() -> Draw:
+            whole = reference if reference.is_whole() else data.reference(split, whole=True)
+            ranges = chunks(len(whole))
+            return lambda indices: (whole.images[ranges[i].start : ranges[i].stop] for i in indices)
 
-        found = cast(list[Measured | None], trainer.strategy.broadcast(kept() if trainer.is_global_zero else None))
-        missing = [one for one, had in zip(self.extractors, found, strict=True) if had is None]
-        if not missing:
-            return cast(list[Measured], found)
-        reference = reference if reference.is_whole() else data.reference(split, whole=True)
-        say(f"features of {n} real samples ({reference.description})")
-
-        def read(indices: Iterable[int]) -> Iterable[Tensor]:
-            ranges = chunks(n)
-            for chunk in indices:
-                yield reference.images[ranges[chunk].start : ranges[chunk].stop]
-
-        measured = iter(
-            measure(
-                missing, n, read, keep, False, None, labels, rank=trainer.global_rank, world_size=trainer.world_size
-            )
+        return measure_kept(
+            self.extractors,
+            len(reference),
+            reference.fingerprint,
+            reference.description,
+            read,
+            keep,
+            reference.labels,
+            trainer.global_rank,
+            trainer.world_size,
+            trainer.strategy.broadcast,
         )
-        for index, had in enumerate(found):
-            if had is None:
-                found[index] = new = next(measured)
-                if trainer.is_global_zero:
-                    keep_moments(names[index], new.moments)
-                    if new.features is not None:
-                        keep_features(names[index], new.features)
-        return cast(list[Measured], found)
 
     def _labels_for_people(self, game: Any, reference: Any) -> str | None:
         if not game.n_classes:
             return None
         in_turn = self._labels_of_fakes(game, reference) is None
         return "all classes in turn" if in_turn else f"as frequent as in the {self.split} split"
-
-
-def _key(reference: Any, extractor: FeatureExtractor) -> str:
-    """Return the name under which what is computed of real samples is kept."""
-    key = {
-        "format": _CACHE_FORMAT,
-        "data": reference.fingerprint,
-        "n": len(reference),
-        "extractor": [extractor.name, extractor.fingerprint()],
-        "torch-fidelity": version("torch-fidelity"),
-    }
-    return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]

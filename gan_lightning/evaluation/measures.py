@@ -30,6 +30,10 @@ MetricName = Literal[
 ]
 
 
+Draw = Callable[[Iterable[int]], Iterable[Tensor]]
+"""Yields the samples of the chunks with the given indices."""
+
+
 class Metric(NamedTuple):
     """What a metric is called, and what it needs.
 
@@ -132,7 +136,7 @@ def check_sizes(metrics: Sequence[str], n_fake: int, n_real: int | None, isc_spl
 def measure(
     extractors: Sequence[FeatureExtractor],
     n: int,
-    draw: Callable[[Iterable[int]], Iterable[Tensor]],
+    draw: Draw,
     keep: bool,
     logits: bool,
     prepare: Callable[[Tensor], Tensor] | None = None,

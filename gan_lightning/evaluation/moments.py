@@ -2,17 +2,89 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from gan_lightning.data.packing import cache_home
 from gan_lightning.errors import in_one_line, say
+from gan_lightning.evaluation.measures import Draw, Measured, measure
+from gan_lightning.metrics.extractors import FeatureExtractor
 from gan_lightning.metrics.fidelity import Moments
 from gan_lightning.runs.checkpoint_files import is_whole
 from gan_lightning.runs.files import replacing
+
+_FORMAT = 2
+
+
+def statistics_key(fingerprint: str, n: int, extractor: FeatureExtractor) -> str:
+    """Return the name under which what an extractor makes of n samples is kept, a hash over all that it depends on."""
+    key = {
+        "format": _FORMAT,
+        "data": fingerprint,
+        "n": n,
+        "extractor": [extractor.name, extractor.fingerprint()],
+        "torch-fidelity": version("torch-fidelity"),
+    }
+    return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def measure_kept(
+    extractors: Sequence[FeatureExtractor],
+    n: int,
+    fingerprint: str,
+    name: str,
+    draw: Callable[[], Draw],
+    keep: bool,
+    labels: Tensor | None = None,
+    rank: int = 0,
+    world_size: int = 1,
+    broadcast: Callable[[Any], Any] = lambda value: value,
+) -> list[Measured]:
+    """Return what each extractor makes of n fixed samples: what is kept, and the rest in one pass, which is kept then.
+
+    Args:
+        extractors: The extractors.
+        n: Number of samples.
+        fingerprint: Hash of their content.
+        name: What they are, for people.
+        draw: Returns what `measure` draws them with, called only if something is missing.
+        keep: Whether features are needed too.
+        labels: Their classes.
+        rank: This process.
+        world_size: Number of processes.
+        broadcast: Returns rank 0's value on every rank.
+    """
+    keys = [statistics_key(fingerprint, n, extractor) for extractor in extractors]
+
+    def look_up(key: str) -> Measured | None:
+        moments = read_moments(key, n)
+        features = read_features(key, n) if keep and moments is not None else None
+        if moments is None or (keep and features is None):
+            return None
+        return Measured(n, moments, features, None, labels)
+
+    found = cast(list[Measured | None], broadcast([look_up(key) for key in keys] if rank == 0 else None))
+    missing = [index for index, had in enumerate(found) if had is None]
+    if missing:
+        drawn = draw()
+        say(f"features of {n} real samples ({name})")
+        made = measure(
+            [extractors[i] for i in missing], n, drawn, keep, False, None, labels, rank=rank, world_size=world_size
+        )
+        for index, new in zip(missing, made, strict=True):
+            found[index] = new
+            if rank == 0:
+                keep_moments(keys[index], new.moments, name, extractors[index])
+                if new.features is not None:
+                    keep_features(keys[index], new.features, name)
+    return cast(list[Measured], found)
 
 
 def moments_file(key: str) -> Path:
@@ -63,9 +135,20 @@ def _read(path: Path, key: str, n: int, what: str) -> dict[str, Any] | None:
     return state
 
 
-def keep_moments(key: str, moments: Moments, name: str = "") -> None:
-    """Keep moments for the next run, complete or not at all; a cache that cannot be written is only slower."""
-    state = {"key": key, "n": moments.n, "total": moments.total, "outer": moments.outer, "name": name}
+def keep_moments(key: str, moments: Moments, name: str = "", extractor: FeatureExtractor | None = None) -> None:
+    """Keep moments for the next run, complete or not at all; a cache that cannot be written is only slower.
+
+    The name says what of, for people, and the extractor by whose features, for whoever is given the file.
+    """
+    owner = None if extractor is None else [extractor.name, extractor.fingerprint()]
+    state = {
+        "key": key,
+        "n": moments.n,
+        "total": moments.total,
+        "outer": moments.outer,
+        "name": name,
+        "extractor": owner,
+    }
     _keep(moments_file(key), state, "moments")
 
 
