@@ -51,7 +51,7 @@ class Coverage(Measuring):
         """Tell whether the modes of the data are known."""
         return _mixture(trainer) is not None
 
-    def measure(self, trainer: Trainer, game: Any) -> list[Measurement]:
+    def measure(self, trainer: Trainer, game: Any) -> Measurement:
         """Count the modes that the samples hit."""
         data = _mixture(trainer)
         assert data is not None and data.centres is not None and data.std is not None
@@ -73,7 +73,7 @@ class Coverage(Measuring):
             "data": type(data).__name__,
         }
         differs = (str(self.n_samples), f"{self.n_std:g}std", f"seed{self.seed}")
-        return [Measurement(values, facts, differs, lambda name: f"val/{name}", "coverage-")]
+        return Measurement(values, facts, differs, prefix="coverage-")
 
 
 def _mixture(trainer: Trainer) -> Mixture | None:

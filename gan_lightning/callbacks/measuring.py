@@ -30,7 +30,7 @@ class Measurement(NamedTuple):
     values: dict[str, float]
     facts: dict[str, Any]
     differs: tuple[str, ...]
-    key: Callable[[str], str]
+    key: Callable[[str], str] = lambda name: f"val/{name}"
     prefix: str = ""
 
 
@@ -69,7 +69,7 @@ class Measuring(Callback, ABC):
         """Tell whether there is something to measure of this game on these data."""
 
     @abstractmethod
-    def measure(self, trainer: Trainer, game: Any) -> list[Measurement]:
+    def measure(self, trainer: Trainer, game: Any) -> Measurement | list[Measurement]:
         """Measure; every rank takes part and gets the same numbers. Each measurement leaves a card of its own."""
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -103,7 +103,8 @@ class Measuring(Callback, ABC):
         if trainer.sanity_checking and game.updates_done and not self.is_missing(trainer, game):
             return
         start = time.perf_counter()
-        found = self.measure(trainer, game)
+        measured = self.measure(trainer, game)
+        found = [measured] if isinstance(measured, Measurement) else measured
         named = {one.key(name): value for one in found for name, value in one.values.items()}
         self.history.append((game.updates_done, named))
         log_row(trainer, named, game.updates_done)

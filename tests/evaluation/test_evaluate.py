@@ -159,8 +159,8 @@ def odd_files(folder: Path) -> tuple[set[str], set[str]]:
     """Write 60 odd files, all of 8x8 pixels if any; return the names that must be read, and that must be named."""
     folder.mkdir()
     colours = Image.fromarray(np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8))
-    read, named = set(), set()
-    saved = {
+    read: set[str] = set()
+    saved: dict[str, dict[str, Any]] = {
         "png": {}, "jpg": {"quality": 90}, "bmp": {}, "gif": {}, "webp": {"lossless": True}, "tif": {}, "ppm": {},
         "jp2": {}, "tga": {},
     }  # fmt: skip
@@ -192,7 +192,7 @@ def odd_files(folder: Path) -> tuple[set[str], set[str]]:
         (folder / name).write_bytes(content)
     os.symlink(folder / "nowhere", folder / "link.png")
     os.mkfifo(folder / "pipe.png")
-    return read, named | set(broken) | {"link.png", "pipe.png"}
+    return read, set(broken) | {"link.png", "pipe.png"}
 
 
 def test_odd_and_damaged_files_are_read_or_named(pair: tuple[Path, Path], tmp_path: Path) -> None:
