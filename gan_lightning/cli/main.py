@@ -19,6 +19,8 @@ VERBS = {
     "validate": "measure a checkpoint on the held-out data",
     "test": "measure a checkpoint on the test data",
     "evaluate": "compare two sets of samples: folders, zips, checkpoints, data, statistics",
+    "compare": "compare runs and cards: a table, and a page with curves and pictures",
+    "report": "write the page of one run, report.html, which fit writes at its end",
     "sample": "write samples of a checkpoint as pictures",
     "reconstruct": "write held-out samples and what a checkpoint with an encoder makes of them",
     "configs": "list the configs that ship; show NAME prints one, copy NAME FILE writes it to a file",
@@ -96,6 +98,10 @@ def _run(verb: str, rest: list[str]) -> None:
         sample(rest)
     elif verb == "evaluate":
         evaluate(rest)
+    elif verb == "compare":
+        compare(rest)
+    elif verb == "report":
+        report(rest)
     elif verb == "reconstruct":
         reconstruct(rest)
     elif verb == "export":
@@ -285,6 +291,37 @@ def evaluate(args: list[str]) -> None:
                 options.trust,
             )
         )
+
+
+def compare(args: list[str]) -> None:
+    """Print the numbers of runs and cards, and write a page of them."""
+    parser = _Parser(prog="gan-lightning compare", description=VERBS["compare"], allow_abbrev=False)
+    parser.add_argument("runs", metavar="RUN_OR_CARD", nargs="+", help="run folders, and cards of evaluation/")
+    parser.add_argument("--out", default="compare.html", help="the page, one file that needs no network")
+    options, unknown = parser.parse_known_args(args)
+    if unknown:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+
+    from gan_lightning.cli.compare import compare as write
+    from gan_lightning.cli.mistakes import verb_errors
+
+    with verb_errors():
+        write(options.runs, options.out)
+
+
+def report(args: list[str]) -> None:
+    """Write the page of one run."""
+    parser = _Parser(prog="gan-lightning report", description=VERBS["report"], allow_abbrev=False)
+    parser.add_argument("run", metavar="RUN", help="the run folder; report.html is written into it")
+    options, unknown = parser.parse_known_args(args)
+    if unknown:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+
+    from gan_lightning.cli.compare import report as write
+    from gan_lightning.cli.mistakes import verb_errors
+
+    with verb_errors():
+        write(options.run)
 
 
 def reconstruct(args: list[str]) -> None:
