@@ -160,7 +160,8 @@ def rebuild(base: type, hyper_parameters: dict[str, Any], trust: bool = False, a
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(base, "module", fail_untyped=False)
     arguments = {k: v for k, v in hyper_parameters.items() if not k.startswith("_")}
-    if "shape" not in arguments and {"image_size", "channels"} <= set(arguments):  # written by 0.1.0
+    is_network = issubclass(base, nn.Module)  # data have an image_size and channels of their own
+    if is_network and "shape" not in arguments and {"image_size", "channels"} <= set(arguments):  # written by 0.1.0
         arguments["shape"] = describe(shape_of(arguments.pop("image_size"), arguments.pop("channels")))
     config = {"module": {"class_path": hyper_parameters["_class_path"], "init_args": arguments}}
     instantiate = getattr(parser, "instantiate", None) or parser.instantiate_classes  # renamed in jsonargparse 4.49

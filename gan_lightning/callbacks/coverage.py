@@ -36,7 +36,6 @@ class Coverage(Measuring):
     """
 
     option = "coverage"
-    card_prefix = "coverage-"
 
     def __init__(self, n_samples: int = 2500, n_std: float = 3.0, seed: int = 0, enabled: bool = True) -> None:
         super().__init__(n_samples, seed, enabled)
@@ -73,7 +72,8 @@ class Coverage(Measuring):
             "labels": "all classes in turn" if game.n_classes else None,
             "data": type(data).__name__,
         }
-        return Measurement(values, facts, (str(self.n_samples), f"{self.n_std:g}std", f"seed{self.seed}"))
+        differs = (str(self.n_samples), f"{self.n_std:g}std", f"seed{self.seed}")
+        return Measurement(values, facts, differs, prefix="coverage-")
 
 
 def _mixture(trainer: Trainer) -> Mixture | None:

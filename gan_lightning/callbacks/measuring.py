@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any, ClassVar, NamedTuple
 
@@ -22,11 +23,15 @@ class Measurement(NamedTuple):
         values: The numbers, by the names of their metrics.
         facts: What they depend on, for the card.
         differs: Settings in which two measurements of one checkpoint may differ, as words of the card's file name.
+        key: What a number is logged as, by the name of its metric.
+        prefix: What the card's file name starts with.
     """
 
     values: dict[str, float]
     facts: dict[str, Any]
     differs: tuple[str, ...]
+    key: Callable[[str], str] = lambda name: f"val/{name}"
+    prefix: str = ""
 
 
 class Measuring(Callback, ABC):
@@ -43,12 +48,10 @@ class Measuring(Callback, ABC):
     Attributes:
         history: Updates done, and the numbers as they are logged.
         option: What the config calls this callback.
-        card_prefix: What its cards' file names start with.
         libraries: Whose versions are on the card.
     """
 
     option: ClassVar[str]
-    card_prefix: ClassVar[str] = ""
     libraries: ClassVar[tuple[str, ...]] = ("torch", "lightning")
 
     def __init__(self, n_samples: int, seed: int, enabled: bool, least: int = 1) -> None:
@@ -56,10 +59,6 @@ class Measuring(Callback, ABC):
             raise UserError(f"{self.option}.n_samples must be at least {least}, got {n_samples}")
         self.n_samples, self.seed, self.enabled = n_samples, seed, enabled
         self.history: list[tuple[int, dict[str, float]]] = []
-
-    def key(self, name: str) -> str:
-        """Return what a number is logged as, such as with an extractor's name behind."""
-        return f"val/{name}"
 
     @abstractmethod
     def names(self, trainer: Trainer) -> list[str]:
@@ -70,8 +69,8 @@ class Measuring(Callback, ABC):
         """Tell whether there is something to measure of this game on these data."""
 
     @abstractmethod
-    def measure(self, trainer: Trainer, game: Any) -> Measurement:
-        """Measure; every rank takes part and gets the same numbers."""
+    def measure(self, trainer: Trainer, game: Any) -> Measurement | list[Measurement]:
+        """Measure; every rank takes part and gets the same numbers. Each measurement leaves a card of its own."""
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Measure, log and write the card."""
@@ -104,24 +103,30 @@ class Measuring(Callback, ABC):
         if trainer.sanity_checking and game.updates_done and not self.is_missing(trainer, game):
             return
         start = time.perf_counter()
-        found = self.measure(trainer, game)
-        named = {self.key(name): value for name, value in found.values.items()}
+        measured = self.measure(trainer, game)
+        found = [measured] if isinstance(measured, Measurement) else measured
+        named = {one.key(name): value for one in found for name, value in one.values.items()}
         self.history.append((game.updates_done, named))
         log_row(trainer, named, game.updates_done)
         if not trainer.sanity_checking:
             # for Lightning's own callbacks, such as EarlyStopping; validate and test print what is "for loggers"
             module.log_dict(named, batch_size=1, logger=False if trainer.state.fn == "fit" else None)
-        if trainer.is_global_zero:
+        if not trainer.is_global_zero:
+            return
+        seconds = round(time.perf_counter() - start, 3)
+        for one in found:
             facts = {
                 "update": game.updates_done,
                 "kimg": game.samples_seen / 1000,
                 "n_generated": self.n_samples,
                 "seed": self.seed,
-                **found.facts,
+                **one.facts,
                 "family": type(game).__name__,
+                "weights": "average",
                 "ema_decay": game.ema_decay,
+                "truncation": None,
                 "trainer_precision": str(trainer.precision),
-                "seconds": round(time.perf_counter() - start, 3),
+                "seconds": seconds,
                 "versions": {name: version(name) for name in self.libraries},
             }
-            write_card(trainer, found.values, facts, self.card_prefix, *found.differs)
+            write_card(trainer, one.values, facts, one.prefix, *one.differs)

@@ -18,6 +18,9 @@ VERBS = {
     "fit": "train a GAN",
     "validate": "measure a checkpoint on the held-out data",
     "test": "measure a checkpoint on the test data",
+    "evaluate": "compare two sets of samples: folders, zips, checkpoints, data, statistics",
+    "compare": "compare runs and cards: a table, and a page with curves and pictures",
+    "report": "write the page of one run, report.html, which fit writes at its end",
     "sample": "write samples of a checkpoint as pictures",
     "reconstruct": "write held-out samples and what a checkpoint with an encoder makes of them",
     "configs": "list the configs that ship; show NAME prints one, copy NAME FILE writes it to a file",
@@ -116,6 +119,12 @@ def _current_folder_searched() -> Iterator[None]:
 def _run(verb: str, rest: list[str]) -> None:
     if verb == "sample":
         sample(rest)
+    elif verb == "evaluate":
+        evaluate(rest)
+    elif verb == "compare":
+        compare(rest)
+    elif verb == "report":
+        report(rest)
     elif verb == "reconstruct":
         reconstruct(rest)
     elif verb == "export":
@@ -164,6 +173,20 @@ def _labels(text: str) -> str:
     return text
 
 
+def _words(text: str) -> str:
+    if not all(part.strip() for part in text.split(",")):
+        raise argparse.ArgumentTypeError(f"must be names with commas between, got {text!r}")
+    return ",".join(part.strip() for part in text.split(","))
+
+
+def _range(text: str) -> list[float]:
+    try:
+        black, white = map(float, text.strip("[]").split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be two numbers such as 0,4095, got {text!r}") from None
+    return [black, white]
+
+
 def _count(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
@@ -202,6 +225,117 @@ def sample(args: list[str]) -> None:
             options.truncation,
             options.trust,
         )
+
+
+def evaluate(args: list[str]) -> None:
+    """Compare generated with real samples and print the numbers."""
+    side = "a folder or zip of images, a checkpoint (.ckpt), a config of data (.yaml, or one that ships), statistics (.npz)"
+    parser = _Parser(prog="gan-lightning evaluate", description=VERBS["evaluate"], allow_abbrev=False)
+    parser.add_argument("real", metavar="REAL", help=side)
+    parser.add_argument("fake", metavar="FAKE", help="the same kinds")
+    parser.add_argument("--metrics", type=_words, default="fid", help="such as fid,isc,kid,prc,dc (docs/metrics.md)")
+    parser.add_argument(
+        "--extractor",
+        action="append",
+        help="inception (if none is given), efficientnet_lite0, digits, raw, a name of torch-fidelity's, or a class path; "
+        "may be given several times",
+    )
+    parser.add_argument("--weights", type=os.path.expanduser, help="file with the extractor's weights")
+    parser.add_argument("--n", type=_count, default=10_000, help="samples of a checkpoint")
+    parser.add_argument("--seed", type=int, default=0, help="of a checkpoint's samples")
+    parser.add_argument("--n_seeds", type=_count, default=1, help="sets of samples: means and standard deviations")
+    parser.add_argument("--split", choices=["eval", "train"], default="eval", help="of a config's data")
+    parser.add_argument(
+        "--labels", choices=["data", "uniform"], default="data", help="classes of a checkpoint's samples"
+    )
+    parser.add_argument("--truncation", type=float, help="draw latents outside [-T, T] anew; needs T > 0")
+    parser.add_argument("--isc_splits", type=_count, default=10, help="parts of the Inception score")
+    parser.add_argument("--training", help="training samples, for memorization; REAL is held out then")
+    parser.add_argument("--size", type=_count, help="bring image files to this height and width")
+    parser.add_argument(
+        "--filter",
+        choices=["bicubic", "bilinear", "lanczos", "box", "hamming", "nearest"],
+        help="how, by Pillow; bicubic if left out",
+    )
+    parser.add_argument("--crop", choices=["center", "none"], help="keep the middle, or squeeze the whole image")
+    parser.add_argument(
+        "--on_error", choices=["raise", "skip"], default="raise", help="about files that cannot be read"
+    )
+    parser.add_argument("--value_range", type=_range, help="values that are black and white in deep pixels: 0,4095")
+    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ...; a GPU if there is one")
+    parser.add_argument("--out", type=os.path.expanduser, help="folder for the card; evaluation/ if left out")
+    parser.add_argument("--save_real", help="write REAL's statistics to this .npz, for the next time")
+    parser.add_argument("--json", action="store_true", help="print the card instead of a table")
+    options = _parse(parser, args)
+    if options.size is None and (options.filter or options.crop):
+        parser.error(
+            f"--{'filter' if options.filter else 'crop'} says how images are brought to --size; give --size too"
+        )
+    if options.truncation is not None and not options.truncation > 0:
+        parser.error(f"argument --truncation: must be above 0, got {options.truncation}")
+
+    from gan_lightning.cli.evaluate import Options, Reading
+    from gan_lightning.cli.evaluate import evaluate as compare
+    from gan_lightning.cli.mistakes import verb_errors
+
+    reading = Reading(
+        options.size, options.filter or "bicubic", options.crop or "center", options.on_error, options.value_range
+    )
+    with verb_errors():
+        compare(
+            Options(
+                options.real,
+                options.fake,
+                options.metrics.split(","),
+                options.extractor or ["inception"],
+                options.weights,
+                options.n,
+                options.seed,
+                options.n_seeds,
+                options.split,
+                options.labels,
+                options.truncation,
+                options.isc_splits,
+                options.training,
+                reading,
+                options.device,
+                options.out,
+                options.json,
+                options.save_real,
+                options.trust,
+            )
+        )
+
+
+def compare(args: list[str]) -> None:
+    """Print the numbers of runs and cards, and write a page of them."""
+    parser = _Parser(prog="gan-lightning compare", description=VERBS["compare"], allow_abbrev=False)
+    parser.add_argument("runs", metavar="RUN_OR_CARD", nargs="+", help="run folders, and cards of evaluation/")
+    parser.add_argument("--out", default="compare.html", help="the page, one file that needs no network")
+    options, unknown = parser.parse_known_args(args)
+    if unknown:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+
+    from gan_lightning.cli.compare import compare as write
+    from gan_lightning.cli.mistakes import verb_errors
+
+    with verb_errors():
+        write(options.runs, options.out)
+
+
+def report(args: list[str]) -> None:
+    """Write the page of one run."""
+    parser = _Parser(prog="gan-lightning report", description=VERBS["report"], allow_abbrev=False)
+    parser.add_argument("run", metavar="RUN", help="the run folder; report.html is written into it")
+    options, unknown = parser.parse_known_args(args)
+    if unknown:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+
+    from gan_lightning.cli.compare import report as write
+    from gan_lightning.cli.mistakes import verb_errors
+
+    with verb_errors():
+        write(options.run)
 
 
 def reconstruct(args: list[str]) -> None:

@@ -36,7 +36,8 @@ from gan_lightning.cli.parser import Parser
 from gan_lightning.cli.shipped import with_files
 from gan_lightning.cli.trainer_options import check_environment, check_options, check_tasks
 from gan_lightning.description import known_classes_only
-from gan_lightning.errors import USER_ERROR, RunFailed, UserError, check_tree, fail, nearest, say
+from gan_lightning.errors import USER_ERROR, RunFailed, UserError, check_tree, fail, in_one_line, nearest, say
+from gan_lightning.evaluation.report import write_report
 from gan_lightning.execution.precision import check_precision
 from gan_lightning.execution.process_state import process_kept
 from gan_lightning.execution.ranks import close_process_group
@@ -318,7 +319,12 @@ class GanLightningCLI(LightningCLI):
             "metrics": folder / "metrics.csv",
             "checkpoint": folder / "checkpoints" / "last.ckpt",
             "config": folder / "config.yaml",
+            "report": folder / "report.html",
         }
+        try:
+            write_report(folder)
+        except Exception as error:  # a page is not worth a run
+            say(f"report.html could not be written: {in_one_line(error)}; gan-lightning report {folder} tries again")
         print()
         for what, path in written.items():
             print(f"{what:12} {path if path.is_file() else 'none'}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import zlib
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image, Transpose
 
 Crop = Literal["center", "none"]
+Filter = Literal["bicubic", "bilinear", "lanczos", "box", "hamming", "nearest"]
+"""How images are resized, by Pillow: antialiased, but for nearest."""
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 ImageSize = int | list[int]
 """Height and width: one number for both, or `[height, width]`."""
@@ -65,7 +68,9 @@ def check_range(value_range: list[float] | None) -> None:
         raise UserError(f"value_range must be [black, white], two increasing numbers, got {value_range}")
 
 
-def decode(content: bytes, shape: Images, crop: Crop, value_range: list[float] | None = None) -> Decoded:
+def decode(
+    content: bytes, shape: Images, crop: Crop, value_range: list[float] | None = None, resample: Filter = "bicubic"
+) -> Decoded:
     """Decode the bytes of an image file; of an animation, the first frame. Broken metadata are left out.
 
     Raises:
@@ -76,9 +81,11 @@ def decode(content: bytes, shape: Images, crop: Crop, value_range: list[float] |
 
     if not content:
         raise UserError("the file is empty")
+    if (chunk := _damaged_chunk(content)) is not None:  # Pillow reads over it, and shows other pixels
+        raise UserError(f"its {chunk} chunk is damaged: the checksum is wrong")
     try:
         with Image.open(io.BytesIO(content)) as image:
-            return Decoded(to_pixels(image, shape, crop, value_range), (min(image.size), max(image.size)))
+            return Decoded(to_pixels(image, shape, crop, value_range, resample), (min(image.size), max(image.size)))
     except UserError:
         raise
     except Exception:  # Pillow's plugins raise anything at all on hostile bytes
@@ -87,7 +94,7 @@ def decode(content: bytes, shape: Images, crop: Crop, value_range: list[float] |
             raise
         try:
             with Image.open(io.BytesIO(bare)) as image:
-                return Decoded(to_pixels(image, shape, crop, value_range), (min(image.size), max(image.size)))
+                return Decoded(to_pixels(image, shape, crop, value_range, resample), (min(image.size), max(image.size)))
         except UserError:
             raise
         except Exception:  # the pixels are not sound either: what the whole file says is nearer
@@ -95,17 +102,20 @@ def decode(content: bytes, shape: Images, crop: Crop, value_range: list[float] |
         raise
 
 
-def to_pixels(image: Image, shape: Images, crop: Crop, value_range: list[float] | None = None) -> np.ndarray:
+def to_pixels(
+    image: Image, shape: Images, crop: Crop, value_range: list[float] | None = None, resample: Filter = "bicubic"
+) -> np.ndarray:
     """Convert a PIL image to uint8 `(C, H, W)`.
 
     The camera's orientation is applied; transparency shows a white page, unless it is kept; CMYK, palettes, grey and
-    1-bit become RGB (or luma, for one channel). Resizing is antialiased and bicubic.
+    1-bit become RGB (or luma, for one channel). Resizing is antialiased and, unless another filter is named, bicubic.
 
     Args:
         image: Any image; it is not changed.
         shape: Shape of the result; 1 channel for grey, 3 for RGB, 4 for RGBA.
         crop: "center" scales the image until it covers the shape and keeps the middle; "none" squeezes the whole image.
         value_range: The values that are black and white in pixels deeper than 8 bits; others are clipped.
+        resample: The filter.
 
     Raises:
         UnknownRange: The pixels are deeper than 8 bits, the format does not say their range, and `value_range` is None.
@@ -127,7 +137,7 @@ def to_pixels(image: Image, shape: Images, crop: Crop, value_range: list[float] 
         left, top = (width - kept_width) / 2, (height - kept_height) / 2
         box = (left, top, left + kept_width, top + kept_height)
     if image.size != (shape.width, shape.height):
-        image = image.resize((shape.width, shape.height), Image.Resampling.BICUBIC, box=box)
+        image = image.resize((shape.width, shape.height), Image.Resampling[resample.upper()], box=box)
     pixels = np.asarray(image)
     return pixels[None] if shape.channels == 1 else pixels.transpose(2, 0, 1)
 
@@ -178,6 +188,26 @@ def _shallow(image: Image, value_range: list[float] | None) -> Image:
     return shallow
 
 
+def upright_size(content: bytes) -> tuple[int, int]:
+    """Return height and width of an image file as its camera says it is to be seen; its pixels are not decoded.
+
+    Raises:
+        Exception: Whatever Pillow raises on bytes that are not an image.
+    """
+    from PIL import Image
+
+    with Image.open(io.BytesIO(content)) as image:
+        turn = _orientation(image)
+        width, height = image.size
+    sideways = {
+        Image.Transpose.TRANSPOSE,
+        Image.Transpose.ROTATE_270,
+        Image.Transpose.TRANSVERSE,
+        Image.Transpose.ROTATE_90,
+    }
+    return (width, height) if turn in sideways else (height, width)
+
+
 def _orientation(image: Image) -> Transpose | None:
     """Return how to turn an image upright as its camera says; broken metadata say nothing."""
     from PIL import Image
@@ -189,6 +219,19 @@ def _orientation(image: Image) -> Transpose | None:
         return known.get(image.getexif().get(0x0112, 1))
     except Exception:  # Pillow parses EXIF and XMP of any content
         return None
+
+
+def _damaged_chunk(content: bytes) -> str | None:
+    """Return the name of the first chunk of a PNG's pixels whose checksum is wrong, None if there is none or it is no PNG."""
+    at = 8 if content.startswith(b"\x89PNG\r\n\x1a\n") else len(content)
+    while at + 12 <= len(content):
+        end = at + 12 + int.from_bytes(content[at : at + 4], "big")
+        name = content[at + 4 : at + 8]
+        if name in (b"IHDR", b"PLTE", b"tRNS", b"IDAT") and end <= len(content):
+            if zlib.crc32(content[at + 4 : end - 4]) != int.from_bytes(content[end - 4 : end], "big"):
+                return name.decode()
+        at = end
+    return None
 
 
 def _without_metadata(content: bytes) -> bytes | None:

@@ -1,21 +1,47 @@
-"""The card of a measurement: its numbers, what they depend on, and the file that holds both."""
+"""The card of a measurement: its numbers, what they depend on, and the file that holds both. docs/metrics.md has the fields."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Mapping
+from datetime import datetime, timezone
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.trainer.states import TrainerFn
 
 from gan_lightning.runs.files import replacing
 
+SCHEMA = 1
+"""Version of the fields of a card; raise it when one changes its meaning."""
+
+
+def card_of(values: Mapping[str, float], facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a card: the schema's version and the time, the numbers, and what they depend on.
+
+    A number that is not finite is null.
+    """
+    assert not values.keys() & facts.keys(), f"a fact would hide a number: {values.keys() & facts.keys()}"
+    numbers = {name: value if isfinite(value) else None for name, value in values.items()}
+    stamp = {"schema": SCHEMA, "time": datetime.now(timezone.utc).isoformat(timespec="seconds")}
+    return {**stamp, "metrics": list(values), **numbers, **facts}
+
+
+def save_card(path: Path, card: Mapping[str, Any]) -> None:
+    """Write a card, whole or not at all.
+
+    Raises:
+        OSError: What the operating system refuses.
+    """
+    with replacing(path) as part:
+        part.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+
 
 def write_card(trainer: Any, values: Mapping[str, float], facts: Mapping[str, Any], prefix: str, *differs: str) -> Path:
-    """Write the card into `evaluation/` and return its path; call it on rank 0. A number that is not finite is null.
+    """Write the card into `evaluation/`, hand it to the loggers that show text, and return its path; call it on rank 0.
 
     While training the file is `<prefix><update>.json`. A measured checkpoint's is also named by the verb, the
     checkpoint's stem and hash, and what else tells measurements of it apart, so that no two share a file; the card
@@ -28,10 +54,8 @@ def write_card(trainer: Any, values: Mapping[str, float], facts: Mapping[str, An
         prefix: What the file's name starts with.
         differs: Settings in which two measurements of one checkpoint may differ, as words of the file's name.
     """
-    assert not values.keys() & facts.keys(), f"a fact would hide a number: {values.keys() & facts.keys()}"
     folder = Path(trainer.default_root_dir) / "evaluation"
-    folder.mkdir(parents=True, exist_ok=True)
-    card = {name: value if isfinite(value) else None for name, value in values.items()} | dict(facts)
+    card = card_of(values, facts)
     words = [f"{facts['update']:06d}"]
     if trainer.state.fn not in ("fit", None):
         words.insert(0, TrainerFn(trainer.state.fn).value)
@@ -42,8 +66,11 @@ def write_card(trainer: Any, values: Mapping[str, float], facts: Mapping[str, An
             words += [Path(checkpoint).stem, digest[:8]]
         words += differs
     path = folder / f"{prefix}{'-'.join(words)}.json"
-    with replacing(path) as part:
-        part.write_text(json.dumps(card, indent=2) + "\n")
+    save_card(path, card)
+    for logger in trainer.loggers:
+        if isinstance(logger, TensorBoardLogger):  # Weights & Biases takes the file
+            text = f"```json\n{json.dumps(card, indent=2)}\n```"
+            logger.experiment.add_text(f"cards/{prefix}card", text, facts["update"])
     return path
 
 

@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
+from gan_lightning.metrics.borrowed import ModuleExtractor, TorchFidelity
+from gan_lightning.metrics.efficientnet import EfficientNetLite0
 from gan_lightning.metrics.extractors import Digits, ExtractorUnavailable, FeatureExtractor, Inception, Raw
 
-__all__ = ["Digits", "ExtractorUnavailable", "FeatureExtractor", "Inception", "Raw"]
+__all__ = [
+    "Digits",
+    "EfficientNetLite0",
+    "ExtractorUnavailable",
+    "FeatureExtractor",
+    "Inception",
+    "ModuleExtractor",
+    "Raw",
+    "TorchFidelity",
+]

@@ -8,7 +8,7 @@ import threading
 from abc import ABC, abstractmethod
 from importlib.resources import files
 from pathlib import Path
-from typing import ClassVar, final
+from typing import final
 from urllib.error import URLError
 from urllib.request import urlopen
 
@@ -46,11 +46,13 @@ class FeatureExtractor(ABC):
         name: What cards, caches and tables call it.
         log_suffix: What follows the metric in logged keys: `val/fid` + suffix.
         has_logits: Whether it classifies, which the Inception score needs.
+        resize: How it brings images to its own size, for the card.
     """
 
-    name: ClassVar[str]
-    log_suffix: ClassVar[str]
-    has_logits: ClassVar[bool] = True
+    name: str
+    log_suffix: str
+    has_logits: bool = True
+    resize: str = "none"
 
     def key(self, name: str) -> str:
         """Return what a number, such as fid or recall, is logged as when it comes from this extractor."""
@@ -112,7 +114,7 @@ class FeatureExtractor(ABC):
         """Return float32 features `(N, F)` and logits `(N, K)`, None if it has no classes, on the extractor's device.
 
         Args:
-            samples: uint8 images `(N, C, H, W)` in 0..255, on any device; Inception's are grey or RGB. `Raw` takes all.
+            samples: uint8 images `(N, C, H, W)` in 0..255, on any device, most often grey or RGB. `Raw` takes all.
 
         Raises:
             UserError: The samples are not such images.
@@ -148,6 +150,7 @@ class Inception(FeatureExtractor):
 
     name = "inception"
     log_suffix = ""
+    resize = "bilinear of TensorFlow 1 to 299x299"
 
     def key(self, name: str) -> str:
         """Return the name alone, but for precision and recall, which are published with a VGG16's features."""
@@ -186,7 +189,7 @@ class Inception(FeatureExtractor):
             )
 
     def _prepare(self, samples: Tensor) -> Tensor:
-        _check_images(samples)
+        check_images(samples)
         n_channels, height, width = samples.shape[1:]
         self.check(Images(height, width, n_channels))
         return samples.expand(-1, 3, -1, -1)
@@ -207,6 +210,7 @@ class Digits(FeatureExtractor):
 
     name = "digits"
     log_suffix = "_digits"
+    resize = "area to 8x8"
 
     def _build(self) -> nn.Module:
         module = DigitsClassifier()
@@ -215,7 +219,7 @@ class Digits(FeatureExtractor):
         return module
 
     def _prepare(self, samples: Tensor) -> Tensor:
-        _check_images(samples)
+        check_images(samples)
         return samples
 
 
@@ -285,7 +289,15 @@ class DigitsClassifier(nn.Module):
         return features, self.head(self.dropout(features))
 
 
-def _check_images(samples: Tensor) -> None:
+def check_images(samples: Tensor) -> None:
+    """Refuse what is no batch of uint8 images `(N, C, H, W)`.
+
+    Example:
+        >>> check_images(torch.zeros(2, 3, 8, 8, dtype=torch.uint8))
+
+    Raises:
+        UserError: It is not.
+    """
     if samples.dtype != torch.uint8 or samples.dim() != 4:
         raise UserError(
             "samples must be uint8 images (N, C, H, W) in 0..255, "

@@ -1,4 +1,4 @@
-"""FID, IS, KID and precision/recall of features and logits, and the sharding that makes them independent of the ranks.
+"""FID, IS and KID of features and logits, and the sharding that makes them independent of the ranks.
 
 The numbers are torch-fidelity's: `Moments` and `gather_rows` bring the features of all ranks together in one fixed
 order, and torch-fidelity's own functions, wrapped here and nowhere else, compare them. A sample set is cut into
@@ -13,14 +13,15 @@ rank calls them, ranks without samples included.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from math import nan
+from dataclasses import dataclass, field
+from math import isfinite, nan
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
 from gan_lightning.execution.ranks import are_several, sum_over_ranks
+from gan_lightning.metrics.neighbors import precision_recall as precision_recall  # it was here in 0.1.0
 
 SEED = 2020  # torch-fidelity's, which shuffles before the splits of IS and draws the subsets of KID
 
@@ -47,6 +48,8 @@ class Moments:
     n: int = 0
     total: Tensor | None = None
     outer: Tensor | None = None
+    _root: Tensor | None = field(default=None, init=False, repr=False)
+    _root_is_triangular: bool = field(default=False, init=False, repr=False)
 
     def update(self, features: Tensor) -> None:
         """Add the rows of `features`, `(N, F)`; the sums stay on the device of the first ones.
@@ -89,6 +92,21 @@ class Moments:
             return Moments()
         return Moments(int(flat[0]), flat[1 : 1 + n_features], flat[1 + n_features :].view(n_features, n_features))
 
+    @staticmethod
+    def of(mean: Tensor, covariance: Tensor, n: int) -> Moments:
+        """Return the moments of n samples that have this mean `(F,)` and unbiased covariance `(F, F)`, in float64.
+
+        Raises:
+            ValueError: The shapes are not these, or n is below 2.
+        """
+        mean, covariance = mean.double(), covariance.double()
+        if mean.dim() != 1 or covariance.shape != (len(mean), len(mean)) or n < 2:
+            raise ValueError(
+                f"mean and covariance must be (F,) and (F, F) of at least 2 samples, got {tuple(mean.shape)}, "
+                f"{tuple(covariance.shape)} and {n}"
+            )
+        return Moments(n, n * mean, (n - 1) * covariance + n * torch.outer(mean, mean))
+
     def cpu(self) -> Moments:
         """Return these moments on the CPU."""
         if self.total is None or self.outer is None:
@@ -106,7 +124,37 @@ class Moments:
         total, outer = self._sums()
         return (outer - torch.outer(total, total) / self.n) / (self.n - 1)
 
+    @property
+    def root(self) -> Tensor:
+        """A square root R `(F, r)` of the covariance R R^T of rank r, float64; computed once and kept until samples come.
+
+        It is lower triangular if there are more samples than features and the covariance is well enough conditioned.
+        Otherwise eigenvalues of rounding size are left out.
+        """
+        if self._root is None:
+            covariance = self.covariance
+            triangle, failed = torch.linalg.cholesky_ex(covariance)
+            if self.n > len(covariance) and not failed:
+                self._root = triangle
+            else:
+                values, vectors = torch.linalg.eigh(covariance)
+                kept = values > values[-1].clamp(min=0) * len(values) * torch.finfo(values.dtype).eps
+                self._root = vectors[:, kept] * values[kept].sqrt()
+            self._root_is_triangular = self._root is triangle
+        return self._root
+
+    @property
+    def variance(self) -> float:
+        """The trace of the covariance."""
+        total, outer = self._sums()
+        return float((outer.diagonal() - total.square() / self.n).sum() / (self.n - 1))
+
+    def is_finite(self) -> bool:
+        """Tell whether all features were finite."""
+        return all(part is None or bool(part.isfinite().all()) for part in (self.total, self.outer))
+
     def _add(self, n: int, total: Tensor, outer: Tensor) -> None:
+        self._root = None
         if self.total is None or self.outer is None:
             self.n, self.total, self.outer = n, total, outer
             return
@@ -138,14 +186,68 @@ def frechet_distance(real: Moments, fake: Moments) -> float:
     Raises:
         ValueError: Either side has fewer than 2 samples, or their widths differ.
     """
-    from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_statistics_to_metric
-
     if len(real.mean) != len(fake.mean):
         raise ValueError(f"real and fake features must be equally wide, got {len(real.mean)} and {len(fake.mean)}")
-    statistics = [{"mu": m.mean.cpu().numpy(), "sigma": m.covariance.cpu().numpy()} for m in (fake, real)]
-    if not all(m.covariance.isfinite().all() and m.mean.isfinite().all() for m in (real, fake)):
-        return nan  # numpy's eigenvalues would raise
-    return float(fid_statistics_to_metric(*statistics, verbose=False)[KEY_METRIC_FID])
+    if not (real.is_finite() and fake.is_finite()):
+        return nan  # eigenvalues would raise
+    real, fake = (m if m._sums()[0].device.type == "cpu" else m.cpu() for m in (real, fake))
+    difference = real.mean - fake.mean
+    # C1 C2 has the eigenvalues of the symmetric R^T C2 R with R R^T = C1: no complex numbers, and a third of the time.
+    root, covariance = real.root, fake.covariance
+    if real._root_is_triangular:
+        from scipy.linalg.lapack import dsygst  # a quarter of the multiplications of R^T C2 R
+
+        below, _ = dsygst(covariance.numpy().T, root.numpy(), itype=2, lower=1, overwrite_a=1)
+        product = torch.from_numpy(below)
+    else:
+        product = root.T @ (covariance @ root)
+    roots = torch.linalg.eigvalsh(product, UPLO="L").clamp(min=0).sqrt()
+    return float(difference @ difference) + real.variance + fake.variance - 2 * float(roots.sum())
+
+
+def frechet_infinity(real: Moments, fake: Tensor, smallest: int | None = None, n_sizes: int = 15) -> float:
+    """Return the Fréchet distance extrapolated to infinitely many fakes (Chong & Forsyth 2020, arXiv:1911.07023).
+
+    Distances of random subsets of the fakes, of sizes evenly spaced from `smallest` to all, are fitted by a line in
+    1 / size, whose value at 0 is the answer. It can be slightly negative. The bias of the real side stays.
+
+    Example:
+        >>> points = torch.randn(400, 2, generator=torch.Generator().manual_seed(0))
+        >>> real = Moments()
+        >>> real.update(points)
+        >>> abs(frechet_infinity(real, points)) < 0.1
+        True
+
+    Args:
+        real: Moments of the real features.
+        fake: Features of the fakes `(M, F)`, in an order that does not matter.
+        smallest: Size of the smallest subset; if not given 5,000, or half of the fakes where that is less.
+        n_sizes: Number of sizes.
+
+    Raises:
+        ValueError: There are fewer than 4 fakes, `smallest` is not from 2 to M - 1, or `n_sizes` is below 2.
+    """
+    n = len(fake)
+    smallest = min(5000, n // 2) if smallest is None else smallest
+    if n < 4 or not 2 <= smallest < n or n_sizes < 2:
+        raise ValueError(
+            f"at least 4 fakes, smallest from 2 to one less, and n_sizes of at least 2 are needed, got {n}, {smallest} "
+            f"and {n_sizes}"
+        )
+    if not fake.isfinite().all():
+        return nan
+    sizes = torch.linspace(smallest, n, n_sizes, dtype=torch.float64).long().unique().tolist()
+    generator = torch.Generator().manual_seed(SEED)
+    found = []
+    for size in sizes:
+        moments = Moments()
+        moments.update(fake[torch.randperm(n, generator=generator)[:size]])
+        found.append(frechet_distance(real, moments))
+    if not all(map(isfinite, found)):
+        return nan
+    x, y = 1 / torch.tensor(sizes, dtype=torch.float64), torch.tensor(found, dtype=torch.float64)
+    slope = ((x - x.mean()) * (y - y.mean())).sum() / (x - x.mean()).square().sum()
+    return float(y.mean() - slope * x.mean())
 
 
 def inception_score(logits: Tensor, splits: int = 10) -> tuple[float, float]:
@@ -215,47 +317,6 @@ def kernel_inception_distance(
         verbose=False,
     )
     return distance[KEY_METRIC_KID_MEAN], distance[KEY_METRIC_KID_STD]
-
-
-def precision_recall(
-    real: Tensor, fake: Tensor, neighborhood: int = 3, save_memory: bool = False
-) -> tuple[float, float]:
-    """Return improved precision and recall, both in [0, 1] (Kynkäänniemi et al. 2019, arXiv:1904.06991, eq. 2).
-
-    Precision is the share of fakes within the ball of a real sample, reaching to its k-th neighbour; recall the
-    reverse.
-
-    Example:
-        >>> points = torch.arange(8.0)[:, None]
-        >>> precision_recall(points, points + 100)
-        (0.0, 0.0)
-
-    Args:
-        real: Features `(N, F)`.
-        fake: Features `(M, F)`.
-        neighborhood: k.
-        save_memory: Hold the distances of 10,000 rows at a time instead of three whole matrices.
-
-    Raises:
-        ValueError: A side has no more than `neighborhood` samples.
-    """
-    from torch_fidelity.metric_prc import KEY_METRIC_PRECISION, KEY_METRIC_RECALL, prc_features_to_metric
-
-    available = min(len(real), len(fake))
-    if not 1 <= neighborhood < available:
-        raise ValueError(
-            f"neighborhood must be at least 1 and below the number of samples, {available}, got {neighborhood}"
-        )
-    if not (real.isfinite().all() and fake.isfinite().all()):
-        return nan, nan
-    shares = prc_features_to_metric(
-        fake.detach().cpu(),
-        real.detach().cpu(),
-        prc_neighborhood=neighborhood,
-        save_cpu_ram=save_memory,
-        verbose=False,
-    )
-    return shares[KEY_METRIC_PRECISION], shares[KEY_METRIC_RECALL]
 
 
 def proportional_labels(counts: Tensor, n: int) -> Tensor:

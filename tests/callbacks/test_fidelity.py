@@ -15,9 +15,12 @@ from torch.testing import assert_close
 from gan_lightning.callbacks import Coverage, Fidelity
 from gan_lightning.data import RandomImages, Ring
 from gan_lightning.data.stream import RealSamples
+from gan_lightning.errors import UserError
+from gan_lightning.evaluation.measures import METRICS as ALL_METRICS
+from gan_lightning.evaluation.moments import features_file, statistics_key
 from gan_lightning.families import SNGAN
 from gan_lightning.loggers import RunCSVLogger
-from gan_lightning.metrics import Digits, Raw
+from gan_lightning.metrics import Digits, ModuleExtractor, Raw
 from tests.cases import GREY, LABELLED, VECTORS, Case, mlp
 from tests.training import Recorder, command, fit, networks, trainer
 
@@ -102,7 +105,7 @@ def test_equally_frequent_classes_come_in_turn_and_chunks_do_not_depend_on_the_r
         for rank in range(world_size):
             seen.clear()
             callback = Fidelity(Digits(), 130, ["fid"])
-            callback._real = callback._measure(at(tmp_path, data), 40, lambda _: [data.split.images])
+            callback._real = callback._measure_real(at(tmp_path, data), "eval", False)
             measured(callback, data, game, tmp_path, rank=rank, world_size=world_size)
             parts |= dict(zip(range(rank, 3, world_size), seen, strict=True))
         whole.append(torch.cat([parts[chunk] for chunk in range(3)])[:130])
@@ -111,7 +114,7 @@ def test_equally_frequent_classes_come_in_turn_and_chunks_do_not_depend_on_the_r
 
 def test_fewer_samples_than_classes_is_said(tmp_path, capsys):
     game = Case(SNGAN, data=LABELLED, **mlp(3)).game()
-    Fidelity(Digits(), 2).setup(None, game, "fit")  # type: ignore[arg-type]
+    Fidelity(Digits(), 2, ["fid"]).setup(None, game, "fit")  # type: ignore[arg-type]
     assert "fidelity.n_samples 2 is below the 3 classes" in capsys.readouterr().err
     with pytest.raises(ValueError, match="labels must be data or uniform, got equal"):
         Fidelity(labels="equal")  # type: ignore[arg-type]
@@ -252,3 +255,92 @@ def test_validate_prints_the_numbers(tmp_path):
     done = command("validate", "--ckpt_path", tmp_path / "a" / "checkpoints" / "best.ckpt")
     assert done.code == 0, done.err
     assert "val/fid_digits" in done.out
+
+
+# --- all metrics, several extractors and seeds ---
+
+ALL: Any = list(ALL_METRICS)
+
+
+def test_every_metric_in_one_pass_over_the_samples(tmp_path):
+    data = GreyWithEval(n_classes=3)
+    game = Case(SNGAN, data=LABELLED, **mlp(3)).game()
+    seen = asked(game)
+    flat = ModuleExtractor(torch.nn.Flatten(), "flat")
+    callback = Fidelity(None, 70, ALL, extractors=[Digits(), flat], n_seeds=2)
+    values, card = measured(callback, data, game, tmp_path)
+    assert sum(map(len, seen)) == 2 * 128  # two seeds of two chunks, once for both extractors
+    assert set(values) == set(callback.names(None))
+    assert all(math.isfinite(value) for value in values.values()), values
+    assert {"val/class_fid_digits", "val/authpct_flat", "val/spread_fid_digits"} <= set(values)
+    assert "val/isc_mean_digits" in values and "val/isc_mean_flat" not in values
+    assert card["schema"] == 1 and card["seeds"] == [0, 1] and set(card["fid_of_classes"]) <= {"0", "1", "2"}
+    one, other = (
+        measured(Fidelity(Digits(), 70, ["fid"], seed=seed), data, game, tmp_path)[0]["val/fid_digits"]
+        for seed in (0, 1)
+    )
+    assert_close(values["val/fid_digits"], (one + other) / 2)
+    assert_close(values["val/spread_fid_digits"], abs(one - other) / math.sqrt(2))
+
+
+class GreyWithEval(RandomImages):
+    """Random images with a held-out split of their own."""
+
+    def __init__(self, n_classes):
+        super().__init__(8, 1, n_classes)
+        self.parts = {name: images(n)[: n - 2] for name, n in (("train", 60), ("eval", 50))}
+
+    def load_split(self, split):
+        parts = self.parts[split]
+        return RealSamples(parts, torch.arange(len(parts)) % 3, split)
+
+
+def test_features_of_the_real_side_are_kept_and_damaged_ones_made_anew(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    data, game = GreyWithEval(3), Case(SNGAN, data=LABELLED, **mlp(3)).game()
+    found = []
+    for _ in range(3):
+        found.append(measured(Fidelity(Digits(), 64, ["fid", "prc"]), data, game, tmp_path)[0])
+        lines = capsys.readouterr().err
+        assert ("features of 48 real samples" in lines) == (len(found) != 2), lines
+        if len(found) == 2:
+            kept = features_file(statistics_key(data.reference("eval").fingerprint, 48, Digits()))
+            kept.write_bytes(kept.read_bytes()[:-100])
+    assert found[0] == found[1] == found[2]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n_samples": 5}, "n_samples 5 is below isc_splits 10"),
+        ({"n_samples": 3, "metrics": ["prc"]}, "prc needs at least 4"),
+        ({"metrics": ["class_fid"]}, "class_fid is of classes, and this generator has none"),
+        ({"metrics": ["fidd"]}, r"no metric fidd \(did you mean fid\?\)"),
+        ({"extractor": Digits(), "extractors": [Raw()]}, "both name networks"),
+        ({"extractors": [Raw(), Raw()]}, "two whose numbers would have one name"),
+        ({"n_seeds": 0}, "n_seeds must be at least 1"),
+    ],
+)
+def test_what_cannot_be_measured_is_one_line_before_training(options, message):
+    game = Case(SNGAN).game()
+    with pytest.raises(UserError, match=message):
+        Fidelity(**{"extractor": None if "extractors" in options else Digits(), **options}).setup(None, game, "fit")
+
+
+def test_memorization_needs_held_out_samples(tmp_path):
+    with pytest.raises(UserError, match="memorization compares with held-out samples"):
+        measured(Fidelity(Digits(), 64, ["memorization"]), Split(images(48), None, 0), Case(SNGAN).game(), tmp_path)
+
+
+def test_extractors_and_seeds_from_a_config(tmp_path):
+    flat = {"class_path": "ModuleExtractor", "init_args": {"module": "torch.nn.Flatten", "name": "flat"}}
+    config = {
+        **CONFIG,
+        "fidelity": {"extractors": ["Digits", flat], "n_samples": 64, "metrics": ["fid", "dc", "vendi"]},
+    }
+    done = fit(tmp_path, config)
+    assert done.code == 0, done.err
+    cards = sorted(path.name for path in (tmp_path / "a" / "evaluation").glob("*.json"))
+    assert cards == [f"{name}{update:06d}.json" for name in ("", "flat-") for update in (0, 3, 6)]
+    few = fit(tmp_path, {**CONFIG, "name": "few", "fidelity": {"extractor": "Digits", "n_samples": 5}})
+    assert few.code == 2 and "n_samples 5 is below isc_splits 10" in few.err and few.err.count("\n") == 1

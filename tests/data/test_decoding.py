@@ -258,3 +258,15 @@ def test_the_image_is_not_changed():
 def test_shapes_are_checked(size, channels, message):
     with pytest.raises(ValueError, match=message):
         file_shape(size, channels)
+
+
+def test_a_png_with_a_flipped_byte_is_refused():
+    """Pillow reads over a wrong checksum of IDAT, and shows other pixels."""
+    saved = io.BytesIO()
+    noise = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(saved, "PNG")
+    content = bytearray(saved.getvalue())
+    assert decoding.decode(bytes(content), Images(16, 16, 3), "none").pixels.shape == (3, 16, 16)
+    content[len(content) // 2] ^= 0xFF
+    with pytest.raises(ValueError, match="its IDAT chunk is damaged"):
+        decoding.decode(bytes(content), Images(16, 16, 3), "none")

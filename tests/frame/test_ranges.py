@@ -145,7 +145,7 @@ WRONG_KIND = {
     "--fidelity.extractor=MLPCritic": ["fidelity.extractor: MLPCritic is no FeatureExtractor", "Digits"],
     "--model.generator.width=abc": ["model.generator.width: must be a whole number, got abc"],
     "--model.critic_penalties=[{class_path: R1, init_args: {weight: x}}]": ["model.critic_penalties.weight", "got x"],
-    "--fidelity.metrics=[foo]": ["fidelity.metrics: must be one of fid, isc, kid, prc, got foo"],
+    "--fidelity.metrics=[foo]": ["fidelity.metrics: must be one of fid, isc, kid, prc, dc, "],
     "--data=nomodule.Data": ["data: there is no module nomodule", "current folder"],
     "--model.critic=torch.nn.Foo": ["there is no class Foo"],
 }

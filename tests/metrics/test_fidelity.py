@@ -186,7 +186,7 @@ def test_precision_recall_of_equal_distant_and_collapsed_samples() -> None:
     assert precision == 1.0
     assert recall < 0.05
     assert precision_recall(collapsed, real) == (recall, precision)  # each is the other with the sides exchanged
-    assert precision_recall(real, collapsed, save_memory=True) == (precision, recall)
+    assert precision_recall(real, collapsed, block=7) == (precision, recall)
 
 
 def test_precision_recall_refuses_too_few_samples() -> None:
