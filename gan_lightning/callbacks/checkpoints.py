@@ -34,6 +34,9 @@ _DIRECTIONS: dict[str, Literal["min", "max"]] = {
     "recall": "max",
     "modes": "max",
     "high_quality": "max",
+    "ndcg": "max",
+    "map": "max",
+    "mrr": "max",
 }
 """Whether the least or the greatest of our metrics is the best."""
 
