@@ -106,8 +106,8 @@ _NAMES: dict[Range, str] = {
     """,
     NOT_NEGATIVE: """
         weight gp_weight orthogonal_weight order_weight adversarial_weight real_class_weight fake_class_weight
-        generator_class_weight weight_decay eps gamma spread noise noise_dim n_classes n_unrolled n_warm_up n_pretraining n_power_iterations
-        every_n_updates every_n_minutes start seed sample_seed split_seed sigma attention_size
+        generator_class_weight weight_decay eps gamma spread noise noise_dim n_classes n_unrolled n_warm_up n_power_iterations
+        n_pretraining every_n_updates every_n_minutes start seed sample_seed split_seed sigma attention_size
     """,
     POSITIVE: """
         lr std clip_value critic_clip_norm generator_clip_norm c n_std kimg radius spacing scale sigmas bucket_megabytes

@@ -217,9 +217,8 @@ class SyntheticFeedback(Feedback):
             _pairs(np.stack([np.repeat(rows, part.shape[1]), part.flatten()], axis=1), *sizes)
             for part in (drawn[:, : self.n_liked], drawn[:, self.n_liked :])
         ]
-        names = [[str(i) for i in range(size)] for size in sizes]
-        none = np.zeros(self.n_users, dtype=np.int64)
-        return Judged(*names, parts[0], parts[0], parts[1], none, [])
+        users, items = ([str(i) for i in range(size)] for size in sizes)
+        return Judged(users, items, parts[0], parts[0], parts[1], np.zeros(self.n_users, dtype=np.int64), [])
 
 
 def in_order(names: Iterable[str]) -> list[str]:

@@ -21,7 +21,7 @@ from gan_lightning.losses.policy import (
     ranking_loss,
     with_positives,
 )
-from gan_lightning.networks.base import RankerFactory
+from gan_lightning.networks.base import Ranker, RankerFactory
 from gan_lightning.optimizers.specs import SGD, OptimizerSpec
 from gan_lightning.shapes import Shape
 
@@ -36,10 +36,10 @@ class IRGAN(RetrievalGame):
 
     L_G = -E w(d') r(f(d', q)) log p(d'|q), d' drawn from p' = (1 - share) p + share / n over the n relevant ones, w = p / p'
 
-    Neither r nor w has a gradient. The first `n_pretraining` rounds train the generator alone, by dynamic negative sampling
-    (`losses.ranking_loss`): of `n_pretraining_negatives` random documents that are not relevant, the one scored highest
-    counts; with 1 it is BPR. The critic starts from nothing, as in the authors' code: until it has learned, its logits
-    and the default rewards are near 0.
+    Neither r nor w has a gradient. In the first `n_pretraining` rounds both players learn to rank, each on its own, by dynamic
+    negative sampling (`losses.ranking_loss`): of `n_pretraining_negatives` random documents that are not relevant, the one
+    scored highest counts; with 1 it is BPR. The authors' code does so for both players in web search, and for the
+    generator alone in item recommendation.
 
     The authors alternate 100 passes of the critic with 50 of the generator; here `n_critic` updates alternate with one.
 
@@ -48,7 +48,7 @@ class IRGAN(RetrievalGame):
         critic: Builds the ranker whose scores are logits.
         shape: How many queries and documents there are, the data's.
         n_candidates: Documents that an update's policy is a softmax over; null takes all.
-        n_pretraining: Rounds at the start that train the generator alone.
+        n_pretraining: Rounds at the start in which both players learn to rank.
         n_pretraining_negatives: Random documents of which the one scored highest is the negative.
         objective: What the critic judges.
         reward: What the generator earns for a logit.
@@ -59,7 +59,7 @@ class IRGAN(RetrievalGame):
         positive_share: Share of relevant documents among the generator's draws; 0.2 in the authors' code.
         critic_optimizer: Optimizer of the critic.
         generator_optimizer: Optimizer of the generator.
-        n_critic: Critic updates in a round of the game.
+        n_critic: Critic updates in a round.
         **kwargs: Those of `Game`.
     """
 
@@ -106,13 +106,11 @@ class IRGAN(RetrievalGame):
         self.temperature, self.critic_temperature = temperature, critic_temperature
         self.positive_share = positive_share
 
-    def critic_updates_in_round(self, update: int) -> int:
-        """Return 0 while the generator is pre-trained."""
-        return 0 if update < self.n_pretraining else self.n_critic
-
     def critic_turn(self, batch: Any) -> Terms:
-        """Return the objective's loss on relevant documents and the policy's."""
+        """Return the objective's loss on relevant documents and the policy's, or the ranking loss at the start."""
         queries, positives = batch.real.unbind(1)
+        if self.updates_done < self.n_pretraining:
+            return {"retrieval": self._ranking(self.critic, queries, positives)}
         candidates = self.candidates(queries, positives)
         with torch.no_grad():
             scores = self.generator(queries, candidates.documents)
@@ -122,10 +120,10 @@ class IRGAN(RetrievalGame):
         return {"retrieval": loss}
 
     def generator_turn(self, batch: Any) -> Terms:
-        """Return the policy's loss, or the ranking loss while the generator is pre-trained."""
+        """Return the policy's loss, or the ranking loss at the start."""
         queries, positives = batch.real.unbind(1)
         if self.updates_done < self.n_pretraining:
-            return {"retrieval": self._ranking(queries, positives)}
+            return {"retrieval": self._ranking(self.generator, queries, positives)}
         candidates = self.candidates(queries, positives)
         scores = self.generator(queries, candidates.documents)
         log_p = log_policy(scores, candidates.valid, self.temperature)
@@ -139,11 +137,11 @@ class IRGAN(RetrievalGame):
             advantages = weights * self.reward.advantages(logits.to(p.dtype), weights)
         return {"retrieval": policy_gradient_loss(log_p.gather(1, places), advantages)}
 
-    def _ranking(self, queries: Tensor, positives: Tensor) -> Tensor:
+    def _ranking(self, player: Ranker, queries: Tensor, positives: Tensor) -> Tensor:
         documents, is_negative = self.negatives(queries, self.n_pretraining_negatives)
         with torch.no_grad():
-            scores = self.generator(queries, documents)
+            scores = player(queries, documents)
             best = scores.masked_fill(~is_negative, -torch.inf).argmax(1, keepdim=True)
-        scores = self.generator(queries, torch.cat([positives[:, None], documents.gather(1, best)], dim=1))
+        scores = player(queries, torch.cat([positives[:, None], documents.gather(1, best)], dim=1))
         scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
         return ranking_loss(scores[:, 0], scores[:, 1], is_negative.any(1))

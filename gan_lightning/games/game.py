@@ -221,7 +221,7 @@ class Game(LightningModule, ABC):
                 "module of rounds: Trainer.fit(game, datamodule=gan_lightning.data.data_of(loader, batch_size=64)), or a "
                 "subclass of gan_lightning.data.RealData"
             )
-        if self.fresh_real and len(batch) < self.batches_in_round(self.updates_done):
+        if self.fresh_real and len(batch) < 2:
             raise UserError(
                 f"{type(self).__name__} takes a batch of real data for the generator's turn beside the critic's, and the "
                 "loader gave it a round of 1 batch; give batches_in_round(update) of them, as data_of and RealData do"

@@ -87,7 +87,8 @@ class RetrievalGame(Game):
         return self.judgements.is_positive(queries.cpu(), documents.cpu()).to(documents.device)
 
     def _here(self, found: Candidates) -> Candidates:
-        return Candidates(*(part if part is None else part.to(self.device) for part in found))
+        documents, valid = (part if part is None else part.to(self.device) for part in found[:2])
+        return Candidates(documents, valid, found.positive.to(self.device))
 
 
 def at(candidates: Candidates, places: Tensor) -> Tensor:
