@@ -27,6 +27,12 @@ class ImplicitFeedback(Feedback):
     Held out is another file, or a part of each user's lines. Of a held-out file, users who are not in the training file
     are left out; items that are not there cannot be ranked, and count as liked items that are missed.
 
+    Example:
+        >>> from pathlib import Path
+        >>> _ = Path("ratings").write_text("ann::dune::5::1\\nann::heat::2::2\\nbob::heat::4::3\\n")
+        >>> ImplicitFeedback("ratings", threshold=4).shape
+        Rankings(queries=2, documents=2, features=None)
+
     Args:
         path: The file.
         threshold: Rating from which on an item is liked; null likes every line.
@@ -162,6 +168,10 @@ class SyntheticFeedback(Feedback):
     """Users whose preferences are known: items drawn without repetition from a softmax of random factors.
 
     The held-out part is drawn from what is left. A ranking by the true preferences is the best there is.
+
+    Example:
+        >>> SyntheticFeedback(n_users=3, n_items=8, n_liked=2, n_held_out=1).reference("train").images.shape
+        torch.Size([6, 2])
 
     Args:
         n_users: Number of users.
