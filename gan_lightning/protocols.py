@@ -167,6 +167,67 @@ class Data(Protocol):
     n_classes: int
 
 
+class Candidates(NamedTuple):
+    """What a policy chooses from, for each of N queries.
+
+    Attributes:
+        documents: Indices `(N, M)`, int64; None means all documents in their order, M of them.
+        valid: Whether there is such a document, `(N, M)`; None where all are.
+        positive: Whether it is known to be relevant, `(N, M)`.
+    """
+
+    documents: Tensor | None
+    valid: Tensor | None
+    positive: Tensor
+
+
+@runtime_checkable
+class Judgements(Protocol):
+    """Data of queries whose relevant documents are known: what a game of retrieval asks of them.
+
+    Attributes:
+        features: What describes each document, `(documents, F)`, None where indices do.
+        counts: How many queries each document is relevant to in the training data, `(documents,)`.
+        users: Names of the queries in the order of their indices.
+    """
+
+    features: Tensor | None
+    counts: Tensor
+    users: list[str]
+
+    def candidates(self, queries: Tensor) -> Candidates:
+        """Return all documents of these queries `(N,)`."""
+
+    def is_positive(self, queries: Tensor, documents: Tensor) -> Tensor:
+        """Tell which of documents `(N, M)` are known to be relevant to queries `(N,)`."""
+
+    def ranked_queries(self) -> Tensor:
+        """Return the queries `(Q,)` on which a ranking is measured, on held-out judgements."""
+
+    def relevance(self, queries: Tensor) -> tuple[Candidates, Tensor, Tensor]:
+        """Return what is ranked for each query, which of it is relevant `(N, M)`, and how many relevant ones are missing."""
+
+
+@runtime_checkable
+class Ranking(Protocol):
+    """What a watcher may ask of a game that scores documents.
+
+    Attributes:
+        shape: Shape of a sample.
+        updates_done: Generator updates so far.
+        samples_seen: Pairs shown to the critic so far.
+        ema_decay: Decay of the running average that scores are taken from.
+    """
+
+    shape: Shape
+    updates_done: int
+    samples_seen: int
+    ema_decay: float
+
+    def scores(self, queries: Tensor, documents: Tensor | None = None) -> Tensor:
+        """Return the averaged generator's scores `(N, M)` of documents `(N, M)`, or of all, for queries `(N,)`."""
+
+
 @runtime_checkable
 class Shaped(Protocol):
     """Data that declare the shape of a sample.

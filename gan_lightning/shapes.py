@@ -159,6 +159,35 @@ class Tokens(Shape):
 
 
 @dataclass(frozen=True)
+class Rankings(Shape):
+    """A query and a document that belong together, by their indices `(2,)`: a user and an item, for instance.
+
+    Example:
+        >>> Rankings(queries=943, documents=1682).size
+        (2,)
+
+    Args:
+        queries: Number of queries, or users.
+        documents: Number of documents, or items.
+        features: Numbers that describe a document, None where there are only indices.
+    """
+
+    queries: int
+    documents: int
+    features: int | None = None
+
+    @property
+    def size(self) -> tuple[int]:
+        """`(2,)`."""
+        return (2,)
+
+    @property
+    def words(self) -> str:
+        """What such samples are."""
+        return "pairs"
+
+
+@dataclass(frozen=True)
 class Pair(Shape):
     """A source and a target that belong together, such as "32 in, 128 out".
 

@@ -13,13 +13,14 @@ from typing import Any
 
 import torch
 
-from gan_lightning.data import RandomImages, RealData, Ring
+from gan_lightning.data import RandomImages, RealData, Ring, SyntheticFeedback
 from gan_lightning.families import (
     ACGAN,
     ALI,
     DCGAN,
     DRAGAN,
     FGAN,
+    IRGAN,
     LSGAN,
     MMDGAN,
     R3GAN,
@@ -42,10 +43,12 @@ from gan_lightning.families.f_gan import VariationalBound
 from gan_lightning.games.game import Game
 from gan_lightning.games.gan import GAN
 from gan_lightning.games.joint import JointGAN
+from gan_lightning.games.retrieval import RetrievalGame
 from gan_lightning.losses.divergences import Jeffrey, TotalVariation
 from gan_lightning.losses.kernels import UStatistic
 from gan_lightning.losses.matching import CovarianceMatching, MeanMatching
 from gan_lightning.losses.objectives import NonSaturating, Wasserstein
+from gan_lightning.losses.policy import Pairwise, SoftplusReward
 from gan_lightning.networks import (
     BigGANCritic,
     BigGANGenerator,
@@ -56,6 +59,7 @@ from gan_lightning.networks import (
     ConvJointCritic,
     DCGANCritic,
     DCGANGenerator,
+    MatrixFactorization,
     MLPCritic,
     MLPEncoder,
     MLPGenerator,
@@ -96,6 +100,7 @@ N_CLASSES = 3
 GREY = partial(RandomImages, image_size=8, channels=1, n=48, batch_size=4)
 COLOUR = partial(RandomImages, image_size=8, channels=3, n=48, batch_size=4, flip=True)
 LABELLED = partial(RandomImages, image_size=8, channels=1, n_classes=N_CLASSES, n=48, batch_size=4)
+FEEDBACK = partial(SyntheticFeedback, n_users=9, n_items=12, n_liked=4, n_held_out=3, batch_size=4)
 VECTORS = partial(Ring, n_modes=4, n=48, batch_size=4)
 
 
@@ -127,6 +132,8 @@ class Case:
         """Return a new game with the same initial weights each time."""
         data = self.data()
         arguments = copy.deepcopy({**self.arguments, **overrides})
+        if issubclass(self.family, RetrievalGame):
+            arguments = {**factorization(), "shape": data.shape, **arguments}
         if issubclass(self.family, GAN | JointGAN):
             networks = mlp() if issubclass(self.family, GAN) else joint_mlp()
             arguments = {**networks, "shape": data.shape, **arguments}
@@ -166,6 +173,12 @@ def joint_mlp() -> dict[str, Any]:
         "encoder": partial(MLPEncoder, width=6, n_layers=1),
         "critic": partial(MLPJointCritic, width=6, n_layers=1),
     }
+
+
+def factorization() -> dict[str, Any]:
+    """Return the smallest players of retrieval."""
+    tiny = partial(MatrixFactorization, embedding_dim=3, bound=0.5)
+    return {"generator": tiny, "critic": tiny}
 
 
 def joint_cnn() -> dict[str, Any]:
@@ -291,6 +304,18 @@ CASES = [
         name="labels",
     ),
     Case(R3GAN, data=VECTORS, name="vectors"),
+    Case(IRGAN, data=FEEDBACK, n_critic=2),
+    Case(
+        IRGAN,
+        data=FEEDBACK,
+        n_pretraining=1,
+        n_candidates=6,
+        objective=Pairwise(),
+        reward=SoftplusReward(),
+        critic_accumulation=2,
+        generator_accumulation=2,
+        name="pretrained-sampled",
+    ),
 ]
 
 for first, second in itertools.combinations(CASES, 2):

@@ -6,6 +6,17 @@ from gan_lightning.callbacks.coverage import Coverage
 from gan_lightning.callbacks.fidelity import Fidelity
 from gan_lightning.callbacks.preemption import Preemption
 from gan_lightning.callbacks.progress import Throughput, UpdateBar
+from gan_lightning.callbacks.retrieval import Retrieval
 from gan_lightning.callbacks.sample_grid import SampleGrid
 
-__all__ = ["Canary", "Checkpoints", "Coverage", "Fidelity", "Preemption", "SampleGrid", "Throughput", "UpdateBar"]
+__all__ = [
+    "Canary",
+    "Checkpoints",
+    "Coverage",
+    "Fidelity",
+    "Preemption",
+    "Retrieval",
+    "SampleGrid",
+    "Throughput",
+    "UpdateBar",
+]

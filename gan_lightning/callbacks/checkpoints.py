@@ -41,6 +41,9 @@ _DIRECTIONS: dict[str, Literal["min", "max"]] = {
     "vendi": "max",
     "modes": "max",
     "high_quality": "max",
+    "ndcg": "max",
+    "map": "max",
+    "mrr": "max",
 }
 """Whether the least or the greatest of our metrics is the best."""
 

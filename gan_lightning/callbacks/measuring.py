@@ -93,8 +93,12 @@ class Measuring(Callback, ABC):
         is_new = not self.history or self.history[-1][0] != game.updates_done
         return is_new and self._measures(trainer, game)
 
+    def watches(self, game: Any) -> bool:
+        """Tell whether the game is of the kind that is measured: one that draws samples, unless a subclass says otherwise."""
+        return isinstance(game, Sampler)
+
     def _measures(self, trainer: Trainer, game: Any) -> bool:
-        return self.enabled and isinstance(game, Sampler) and self.applies(trainer, game)
+        return self.enabled and self.watches(game) and self.applies(trainer, game)
 
     def _evaluate(self, trainer: Trainer, module: LightningModule) -> None:
         game: Any = module
@@ -118,8 +122,7 @@ class Measuring(Callback, ABC):
             facts = {
                 "update": game.updates_done,
                 "kimg": game.samples_seen / 1000,
-                "n_generated": self.n_samples,
-                "seed": self.seed,
+                **({"n_generated": self.n_samples, "seed": self.seed} if isinstance(game, Sampler) else {}),
                 **one.facts,
                 "family": type(game).__name__,
                 "weights": "average",

@@ -23,6 +23,7 @@ VERBS = {
     "report": "write the page of one run, report.html, which fit writes at its end",
     "sample": "write samples of a checkpoint as pictures",
     "reconstruct": "write held-out samples and what a checkpoint with an encoder makes of them",
+    "recommend": "write the items that a checkpoint of IRGAN scores highest for users",
     "configs": "list the configs that ship; show NAME prints one, copy NAME FILE writes it to a file",
     "doctor": "tell versions, devices, precisions, caches and what is missing for FID, to paste into an issue",
     "cache": "tell what prepared data are kept on this machine, and clear them",
@@ -127,6 +128,8 @@ def _run(verb: str, rest: list[str]) -> None:
         report(rest)
     elif verb == "reconstruct":
         reconstruct(rest)
+    elif verb == "recommend":
+        recommend(rest)
     elif verb == "export":
         export(rest)
     elif verb == "cache":
@@ -359,6 +362,24 @@ def reconstruct(args: list[str]) -> None:
 
     with verb_errors():
         write_reconstructions(options.ckpt_path, options.out, options.n, options.seed, options.trust)
+
+
+def recommend(args: list[str]) -> None:
+    """Write the best items of users, without those that they have."""
+    parser = _Parser(prog="gan-lightning recommend", description=VERBS["recommend"], allow_abbrev=False)
+    parser.add_argument(
+        "--ckpt_path", type=os.path.expanduser, required=True, help="the checkpoint; nothing else is needed"
+    )
+    parser.add_argument("--users", required=True, help="users as the data name them, such as 1,2,3, or all")
+    parser.add_argument("--k", type=_count, default=10, help="items of each user")
+    parser.add_argument("--out", type=os.path.expanduser, required=True, help="file to write: user,rank,item,score")
+    options = _parse(parser, args)
+
+    from gan_lightning.cli.mistakes import verb_errors
+    from gan_lightning.cli.recommend import write_recommendations
+
+    with verb_errors():
+        write_recommendations(options.ckpt_path, options.users, options.k, options.out, options.trust)
 
 
 def cache(args: list[str]) -> None:

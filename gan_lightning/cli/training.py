@@ -24,6 +24,7 @@ from gan_lightning.callbacks import (
     Coverage,
     Fidelity,
     Preemption,
+    Retrieval,
     SampleGrid,
     Throughput,
     UpdateBar,
@@ -58,7 +59,7 @@ from gan_lightning.runs.old_names import option_with_new_names, with_new_names
 from gan_lightning.runs.signals import STOPPED, end_at_once
 from gan_lightning.shapes import Shape
 
-_PORTABLE_KEYS = ("seed_everything", "name", "model", "data", "samples", "fidelity", "coverage")
+_PORTABLE_KEYS = ("seed_everything", "name", "model", "data", "samples", "fidelity", "coverage", "retrieval")
 
 _LOGGERS = "lightning.pytorch.loggers"  # named in base.yaml
 
@@ -172,6 +173,7 @@ class GanLightningCLI(LightningCLI):
         parser.add_lightning_class_args(SampleGrid, "samples")
         parser.add_lightning_class_args(Fidelity, "fidelity")
         parser.add_lightning_class_args(Coverage, "coverage")
+        parser.add_lightning_class_args(Retrieval, "retrieval")
         parser.add_lightning_class_args(Checkpoints, "checkpoints")
         parser.add_lightning_class_args(Canary, "canary")
         parser.link_arguments("data", "model.init_args.shape", _shape_of, apply_on="instantiate")
@@ -191,7 +193,7 @@ class GanLightningCLI(LightningCLI):
         config = with_home(self.config[self.subcommand])
         plain = config.as_dict()
         check_empty_keys(self._files, plain)
-        for part in ("trainer", "samples", "fidelity", "coverage", "checkpoints", "canary"):
+        for part in ("trainer", "samples", "fidelity", "coverage", "retrieval", "checkpoints", "canary"):
             if not isinstance(plain.get(part), dict):
                 raise UserError(f"{part} must hold keys and values, got {plain.get(part)}")
         check_tree(plain)
@@ -336,6 +338,9 @@ class GanLightningCLI(LightningCLI):
                 if key.startswith("val/fid") and key in before:
                     name = key.removeprefix("val/")
                     print(f"{name}: {before[key]:.2f} after {first} updates, {after[key]:.2f} after {done}")
+                elif key in ("val/precision_5", "val/ndcg_5") and key in before:
+                    name = key.removeprefix("val/")
+                    print(f"{name}: {before[key]:.4f} after {first} updates, {after[key]:.4f} after {done}")
                 elif key == "val/modes":
                     print(
                         f"modes: {before[key]:.0f} after {first} updates, {after[key]:.0f} after {done} "

@@ -3,6 +3,7 @@
 from gan_lightning.data.base import RealData
 from gan_lightning.data.digits import Digits
 from gan_lightning.data.image_folder import ImageFolder
+from gan_lightning.data.implicit_feedback import ImplicitFeedback, SyntheticFeedback
 from gan_lightning.data.loaded import data_of, from_dataset
 from gan_lightning.data.stream import Batch, RealSamples, Rounds
 from gan_lightning.data.synthetic import GaussianMixture, Grid, RandomImages, Ring, SwissRoll
@@ -14,12 +15,14 @@ __all__ = [
     "GaussianMixture",
     "Grid",
     "ImageFolder",
+    "ImplicitFeedback",
     "RandomImages",
     "RealData",
     "RealSamples",
     "Ring",
     "Rounds",
     "SwissRoll",
+    "SyntheticFeedback",
     "TorchvisionImages",
     "data_of",
     "from_dataset",

@@ -259,10 +259,14 @@ class RealData(LightningDataModule, ABC):
 def scale(samples: Tensor, dtype: torch.dtype) -> Tensor:
     """Map uint8 images in 0..255 to [-1, 1] by x / 127.5 - 1; cast floating-point samples without scaling them.
 
+    Indices, int64, stay as they are.
+
     Example:
         >>> scale(torch.tensor([0, 255], dtype=torch.uint8), torch.float32)
         tensor([-1.,  1.])
     """
+    if samples.dtype == torch.int64:
+        return samples
     if samples.dtype != torch.uint8:
         return samples.to(dtype)
     wide = torch.promote_types(dtype, torch.float32)  # bfloat16 cannot hold 0..255 / 127.5 exactly enough

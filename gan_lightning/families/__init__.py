@@ -9,6 +9,7 @@ from gan_lightning.families.dcgan import DCGAN
 from gan_lightning.families.dragan import DRAGAN
 from gan_lightning.families.f_gan import FGAN
 from gan_lightning.families.geometric_gan import GeometricGAN
+from gan_lightning.families.irgan import IRGAN
 from gan_lightning.families.lsgan import LSGAN
 from gan_lightning.families.mcgan import McGAN
 from gan_lightning.families.minimax_gan import MinimaxGAN
@@ -29,6 +30,7 @@ __all__ = [
     "DCGAN",
     "DRAGAN",
     "FGAN",
+    "IRGAN",
     "LSGAN",
     "MMDGAN",
     "R3GAN",

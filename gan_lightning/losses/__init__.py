@@ -30,6 +30,17 @@ from gan_lightning.losses.logits import (
 )
 from gan_lightning.losses.matching import CovarianceMatching, Matching, MeanMatching
 from gan_lightning.losses.objectives import Hinge, LeastSquares, NonSaturating, Objective, Saturating, Wasserstein
+from gan_lightning.losses.policy import (
+    LogSigmoidReward,
+    Pairwise,
+    Pointwise,
+    RetrievalObjective,
+    Reward,
+    SigmoidReward,
+    SoftplusReward,
+    policy_gradient_loss,
+    ranking_loss,
+)
 
 __all__ = [
     "CovarianceMatching",
@@ -68,4 +79,13 @@ __all__ = [
     "saturating_generator_loss",
     "wasserstein_critic_loss",
     "wasserstein_generator_loss",
+    "LogSigmoidReward",
+    "Pairwise",
+    "Pointwise",
+    "RetrievalObjective",
+    "Reward",
+    "SigmoidReward",
+    "SoftplusReward",
+    "policy_gradient_loss",
+    "ranking_loss",
 ]

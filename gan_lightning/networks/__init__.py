@@ -1,6 +1,6 @@
 """Generators and critics, one file per architecture, and the layers they are made of."""
 
-from gan_lightning.networks.base import Critic, CriticFactory, Generator, GeneratorFactory
+from gan_lightning.networks.base import Critic, CriticFactory, Generator, GeneratorFactory, Ranker, RankerFactory
 from gan_lightning.networks.biggan import BigGANCritic, BigGANGenerator
 from gan_lightning.networks.dcgan import DCGANCritic, DCGANGenerator
 from gan_lightning.networks.encoders import (
@@ -25,6 +25,7 @@ from gan_lightning.networks.layers.spectral_norm import spectrally_normalize
 from gan_lightning.networks.mlp import MLPCritic, MLPGenerator
 from gan_lightning.networks.patch import MultiScaleCritic, PatchCritic
 from gan_lightning.networks.r3gan import R3GANCritic, R3GANGenerator
+from gan_lightning.networks.rankers import MatrixFactorization, Popularity
 from gan_lightning.networks.sagan import SAGANCritic, SAGANGenerator
 from gan_lightning.networks.sngan import SNGANCNNCritic, SNGANCNNGenerator, SNGANResNetCritic, SNGANResNetGenerator
 from gan_lightning.networks.wgan_gp import (
@@ -91,6 +92,7 @@ __all__ = [
     "MLPEncoder",
     "MLPGenerator",
     "MLPJointCritic",
+    "MatrixFactorization",
     "MinibatchDiscrimination",
     "MinibatchDiscriminationCritic",
     "MultiScaleCritic",
@@ -98,8 +100,11 @@ __all__ = [
     "Normalisation",
     "Orthogonal",
     "PatchCritic",
+    "Popularity",
     "R3GANCritic",
     "R3GANGenerator",
+    "Ranker",
+    "RankerFactory",
     "RecomputedCritic",
     "RecomputedGenerator",
     "SAGANCritic",

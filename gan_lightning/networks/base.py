@@ -73,6 +73,22 @@ class Generator(Network):
         """
 
 
+class Ranker(Network):
+    """A network from a query and its documents to one score each."""
+
+    @abstractmethod
+    def forward(self, queries: Tensor, documents: Tensor | None = None) -> Tensor:
+        """Return scores `(N, M)` of documents `(N, M)` for queries `(N,)`; of all documents if none are given."""
+
+    def know(self, counts: Tensor, features: Tensor | None) -> None:
+        """Take what the data say of the documents, before training or measuring; nothing unless overridden.
+
+        Args:
+            counts: How many queries each document is relevant to, `(documents,)`.
+            features: What describes each document, `(documents, F)`, None where indices do.
+        """
+
+
 class Critic(Network):
     """A network from samples to one logit each, or one for each of some patches: a head on top of features.
 
@@ -127,6 +143,9 @@ GeneratorFactory = Callable[[Shape], Generator]
 
 CriticFactory = Callable[[Shape], Critic]
 """Builds a critic of samples of a shape."""
+
+RankerFactory = Callable[[Shape], Ranker]
+"""Builds a ranker of so many queries and documents."""
 
 
 NClasses = int | Literal["auto"]

@@ -18,7 +18,7 @@ from PIL import Image
 
 from gan_lightning.cli import training as lightning_cli
 from gan_lightning.cli.config_files import read_config
-from gan_lightning.data import RealData
+from gan_lightning.data import ImplicitFeedback, RealData, SyntheticFeedback
 from gan_lightning.shapes import Images, Shape
 from tests.training import assert_same, command
 
@@ -86,11 +86,18 @@ def synthetic(monkeypatch):
         config = cli.config[cli.subcommand]
         data = build_data(config.data)
         seen["data"], seen["max_steps"] = data, config.trainer.max_steps
-        if isinstance(data.shape, Images):
+        if isinstance(data, ImplicitFeedback):
+            few = {"n_users": 9, "n_items": 40, "n_liked": 4, "n_held_out": 3, "n_factors": 4, "sharpness": 1.0}
+            seen["data"] = SyntheticFeedback(**few, batch_size=BATCH_SIZE)  # type: ignore[arg-type]
+            given = {**few, "sample_seed": 0, "batch_size": BATCH_SIZE, "seed": None}
+            config.data = Namespace(class_path="gan_lightning.data.SyntheticFeedback", init_args=Namespace(**given))
+        elif isinstance(data.shape, Images):
             shape = {"image_size": data.image_size, "channels": data.channels, "n_classes": data.n_classes}
             options = {"n": 8, "batch_size": BATCH_SIZE, "flip": data.flip, "dequantize": data.dequantize}
             given = {"sample_seed": 0, "seed": None, **shape, **options}
             config.data = Namespace(class_path="gan_lightning.data.RandomImages", init_args=Namespace(**given))
+        elif isinstance(data, SyntheticFeedback):
+            config.data.init_args.batch_size = BATCH_SIZE
         else:
             config.data.init_args.n, config.data.init_args.batch_size = 64, BATCH_SIZE
         shrink(config.model, 16 if largest(data.shape) <= LARGEST_PLAYED else 32)
