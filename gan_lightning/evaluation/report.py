@@ -31,7 +31,7 @@ COMPARED = (
 )  # fmt: skip
 """Fields of a card that must agree for its numbers to stand in one column with another's."""
 
-_SETTINGS_ASIDE = ("name", "runs_dir")
+_SETTINGS_ASIDE = ("name", "runs_dir", "default_root_dir", "save_dir")  # where a run lies, not what it is
 
 
 @dataclass
@@ -192,7 +192,8 @@ def differences(runs: Sequence[Run]) -> list[list[Any]]:
             *(settings.get(name) if run.config is not None else None for run, settings in zip(runs, flat, strict=True)),
         ]
         for name in names
-        if name not in _SETTINGS_ASIDE and any(s.get(name) != with_config[0].get(name) for s in with_config)
+        if name.rpartition(".")[2] not in _SETTINGS_ASIDE
+        and any(s.get(name) != with_config[0].get(name) for s in with_config)
     ]
 
 
