@@ -100,7 +100,7 @@ _NAMES: dict[Range, str] = {
     COUNT: """
         width latent_width joint_width hidden_width latent_dim embedding_dim chunk_dim kernel_dim n_layers n_blocks n_kernels
         group_size n_critic n_critic_warm_up critic_accumulation generator_accumulation batch_size interval limit channels
-        height length vocabulary dim n_samples n_seeds n_rows n_columns isc_splits n_modes n_side n_reference n_codes end
+        height length vocabulary dim n_samples n_seeds patience n_rows n_columns isc_splits n_modes n_side n_reference n_codes end
         n_users n_items n_liked n_held_out n_factors n_draws n_negatives n_pretraining_negatives n_candidates
         n n_updates n_scales p power log_every_n_steps num_nodes val_check_interval accumulate_grad_batches
     """,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from functools import partial
-from math import isfinite
+from math import inf, isfinite
 from pathlib import Path
 from typing import Any, Literal
 
@@ -49,7 +49,7 @@ _DIRECTIONS: dict[str, Literal["min", "max"]] = {
 
 
 class Checkpoints(Checkpoint):
-    """Keeps `checkpoints/last.ckpt`, and `checkpoints/best.ckpt` with the best monitored number seen.
+    """Keeps `checkpoints/last.ckpt`, and `checkpoints/best.ckpt` with the best monitored number seen; stops early if asked.
 
     Lightning's `ModelCheckpoint(train_time_interval=...)` is silently ignored under manual optimization, which is why
     the schedule is kept here. With several processes it is `Preemption` that asks all of them each round whether the
@@ -63,6 +63,9 @@ class Checkpoints(Checkpoint):
             not given. One that is not finite is never the best.
         mode: Whether the least (min) or the greatest (max) is the best; known for the package's own metrics if not
             given.
+        patience: Stop after this many evaluations in a row without a new best; never if not given.
+        alarm: Say once, with what to try, that `val/fid...` has become more than so many times its best; 0 never does.
+        stop_on_alarm: Stop then, too; `best` is from before.
 
     Raises:
         UserError: An interval is negative, or, before training, nothing measures `monitor` or its direction is not
@@ -75,6 +78,9 @@ class Checkpoints(Checkpoint):
         every_n_minutes: float = 15.0,
         monitor: str | None = None,
         mode: Literal["min", "max"] | None = None,
+        patience: int | None = None,
+        alarm: float = 3.0,
+        stop_on_alarm: bool = False,
     ) -> None:
         if every_n_updates < 0 or every_n_minutes < 0:
             raise UserError(
@@ -85,8 +91,15 @@ class Checkpoints(Checkpoint):
         if mode is not None and monitor is None:
             raise UserError(f"checkpoints.mode {mode} says which end of checkpoints.monitor is best; give monitor too")
         self.every_n_updates, self.every_n_minutes, self.monitor = every_n_updates, every_n_minutes, monitor
-        self.mode = mode
+        if patience is not None and patience < 1:
+            raise UserError(f"checkpoints.patience must be at least 1, got {patience}; leave it out not to stop early")
+        if alarm != 0 and not 1 < alarm < inf:
+            raise UserError(f"checkpoints.alarm must be above 1, or 0 for none, got {alarm}")
+        self.mode, self.patience, self.alarm, self.stop_on_alarm = mode, patience, alarm, stop_on_alarm
         self.best: float | None = None
+        self._since_best = 0
+        self._best_fids: dict[str, float] = {}
+        self._alarmed: set[str] = set()
         self._saved_at = time.monotonic()
         self._is_over = False
 
@@ -131,6 +144,7 @@ class Checkpoints(Checkpoint):
                 if update == game.updates_done
                 for name, value in values.items()
             }
+        self._watch(trainer, metrics, game.updates_done)
         name = self.monitor or next((key for key in sorted(metrics) if key.startswith("val/fid")), None)
         if name is None:
             return
@@ -141,8 +155,34 @@ class Checkpoints(Checkpoint):
         value = float(metrics[name])
         sign = -1 if (self.mode or _direction(name)) == "max" else 1
         if isfinite(value) and (self.best is None or sign * value < sign * self.best):
-            self.best = value
+            self.best, self._since_best = value, 0
             self.save(trainer, "best")
+            return
+        self._since_best += 1
+        if self.patience is not None and self._since_best >= self.patience:
+            best = "none was finite" if self.best is None else f"the best is {self.best:.6g}, in checkpoints/best.ckpt"
+            say(
+                f"stopping at update {game.updates_done}: {self._since_best} evaluations without a better {name}; {best}"
+            )
+            trainer.should_stop = True
+
+    def _watch(self, trainer: Trainer, metrics: dict[str, Any], update: int) -> None:
+        """Say once that a Fréchet distance is far above its best, which a run seldom recovers from by itself."""
+        for name, number in metrics.items():
+            value = float(number)
+            if not name.startswith("val/fid") or not isfinite(value):
+                continue
+            best = min(value, self._best_fids.get(name, inf))
+            self._best_fids[name] = best
+            if self.alarm and value > self.alarm * best > 0 and name not in self._alarmed:
+                self._alarmed.add(name)
+                say(
+                    f"{name} is {value:.6g} at update {update}, more than {self.alarm:g} times its best, {best:.6g}: the run "
+                    "has collapsed or diverges; resume from checkpoints/best.ckpt with a lower lr, try R1 or a larger "
+                    "ema_decay, or look at report.html"
+                    + ("; stopping, as checkpoints.stop_on_alarm asks" if self.stop_on_alarm else "")
+                )
+                trainer.should_stop = trainer.should_stop or self.stop_on_alarm
 
     def on_sanity_check_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Keep an evaluation that a resumed run has made up."""
@@ -187,14 +227,23 @@ class Checkpoints(Checkpoint):
             )
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the best number so far."""
-        return {"best": self.best, "by": [self.monitor, self.mode]}
+        """Return the best numbers so far, and for how many evaluations the best has been it."""
+        return {
+            "best": self.best,
+            "by": [self.monitor, self.mode],
+            "since_best": self._since_best,
+            "best_fids": dict(self._best_fids),
+            "alarmed": sorted(self._alarmed),
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the best number so far."""
         best = state_dict["best"]
         is_same = state_dict.get("by", [self.monitor, self.mode]) == [self.monitor, self.mode]
         self.best = best if is_same and best is not None and isfinite(best) else None
+        self._since_best = state_dict.get("since_best", 0) if is_same else 0  # 0.1.0 did not count
+        self._best_fids = dict(state_dict.get("best_fids", {}))
+        self._alarmed = set(state_dict.get("alarmed", []))
 
     def time_is_up(self) -> bool:
         """Tell whether the interval in minutes is over by this process's clock."""

@@ -383,8 +383,9 @@ def recommend(args: list[str]) -> None:
 
 
 def cache(args: list[str]) -> None:
-    """Tell what is kept for the next run: packed images, and the moments of real data."""
+    """Tell what is kept for the next run: packed images, and the moments and features of real data."""
     parser = _Parser(prog="gan-lightning cache", description=VERBS["cache"], allow_abbrev=False)
+    parser.add_argument("--list", action="store_true", help="tell what is kept; so without it")
     parser.add_argument("--clear", action="store_true", help="remove it")
     options, unknown = parser.parse_known_args(args)
     if unknown:

@@ -266,10 +266,10 @@ def class_distances(real: Tensor, real_labels: Tensor, fake: Tensor, fake_labels
     for label in real_labels.unique().tolist():
         sides = real[real_labels == label], fake[fake_labels == label]
         if min(map(len, sides)) > 1:
-            moments = [Moments(), Moments()]
-            for one, rows in zip(moments, sides, strict=True):
-                one.update(rows)
-            found[int(label)] = frechet_distance(*moments, as_published=False)
+            of_real, of_fake = Moments(), Moments()
+            of_real.update(sides[0])
+            of_fake.update(sides[1])
+            found[int(label)] = frechet_distance(of_real, of_fake, as_published=False)
     return found
 
 

@@ -83,7 +83,7 @@ def measure_kept(
             if rank == 0:
                 keep_moments(keys[index], new.moments, name, extractors[index])
                 if new.features is not None:
-                    keep_features(keys[index], new.features, name)
+                    keep_features(keys[index], new.features, name, extractors[index])
     return cast(list[Measured], found)
 
 
@@ -112,6 +112,16 @@ def read_features(key: str, n: int) -> Tensor | None:
     """Return the features `(n, F)`, None if there are none; damaged or foreign ones are said, and made anew."""
     state = _read(features_file(key), key, n, "features")
     return None if state is None else state["features"]
+
+
+def name_of(path: Path) -> str:
+    """Return for people what is kept in a file: of which samples, by which extractor; "damaged" for any other."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        owner = state.get("extractor")
+        return " by ".join(filter(None, [state.get("name") or "samples of an older version", owner and owner[0]]))
+    except Exception:  # bytes that are no pickle raise anything
+        return "damaged"
 
 
 def _read(path: Path, key: str, n: int, what: str) -> dict[str, Any] | None:
@@ -152,9 +162,10 @@ def keep_moments(key: str, moments: Moments, name: str = "", extractor: FeatureE
     _keep(moments_file(key), state, "moments")
 
 
-def keep_features(key: str, features: Tensor, name: str = "") -> None:
+def keep_features(key: str, features: Tensor, name: str = "", extractor: FeatureExtractor | None = None) -> None:
     """Keep features for the next run, as `keep_moments`."""
-    _keep(features_file(key), {"key": key, "features": features, "name": name}, "features")
+    owner = None if extractor is None else [extractor.name, extractor.fingerprint()]
+    _keep(features_file(key), {"key": key, "features": features, "name": name, "extractor": owner}, "features")
 
 
 def _keep(path: Path, state: dict[str, Any], what: str) -> None:

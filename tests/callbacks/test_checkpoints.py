@@ -15,7 +15,7 @@ from gan_lightning.families import NonSaturatingGAN
 from gan_lightning.metrics import Digits, ExtractorUnavailable
 from gan_lightning.runs.checkpoint_files import read_checkpoint
 from tests.cases import GREY, Case
-from tests.training import assert_same, fit, networks, train
+from tests.training import assert_same, fit, networks, train, trainer
 
 RANDOM = {"class_path": "RandomImages", "init_args": {"image_size": 8, "channels": 1, "n": 24, "batch_size": 4}}
 CONFIG = {"name": "a", "data": RANDOM, "model": {"class_path": "NonSaturatingGAN", "init_args": networks()}}
@@ -200,3 +200,43 @@ def test_a_monitor_goes_on_without_its_extractor(tmp_path, monkeypatch):
     options["enable_checkpointing"] = True
     train(Case(NonSaturatingGAN).game(), GREY(), tmp_path, 1, callbacks=callbacks, **options)
     assert not (tmp_path / "checkpoints" / "best.ckpt").exists()
+
+
+def test_patience_stops_after_so_many_evaluations_without_a_new_best(tmp_path, capsys):
+    series = [3.0, 2.0, 2.5, math.nan, 1.0]
+    options = {"limit_val_batches": 1.0, "val_check_interval": 1, "check_val_every_n_epoch": None}
+    keeper, game = Checkpoints(0, 0, patience=2), Case(NonSaturatingGAN).game()
+    fitter = trainer(tmp_path, 9, [Numbers("val/fid", series), keeper], enable_checkpointing=True, **options)
+    fitter.fit(game, datamodule=GREY())
+    assert game.updates_done == 4
+    said = capsys.readouterr().err
+    assert (
+        "stopping at update 4: 2 evaluations without a better val/fid; the best is 2, in checkpoints/best.ckpt" in said
+    )
+    again = Checkpoints(0, 0, patience=3)
+    again.load_state_dict(keeper.state_dict())
+    assert again._since_best == 2
+    old = {"best": 2.0, "by": [None, None]}  # as 0.1.0 wrote it
+    again.load_state_dict(old)
+    assert (again.best, again._since_best) == (2.0, 0)
+
+
+@pytest.mark.parametrize(("stops", "done"), [(False, 5), (True, 3)])
+def test_a_distance_far_above_its_best_is_said_once(stops, done, tmp_path, capsys):
+    series = [5.0, 2.0, 6.5, 9.0, 1.0]
+    options = {"limit_val_batches": 1.0, "val_check_interval": 1, "check_val_every_n_epoch": None}
+    keeper, game = Checkpoints(0, 0, stop_on_alarm=stops), Case(NonSaturatingGAN).game()
+    fitter = trainer(tmp_path, 5, [Numbers("val/fid_digits", series), keeper], enable_checkpointing=True, **options)
+    fitter.fit(game, datamodule=GREY())
+    said = capsys.readouterr().err
+    assert said.count("val/fid_digits is 6.5 at update 3, more than 3 times its best, 2") == 1 and "is 9 at" not in said
+    assert game.updates_done == done
+    assert read_checkpoint(tmp_path / "checkpoints" / "best.ckpt")["clock"]["updates_done"] == (2 if stops else 5)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"), [({"patience": 0}, "patience must be"), ({"alarm": 1}, "alarm must be")]
+)
+def test_patience_and_alarm_are_checked(options, message):
+    with pytest.raises(ValueError, match=message):
+        Checkpoints(**options)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 from types import SimpleNamespace
 from typing import Any
 
@@ -307,6 +308,9 @@ def test_features_of_the_real_side_are_kept_and_damaged_ones_made_anew(tmp_path,
             kept = features_file(statistics_key(data.reference("eval").fingerprint, 48, Digits()))
             kept.write_bytes(kept.read_bytes()[:-100])
     assert found[0] == found[1] == found[2]
+    told = command("cache", "--list").out
+    assert re.search(r"MB  features/\w+.pt  eval by digits$", told, re.MULTILINE), told
+    assert re.search(r"MB  moments/\w+.pt  eval by digits$", told, re.MULTILINE), told
 
 
 @pytest.mark.parametrize(

@@ -103,12 +103,12 @@ def test_the_root_is_kept_until_samples_come_and_of_any_rank() -> None:
 def test_the_distance_equals_torch_fidelity_with_fewer_samples_than_features(n: int) -> None:
     from torch_fidelity.metric_fid import fid_statistics_to_metric
 
-    sides = [moments_of(normal(n, 20, seed=seed).mul(1 + seed)) for seed in (0, 1)]
-    real, fake = ({"mu": m.mean.numpy(), "sigma": m.covariance.numpy()} for m in sides)
-    expected = fid_statistics_to_metric(fake, real, False)["frechet_inception_distance"]
-    assert frechet_distance(*sides) == pytest.approx(expected, rel=1e-9)
-    assert frechet_distance(*sides, as_published=False) == pytest.approx(expected, rel=1e-6)
-    assert frechet_distance(sides[0], sides[0], as_published=False) == pytest.approx(0, abs=1e-9)
+    real, fake = (moments_of(normal(n, 20, seed=seed).mul(1 + seed)) for seed in (0, 1))
+    theirs = [{"mu": m.mean.numpy(), "sigma": m.covariance.numpy()} for m in (fake, real)]
+    expected = fid_statistics_to_metric(*theirs, False)["frechet_inception_distance"]
+    assert frechet_distance(real, fake) == pytest.approx(expected, rel=1e-9)
+    assert frechet_distance(real, fake, as_published=False) == pytest.approx(expected, rel=1e-6)
+    assert frechet_distance(real, real, as_published=False) == pytest.approx(0, abs=1e-9)
 
 
 def test_the_oracles_of_other_libraries() -> None:
