@@ -105,3 +105,25 @@ def truncate(normal: Tensor, threshold: float, generator: torch.Generator) -> Te
     share = 2 * torch.rand(normal.shape, generator=generator, dtype=torch.float64) - 1
     inside = 2**0.5 * torch.erfinv(share * math.erf(threshold / 2**0.5))
     return torch.where(normal.abs() > threshold, inside.clamp(-threshold, threshold).to(normal.dtype), normal)
+
+
+def between(one: Tensor, other: Tensor, n: int) -> Tensor:
+    """Return n latents from `one` to `other`, both `(D,)`, with both ends: `(n, D)` along the great circle.
+
+    Directions turn evenly and lengths change evenly (White 2016, arXiv:1609.04468), so that the latents on the way are as
+    long as N(0, 1) draws are; a straight line would pass near the origin.
+
+    Raises:
+        UserError: n is below 2.
+    """
+    if n < 2:
+        raise UserError(f"an interpolation has at least 2 steps, got {n}")
+    t = torch.linspace(0, 1, n, dtype=torch.float64)[:, None]
+    a, b = one.double(), other.double()
+    lengths = a.norm(), b.norm()
+    u, v = a / lengths[0].clamp(min=1e-300), b / lengths[1].clamp(min=1e-300)
+    angle = torch.arccos((u @ v).clamp(-1, 1))
+    if angle < 1e-6 or math.pi - angle < 1e-6:  # one direction, or no single way round
+        return torch.lerp(a.expand(n, -1), b.expand(n, -1), t).to(one.dtype)
+    direction = (torch.sin((1 - t) * angle) * u + torch.sin(t * angle) * v) / torch.sin(angle)
+    return (direction * torch.lerp(lengths[0], lengths[1], t)).to(one.dtype)

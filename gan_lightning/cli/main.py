@@ -190,6 +190,22 @@ def _range(text: str) -> list[float]:
     return [black, white]
 
 
+def _steps(text: str) -> int:
+    if not text.isdigit() or not 2 <= int(text) <= 200:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 2 to 200, got {text!r}")
+    return int(text)
+
+
+def _bounds(text: str) -> list[float]:
+    try:
+        bounds = [float(part) for part in text.split(",")]
+    except ValueError:
+        bounds = []
+    if not bounds or not all(0 < bound < float("inf") for bound in bounds) or len(bounds) > 50:
+        raise argparse.ArgumentTypeError(f"must be numbers above 0 with commas between, got {text!r}")
+    return bounds
+
+
 def _count(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
@@ -202,7 +218,9 @@ def sample(args: list[str]) -> None:
     parser.add_argument(
         "--ckpt_path", type=os.path.expanduser, required=True, help="the checkpoint; nothing else is needed"
     )
-    parser.add_argument("--n", type=_count, default=64, help="number of samples")
+    parser.add_argument(
+        "--n", type=_count, help="number of samples; 64, or none where one of the pictures is asked for"
+    )
     parser.add_argument("--out", type=os.path.expanduser, required=True, help="folder to write to")
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same samples")
     parser.add_argument(
@@ -210,24 +228,49 @@ def sample(args: list[str]) -> None:
     )
     parser.add_argument("--truncation", type=float, help="draw latents outside [-T, T] anew; needs T > 0")
     parser.add_argument("--grid", action="store_true", help="write grid.png too")
+    parser.add_argument(
+        "--interpolate", type=_steps, metavar="STEPS", help="interpolation.png: from latents to latents"
+    )
+    parser.add_argument("--truncations", type=_bounds, help="truncation.png: one row for each, such as 0.3,0.6,1")
+    parser.add_argument(
+        "--neighbours", "--neighbors", action="store_true", help="neighbours.png: beside the nearest training images"
+    )
+    parser.add_argument("--film", action="store_true", help="film.gif: the sample grids of the run")
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ...; a GPU if there is one")
     options = _parse(parser, args)
 
     from gan_lightning.cli.mistakes import verb_errors
-    from gan_lightning.cli.sample import write_samples
+    from gan_lightning.cli.sample import sampling_game, write_samples
+    from gan_lightning.cli.sample_pictures import write_pictures
 
+    has_pictures = bool(options.interpolate or options.truncations or options.neighbours or options.film)
     with verb_errors():
-        write_samples(
-            options.ckpt_path,
-            options.n,
-            options.out,
-            options.seed,
-            options.labels,
-            options.grid,
-            options.device,
-            options.truncation,
-            options.trust,
-        )
+        if has_pictures:
+            game, classes = sampling_game(options.ckpt_path, options.labels, options.device, options.trust)
+            write_pictures(
+                game,
+                options.ckpt_path,
+                options.out,
+                options.seed,
+                classes,
+                options.interpolate,
+                options.truncations or (),
+                options.neighbours,
+                options.film,
+                options.trust,
+            )
+        if options.n or options.grid or not has_pictures:
+            write_samples(
+                options.ckpt_path,
+                options.n or 64,
+                options.out,
+                options.seed,
+                options.labels,
+                options.grid,
+                options.device,
+                options.truncation,
+                options.trust,
+            )
 
 
 def evaluate(args: list[str]) -> None:

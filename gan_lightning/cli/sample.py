@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -42,19 +43,9 @@ def write_samples(
         UserError: The checkpoint, the labels, the truncation or the folder cannot be used.
         RunFailed: The disk is full.
     """
-    game = load_game(ckpt_path, trust)
-    if not isinstance(game, SamplingGame):
-        raise UserError(f"{type(game).__name__} draws no samples from latents")
+    game, classes = sampling_game(ckpt_path, labels, device, trust)
     options = {} if truncation is None else {"truncation": truncation}
-    device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-    try:
-        game.to(device)
-    except (RuntimeError, AssertionError) as error:
-        raise UserError(f"device {device!r} cannot be used: {str(error).splitlines()[0]}") from error
     is_image = isinstance(game.shape, Images)
-    classes = None if labels is None else class_indices(labels, game.classes or [str(i) for i in range(game.n_classes)])
-    if classes is not None and not game.n_classes:
-        raise UserError(f"--labels {labels} given, but this generator is not conditional; leave them out")
     game.sample(1, classes, seed, **options)  # refuses before there is a folder
     table = "samples.csv" if isinstance(game.shape, Vectors) else "samples.npy"
     folder = output_folder(out, "000000.png" if is_image else table, *(["grid.png"] if with_grid else []))
@@ -80,6 +71,28 @@ def write_samples(
         raise RunFailed(f"{folder} cannot be written to any more: {error.strerror}; free some space") from error
     what = f"{n} pictures" if is_image else table
     print(f"{what} of {ckpt_path} (update {game.updates_done}, seed {seed}) in {folder}", file=sys.stderr)
+
+
+def sampling_game(
+    ckpt_path: str, labels: str | None = None, device: str = "auto", trust: bool = False
+) -> tuple[Any, list[int] | None]:
+    """Return the game of a checkpoint on a device, and the indices of the classes that a text names, None without.
+
+    Raises:
+        UserError: The checkpoint, the labels or the device cannot be used.
+    """
+    game = load_game(ckpt_path, trust)
+    if not isinstance(game, SamplingGame):
+        raise UserError(f"{type(game).__name__} draws no samples from latents")
+    device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    try:
+        game.to(device)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"device {device!r} cannot be used: {str(error).splitlines()[0]}") from error
+    classes = None if labels is None else class_indices(labels, game.classes or [str(i) for i in range(game.n_classes)])
+    if classes is not None and not game.n_classes:
+        raise UserError(f"--labels {labels} given, but this generator is not conditional; leave them out")
+    return game, classes
 
 
 def class_indices(text: str, names: Sequence[str]) -> list[int]:
