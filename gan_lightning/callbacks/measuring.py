@@ -38,7 +38,8 @@ class Measuring(Callback, ABC):
     """Measures the averaged generator at every validation, and before the first update.
 
     Each evaluation is logged under its `key` at the update it was made after, kept in `history`, and leaves a
-    card in `evaluation/`.
+    card in `evaluation/`. While training, what it took is logged beside it: `perf/<option>_seconds`, and
+    `perf/<option>_share`, all evaluations as a share of the time since training began in this process.
 
     Args:
         n_samples: Generated samples.
@@ -59,6 +60,8 @@ class Measuring(Callback, ABC):
             raise UserError(f"{self.option}.n_samples must be at least {least}, got {n_samples}")
         self.n_samples, self.seed, self.enabled = n_samples, seed, enabled
         self.history: list[tuple[int, dict[str, float]]] = []
+        self._began: float | None = None
+        self._seconds = 0.0
 
     @abstractmethod
     def names(self, trainer: Trainer) -> list[str]:
@@ -71,6 +74,10 @@ class Measuring(Callback, ABC):
     @abstractmethod
     def measure(self, trainer: Trainer, game: Any) -> Measurement | list[Measurement]:
         """Measure; every rank takes part and gets the same numbers. Each measurement leaves a card of its own."""
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the clock of the share of the run."""
+        self._began, self._seconds = time.perf_counter(), 0.0
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Measure, log and write the card."""
@@ -100,6 +107,13 @@ class Measuring(Callback, ABC):
     def _measures(self, trainer: Trainer, game: Any) -> bool:
         return self.enabled and self.watches(game) and self.applies(trainer, game)
 
+    def _costs(self, trainer: Trainer, seconds: float) -> dict[str, float]:
+        """Return what this evaluation took, and all of them as a share of this process's training so far."""
+        if trainer.state.fn != "fit" or self._began is None:
+            return {}
+        share = self._seconds / max(time.perf_counter() - self._began, 1e-9)
+        return {f"perf/{self.option}_seconds": seconds, f"perf/{self.option}_share": share}
+
     def _evaluate(self, trainer: Trainer, module: LightningModule) -> None:
         game: Any = module
         if not self._measures(trainer, game):
@@ -110,14 +124,15 @@ class Measuring(Callback, ABC):
         measured = self.measure(trainer, game)
         found = [measured] if isinstance(measured, Measurement) else measured
         named = {one.key(name): value for one in found for name, value in one.values.items()}
+        seconds = time.perf_counter() - start
+        self._seconds += seconds
         self.history.append((game.updates_done, named))
-        log_row(trainer, named, game.updates_done)
+        log_row(trainer, {**named, **self._costs(trainer, seconds)}, game.updates_done)
         if not trainer.sanity_checking:
             # for Lightning's own callbacks, such as EarlyStopping; validate and test print what is "for loggers"
             module.log_dict(named, batch_size=1, logger=False if trainer.state.fn == "fit" else None)
         if not trainer.is_global_zero:
             return
-        seconds = round(time.perf_counter() - start, 3)
         for one in found:
             facts = {
                 "update": game.updates_done,
@@ -129,7 +144,7 @@ class Measuring(Callback, ABC):
                 "ema_decay": game.ema_decay,
                 "truncation": None,
                 "trainer_precision": str(trainer.precision),
-                "seconds": seconds,
+                "seconds": round(seconds, 3),
                 "versions": {name: version(name) for name in self.libraries},
             }
             write_card(trainer, one.values, facts, one.prefix, *one.differs)

@@ -200,6 +200,9 @@ def test_numbers_are_logged_at_the_updates_done(tmp_path):
     assert not any("step" in row for _, row in recorder.rows)
     assert "val/fid_digits" in fitter.callback_metrics
     assert callbacks[0].history[-1][0] == 5
+    seconds, shares = recorder.column("perf/fidelity_seconds"), recorder.column("perf/fidelity_share")
+    assert len(seconds) == len(shares) == 4 and all(0 < share < 1 for share in shares) and min(seconds) > 0
+    assert "perf/coverage_share" not in recorder.rows[0][1]  # grey images have no modes
 
 
 CONFIG = {
