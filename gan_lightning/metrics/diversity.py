@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gan_lightning.metrics.neighbors import distances
 
-_BLOCK = 2000  # rows of a block of kernel values in float64; with 50,000 columns 0.8 GB
+_BLOCK = 500  # rows of a block of kernel values in float64; with 50,000 columns 0.2 GB a matrix
 
 
 def vendi_score(features: Tensor) -> float:
