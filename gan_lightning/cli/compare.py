@@ -69,5 +69,6 @@ def _tables(runs: Sequence[Run]) -> str:
         for row in rows:
             cells = [row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]
             lines.append("  ".join(cells).rstrip())
-        lines.append(f"({group['words']})")
+        if group["words"]:
+            lines.append(f"({group['words']})")
     return "\n".join(lines) or "no cards: nothing was measured"
