@@ -25,7 +25,7 @@ from gan_lightning.networks.layers.spectral_norm import spectrally_normalize
 from gan_lightning.networks.mlp import MLPCritic, MLPGenerator
 from gan_lightning.networks.patch import MultiScaleCritic, PatchCritic
 from gan_lightning.networks.r3gan import R3GANCritic, R3GANGenerator
-from gan_lightning.networks.rankers import MatrixFactorization, Popularity
+from gan_lightning.networks.rankers import MatrixFactorization, MLPRanker, Popularity
 from gan_lightning.networks.sagan import SAGANCritic, SAGANGenerator
 from gan_lightning.networks.sngan import SNGANCNNCritic, SNGANCNNGenerator, SNGANResNetCritic, SNGANResNetGenerator
 from gan_lightning.networks.wgan_gp import (
@@ -92,6 +92,7 @@ __all__ = [
     "MLPEncoder",
     "MLPGenerator",
     "MLPJointCritic",
+    "MLPRanker",
     "MatrixFactorization",
     "MinibatchDiscrimination",
     "MinibatchDiscriminationCritic",
