@@ -28,6 +28,7 @@ from gan_lightning.networks.r3gan import R3GANCritic, R3GANGenerator
 from gan_lightning.networks.rankers import MatrixFactorization, MLPRanker, Popularity
 from gan_lightning.networks.sagan import SAGANCritic, SAGANGenerator
 from gan_lightning.networks.sngan import SNGANCNNCritic, SNGANCNNGenerator, SNGANResNetCritic, SNGANResNetGenerator
+from gan_lightning.networks.text import TextCritic, TextGenerator
 from gan_lightning.networks.wgan_gp import (
     WGANGPCNNCritic,
     WGANGPCNNGenerator,
@@ -120,6 +121,8 @@ __all__ = [
     "SpectrallyNormalizedEncoder",
     "SpectrallyNormalizedGenerator",
     "SpectrallyNormalizedJointCritic",
+    "TextCritic",
+    "TextGenerator",
     "VirtualBatchNorm",
     "VirtualBatchNormGenerator",
     "WGANGPCNNCritic",

@@ -18,7 +18,7 @@ from PIL import Image
 
 from gan_lightning.cli import training as lightning_cli
 from gan_lightning.cli.config_files import read_config
-from gan_lightning.data import ImplicitFeedback, QueryDocuments, RealData, SyntheticFeedback
+from gan_lightning.data import ImplicitFeedback, QueryDocuments, RealData, SyntheticFeedback, Text
 from gan_lightning.shapes import Images, Shape
 from tests.training import assert_same, command
 
@@ -92,6 +92,11 @@ def synthetic(monkeypatch, tmp_path):
             seen["data"] = SyntheticFeedback(**few, batch_size=BATCH_SIZE)  # type: ignore[arg-type]
             given = {**few, "sample_seed": 0, "batch_size": BATCH_SIZE, "seed": None}
             config.data = Namespace(class_path="gan_lightning.data.SyntheticFeedback", init_args=Namespace(**given))
+        elif isinstance(data, Text):
+            Path("book.txt").write_text("to be or not to be " * 40)
+            config.data.init_args.path, config.data.init_args.batch_size = "book.txt", BATCH_SIZE
+            config.ngrams.n_samples = 64
+            seen["data"] = build_data(config.data)
         elif isinstance(data, QueryDocuments):
             rows = [f"{d % 3} qid:{q} 1:{d / 7} 2:{q + d}" for q in range(8) for d in range(7)]
             Path("documents.txt").write_text("\n".join(rows))
@@ -106,7 +111,7 @@ def synthetic(monkeypatch, tmp_path):
             config.data.init_args.batch_size = BATCH_SIZE
         else:
             config.data.init_args.n, config.data.init_args.batch_size = 64, BATCH_SIZE
-        shrink(config.model, 16 if largest(data.shape) <= LARGEST_PLAYED else 32)
+        shrink(config.model, 16 if largest(seen["data"].shape) <= LARGEST_PLAYED else 32)
         before(cli)
 
     def watched(trainer, model, *args, **kwargs):
