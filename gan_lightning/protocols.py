@@ -251,6 +251,25 @@ class Classed(Protocol):
 
 
 @runtime_checkable
+class Spelled(Protocol):
+    """Data of text.
+
+    Attributes:
+        vocabulary: The symbols in the order of their places.
+    """
+
+    vocabulary: list[str]
+
+
+@runtime_checkable
+class ShowsText(Protocol):
+    """A logger that shows tables of text, such as Lightning's for Weights & Biases."""
+
+    def log_text(self, key: str, columns: list[str], data: list[list[str]], step: int | None = None) -> None:
+        """Show a table."""
+
+
+@runtime_checkable
 class ShowsPictures(Protocol):
     """A logger that shows pictures, such as Lightning's for Weights & Biases."""
 

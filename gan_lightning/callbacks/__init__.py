@@ -8,12 +8,14 @@ from gan_lightning.callbacks.preemption import Preemption
 from gan_lightning.callbacks.progress import Throughput, UpdateBar
 from gan_lightning.callbacks.retrieval import Retrieval
 from gan_lightning.callbacks.sample_grid import SampleGrid
+from gan_lightning.callbacks.text import NgramDivergence
 
 __all__ = [
     "Canary",
     "Checkpoints",
     "Coverage",
     "Fidelity",
+    "NgramDivergence",
     "Preemption",
     "Retrieval",
     "SampleGrid",

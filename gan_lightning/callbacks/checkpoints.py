@@ -39,6 +39,7 @@ _DIRECTIONS: dict[str, Literal["min", "max"]] = {
     "coverage": "max",
     "class_spread": "max",
     "vendi": "max",
+    "js": "min",
     "modes": "max",
     "high_quality": "max",
     "ndcg": "max",

@@ -8,18 +8,19 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from gan_lightning.errors import UserError
-from gan_lightning.evaluation.pictures import LARGEST_SIDE, cell, drawn, log_picture, log_weights, scatter
-from gan_lightning.protocols import Classed, Sampler
-from gan_lightning.shapes import Vectors
+from gan_lightning.evaluation.pictures import LARGEST_SIDE, cell, drawn, log_picture, log_text, log_weights, scatter
+from gan_lightning.metrics.text import spelled
+from gan_lightning.protocols import Classed, Sampler, Spelled
+from gan_lightning.shapes import Tokens, Vectors
 
 
 class SampleGrid(Callback):
     """Writes `samples/<update>.png` from the same latents each time, and gives the picture to the loggers.
 
     A conditional generator gets one row per class, with its name, an unconditional one `n_rows`; no grid is higher than
-    16,384 pixels. Vectors are drawn as a scatter plot over
-    real ones. Loggers that show histograms get those of both players' weights at the same time. Rank 0 draws; other
-    ranks do nothing.
+    16,384 pixels. Vectors are drawn as a scatter plot over real ones; text is written to `samples/<update>.txt`, one sample
+    a line. Loggers that show histograms get those of both players' weights at the same time. Rank 0 draws; other ranks do
+    nothing.
 
     Args:
         every_n_updates: Generator updates between two grids; 0 draws only the first and the last, null (None) also one
@@ -63,6 +64,13 @@ class SampleGrid(Callback):
         self._drawn = game.updates_done
         path = Path(trainer.default_root_dir) / "samples" / f"{game.updates_done:06d}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        if isinstance(game.shape, Tokens) and isinstance(data, Spelled):
+            texts = spelled(game.sample(self.n_rows * self.n_columns, seed=self.seed), data.vocabulary)
+            path.with_suffix(".txt").write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
+            log_text(trainer, "samples", texts, game.updates_done)
+            log_weights(trainer, game, game.updates_done)
+            return
         image = draw_samples(game, self.n_rows, self.n_columns, self.seed, trainer.datamodule)  # type: ignore[attr-defined]
         image.save(path)
         log_picture(trainer, "samples", image, game.updates_done)

@@ -18,7 +18,9 @@ from gan_lightning.evaluation.output import output_folder
 from gan_lightning.evaluation.pictures import LARGEST_SIDE, cell, drawn, picture, to_uint8
 from gan_lightning.games.restore import load_game
 from gan_lightning.games.sampling import SAMPLE_CHUNK, SamplingGame
-from gan_lightning.shapes import Images, Shape, Signals, Vectors
+from gan_lightning.metrics.text import spelled
+from gan_lightning.runs.checkpoint_files import read_checkpoint
+from gan_lightning.shapes import Images, Shape, Signals, Tokens, Vectors
 
 
 def write_samples(
@@ -34,7 +36,8 @@ def write_samples(
 ) -> None:
     """Write n samples into the folder `out`, and `grid.png` if asked for.
 
-    Images are written as one PNG each, vectors as rows of `samples.csv`, other shapes as `samples.npy`, `(n, ...)` float32.
+    Images are written as one PNG each, vectors as rows of `samples.csv`, text as lines of `samples.txt`, other
+    shapes as `samples.npy`, `(n, ...)` float32.
 
     They are drawn and written in chunks of 64, so memory does not grow with n. A grid shows at most 1,024 images and is
     at most 16,384 pixels wide or high.
@@ -47,7 +50,8 @@ def write_samples(
     options = {} if truncation is None else {"truncation": truncation}
     is_image = isinstance(game.shape, Images)
     game.sample(1, classes, seed, **options)  # refuses before there is a folder
-    table = "samples.csv" if isinstance(game.shape, Vectors) else "samples.npy"
+    vocabulary = _vocabulary(read_checkpoint(ckpt_path)) if isinstance(game.shape, Tokens) else None
+    table = "samples.csv" if isinstance(game.shape, Vectors) else "samples.txt" if vocabulary else "samples.npy"
     folder = output_folder(out, "000000.png" if is_image else table, *(["grid.png"] if with_grid else []))
     shown: list[Tensor] = []
     n_shown = min(n, _largest_grid(game.shape)) if with_grid else 0
@@ -57,7 +61,7 @@ def write_samples(
                 first = chunk * SAMPLE_CHUNK
                 for samples in game.sample_chunks([chunk], classes, seed, **options):
                     samples = samples[: n - first].cpu()
-                    _write(samples, first, n, folder, game.shape)
+                    _write(samples, first, n, folder, game.shape, vocabulary)
                     bar.update(len(samples))
                 if first < n_shown:
                     shown.append(samples[: n_shown - first])
@@ -120,7 +124,16 @@ def class_indices(text: str, names: Sequence[str]) -> list[int]:
     return found
 
 
-def _write(samples: Tensor, first: int, n: int, folder: Path, shape: Shape) -> None:
+def _vocabulary(checkpoint: dict[str, Any]) -> list[str] | None:
+    """Return the symbols of the text that a checkpoint was trained on, None if its data have none."""
+    return next(
+        (part["vocabulary"] for part in checkpoint.values() if isinstance(part, dict) and "vocabulary" in part), None
+    )
+
+
+def _write(
+    samples: Tensor, first: int, n: int, folder: Path, shape: Shape, vocabulary: list[str] | None = None
+) -> None:
     """Write the samples from number `first` on, of n in all, as `write_samples` says."""
     if isinstance(shape, Images):
         for index, pixels in enumerate(to_uint8(samples), first):
@@ -128,6 +141,9 @@ def _write(samples: Tensor, first: int, n: int, folder: Path, shape: Shape) -> N
     elif isinstance(shape, Vectors):
         with (folder / "samples.csv").open("a") as file:
             file.writelines(",".join(f"{value:.9g}" for value in row) + "\n" for row in samples.tolist())
+    elif vocabulary:
+        with (folder / "samples.txt").open("a", encoding="utf-8") as file:
+            file.writelines(f"{text}\n" for text in spelled(samples, vocabulary))
     else:
         path = folder / "samples.npy"
         new = None if first else (n, *shape.size)

@@ -23,6 +23,7 @@ from gan_lightning.callbacks import (
     Checkpoints,
     Coverage,
     Fidelity,
+    NgramDivergence,
     Preemption,
     Retrieval,
     SampleGrid,
@@ -59,7 +60,7 @@ from gan_lightning.runs.old_names import option_with_new_names, with_new_names
 from gan_lightning.runs.signals import STOPPED, end_at_once
 from gan_lightning.shapes import Shape
 
-_PORTABLE_KEYS = ("seed_everything", "name", "model", "data", "samples", "fidelity", "coverage", "retrieval")
+_PORTABLE_KEYS = ("seed_everything", "name", "model", "data", "samples", "fidelity", "coverage", "retrieval", "ngrams")
 
 _LOGGERS = "lightning.pytorch.loggers"  # named in base.yaml
 
@@ -174,6 +175,7 @@ class GanLightningCLI(LightningCLI):
         parser.add_lightning_class_args(Fidelity, "fidelity")
         parser.add_lightning_class_args(Coverage, "coverage")
         parser.add_lightning_class_args(Retrieval, "retrieval")
+        parser.add_lightning_class_args(NgramDivergence, "ngrams")
         parser.add_lightning_class_args(Checkpoints, "checkpoints")
         parser.add_lightning_class_args(Canary, "canary")
         parser.link_arguments("data", "model.init_args.shape", _shape_of, apply_on="instantiate")
@@ -193,7 +195,7 @@ class GanLightningCLI(LightningCLI):
         config = with_home(self.config[self.subcommand])
         plain = config.as_dict()
         check_empty_keys(self._files, plain)
-        for part in ("trainer", "samples", "fidelity", "coverage", "retrieval", "checkpoints", "canary"):
+        for part in ("trainer", "samples", "fidelity", "coverage", "retrieval", "ngrams", "checkpoints", "canary"):
             if not isinstance(plain.get(part), dict):
                 raise UserError(f"{part} must hold keys and values, got {plain.get(part)}")
         check_tree(plain)
@@ -317,7 +319,7 @@ class GanLightningCLI(LightningCLI):
             say(f"to resume: the same command with --name {folder.name} --resume auto")
             return
         written = {
-            "sample grid": max((folder / "samples").glob("*.png"), default=folder / "samples"),
+            "sample grid": max((folder / "samples").glob("*.*"), default=folder / "samples"),
             "metrics": folder / "metrics.csv",
             "checkpoint": folder / "checkpoints" / "last.ckpt",
             "config": folder / "config.yaml",
@@ -338,7 +340,7 @@ class GanLightningCLI(LightningCLI):
                 if key.startswith("val/fid") and key in before:
                     name = key.removeprefix("val/")
                     print(f"{name}: {before[key]:.2f} after {first} updates, {after[key]:.2f} after {done}")
-                elif key in ("val/precision_5", "val/ndcg_5") and key in before:
+                elif key in ("val/precision_5", "val/ndcg_5", "val/js_1", "val/js_4") and key in before:
                     name = key.removeprefix("val/")
                     print(f"{name}: {before[key]:.4f} after {first} updates, {after[key]:.4f} after {done}")
                 elif key == "val/modes":

@@ -5,8 +5,10 @@ from gan_lightning.data.digits import Digits
 from gan_lightning.data.image_folder import ImageFolder
 from gan_lightning.data.implicit_feedback import ImplicitFeedback, SyntheticFeedback
 from gan_lightning.data.loaded import data_of, from_dataset
+from gan_lightning.data.query_documents import QueryDocuments
 from gan_lightning.data.stream import Batch, RealSamples, Rounds
 from gan_lightning.data.synthetic import GaussianMixture, Grid, RandomImages, Ring, SwissRoll
+from gan_lightning.data.text import Text
 from gan_lightning.data.torchvision_images import TorchvisionImages
 
 __all__ = [
@@ -16,6 +18,7 @@ __all__ = [
     "Grid",
     "ImageFolder",
     "ImplicitFeedback",
+    "QueryDocuments",
     "RandomImages",
     "RealData",
     "RealSamples",
@@ -23,6 +26,7 @@ __all__ = [
     "Rounds",
     "SwissRoll",
     "SyntheticFeedback",
+    "Text",
     "TorchvisionImages",
     "data_of",
     "from_dataset",

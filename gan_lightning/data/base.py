@@ -84,6 +84,11 @@ class RealData(LightningDataModule, ABC):
         return shape_of(self.image_size, self.channels)
 
     @property
+    def stored_size(self) -> tuple[int, ...]:
+        """The shape of a sample as `load_split` returns it: that of a sample, unless a subclass turns one into the other."""
+        return self.shape.size
+
+    @property
     def classes(self) -> list[str]:
         """Names of the classes, empty without labels."""
         return [str(i) for i in range(self.n_classes)] if self._classes is None else self._classes
@@ -119,7 +124,7 @@ class RealData(LightningDataModule, ABC):
 
     def _load(self, split: Split) -> RealSamples:
         samples = self.load_split(split)
-        if tuple(samples.images.shape[1:]) != self.shape.size:
+        if tuple(samples.images.shape[1:]) != self.stored_size:
             raise UserError(
                 f"{type(self).__name__} declares {self.shape.words} of shape {self.shape.size}, but its {split} split "
                 f"holds {tuple(samples.images.shape[1:])}; set image_size and channels to what load_split returns"

@@ -10,7 +10,7 @@ import torch
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
-from gan_lightning.protocols import RunLogger, ShowsPictures
+from gan_lightning.protocols import RunLogger, ShowsPictures, ShowsText
 from gan_lightning.shapes import Images, Pair, Shape, Signals, Tokens
 
 if TYPE_CHECKING:
@@ -153,6 +153,17 @@ def log_picture(trainer: Any, key: str, image: Image, step: int) -> None:
         elif isinstance(logger, TensorBoardLogger):
             pixels = np.asarray(image)
             logger.experiment.add_image(key, pixels, step, dataformats="HWC" if pixels.ndim == 3 else "HW")
+
+
+def log_text(trainer: Any, key: str, texts: Sequence[str], step: int) -> None:
+    """Hand texts to every logger that shows them; call it on rank 0."""
+    for logger in trainer.loggers:
+        if isinstance(logger, ShowsText):
+            logger.log_text(key, ["text"], [[text] for text in texts], step=step)
+        elif isinstance(logger, TensorBoardLogger):
+            logger.experiment.add_text(
+                key, "\n".join(f"    {text}" for text in texts), step
+            )  # as code: letter by letter
 
 
 def log_weights(trainer: Any, game: Any, step: int) -> None:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from gan_lightning.errors import UserError
 from gan_lightning.games.game import Game
+from gan_lightning.losses.policy import drawn
 from gan_lightning.networks.base import Ranker, RankerFactory
 from gan_lightning.protocols import Candidates, Judgements
 from gan_lightning.shapes import Shape
@@ -54,7 +55,12 @@ class RetrievalGame(Game):
         if not isinstance(data, Judgements):
             raise UserError(
                 f"{type(self).__name__} needs queries with relevant documents, and {type(data).__name__} has none; take "
-                "ImplicitFeedback"
+                "ImplicitFeedback or QueryDocuments"
+            )
+        if data.features is not None and self.n_candidates is not None:
+            raise UserError(
+                f"n_candidates {self.n_candidates} takes some of all documents, and {type(data).__name__} has documents of "
+                "each query; leave it out"
             )
 
     def setup(self, stage: str) -> None:
@@ -68,13 +74,18 @@ class RetrievalGame(Game):
         """Return what the policy chooses from in this turn for queries `(N,)` with a relevant document `(N,)` each."""
         if self.n_candidates is None:
             return self._here(self.judgements.candidates(queries.cpu()))
-        assert self.judgements.features is None
         others = self.noise.integers(len(self.judgements.counts), len(queries), self.n_candidates - 1)
         documents = torch.cat([positives[:, None], others], dim=1)
         return Candidates(documents, None, self._is_positive(queries, documents))
 
     def negatives(self, queries: Tensor, n: int) -> tuple[Tensor, Tensor]:
         """Return n documents `(N, n)` for each query, drawn uniformly, and which of them are not known to be relevant."""
+        if self.judgements.features is not None:
+            found = self._here(self.judgements.candidates(queries.cpu()))
+            assert found.valid is not None
+            others = found.valid & ~found.positive
+            places = drawn(others.to(self.dtype_of_samples), self.noise.uniform(len(queries), n))
+            return at(found, places), others.gather(1, places)
         documents = self.noise.integers(len(self.judgements.counts), len(queries), n)
         return documents, ~self._is_positive(queries, documents)
 

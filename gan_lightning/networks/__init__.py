@@ -25,9 +25,10 @@ from gan_lightning.networks.layers.spectral_norm import spectrally_normalize
 from gan_lightning.networks.mlp import MLPCritic, MLPGenerator
 from gan_lightning.networks.patch import MultiScaleCritic, PatchCritic
 from gan_lightning.networks.r3gan import R3GANCritic, R3GANGenerator
-from gan_lightning.networks.rankers import MatrixFactorization, Popularity
+from gan_lightning.networks.rankers import MatrixFactorization, MLPRanker, Popularity
 from gan_lightning.networks.sagan import SAGANCritic, SAGANGenerator
 from gan_lightning.networks.sngan import SNGANCNNCritic, SNGANCNNGenerator, SNGANResNetCritic, SNGANResNetGenerator
+from gan_lightning.networks.text import TextCritic, TextGenerator
 from gan_lightning.networks.wgan_gp import (
     WGANGPCNNCritic,
     WGANGPCNNGenerator,
@@ -92,6 +93,7 @@ __all__ = [
     "MLPEncoder",
     "MLPGenerator",
     "MLPJointCritic",
+    "MLPRanker",
     "MatrixFactorization",
     "MinibatchDiscrimination",
     "MinibatchDiscriminationCritic",
@@ -119,6 +121,8 @@ __all__ = [
     "SpectrallyNormalizedEncoder",
     "SpectrallyNormalizedGenerator",
     "SpectrallyNormalizedJointCritic",
+    "TextCritic",
+    "TextGenerator",
     "VirtualBatchNorm",
     "VirtualBatchNormGenerator",
     "WGANGPCNNCritic",

@@ -70,6 +70,43 @@ class Popularity(Ranker):
         return scores.expand(len(queries), -1) if documents is None else scores[documents]
 
 
+@final
+class MLPRanker(Ranker):
+    """s(q, d) = w . tanh(W x + b), x what describes document d of query q, as in IRGAN's web search (46 to 46 to 1).
+
+    Weights start normal with standard deviation 0.1, cut at two of them, and the bias at 0 (geek-ai/irgan).
+
+    Args:
+        shape: How many queries and documents there are, and how many numbers describe a document.
+        width: Units of the hidden layer.
+    """
+
+    described: Tensor
+
+    def __init__(self, shape: Shape, width: int = 46) -> None:
+        super().__init__()
+        sizes = rankings(self, shape)
+        if sizes.features is None:
+            raise UserError(
+                "MLPRanker needs numbers that describe a document, and the data have none; take MatrixFactorization"
+            )
+        self.register_buffer("described", torch.zeros(sizes.documents, sizes.features), persistent=False)
+        self.hidden, self.output = nn.Linear(sizes.features, width), nn.Linear(width, 1, bias=False)
+        for layer in (self.hidden, self.output):
+            nn.init.trunc_normal_(layer.weight, std=0.1, a=-0.2, b=0.2)
+        nn.init.zeros_(self.hidden.bias)
+
+    def know(self, counts: Tensor, features: Tensor | None) -> None:
+        """Take what describes the documents."""
+        assert features is not None
+        self.described.copy_(features)
+
+    def forward(self, queries: Tensor, documents: Tensor | None = None) -> Tensor:
+        """Return scores `(N, M)` of documents `(N, M)`, or of all, for queries `(N,)`."""
+        described = self.described.expand(len(queries), -1, -1) if documents is None else self.described[documents]
+        return self.output(self.hidden(described).tanh()).squeeze(-1)
+
+
 def rankings(network: Any, shape: Shape) -> Rankings:
     """Return the shape if it is one of queries and documents.
 
@@ -78,7 +115,7 @@ def rankings(network: Any, shape: Shape) -> Rankings:
     """
     if not isinstance(shape, Rankings):
         raise UserError(
-            f"{type(network).__name__} scores documents for queries, but the data are {shape.words}; take ImplicitFeedback, "
-            "or another network"
+            f"{type(network).__name__} scores documents for queries, but the data are {shape.words}; take ImplicitFeedback "
+            "or QueryDocuments, or another network"
         )
     return shape

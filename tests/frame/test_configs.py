@@ -18,7 +18,7 @@ from PIL import Image
 
 from gan_lightning.cli import training as lightning_cli
 from gan_lightning.cli.config_files import read_config
-from gan_lightning.data import ImplicitFeedback, RealData, SyntheticFeedback
+from gan_lightning.data import ImplicitFeedback, QueryDocuments, RealData, SyntheticFeedback, Text
 from gan_lightning.shapes import Images, Shape
 from tests.training import assert_same, command
 
@@ -77,8 +77,9 @@ def build_data(config: Namespace) -> RealData:
 
 
 @pytest.fixture
-def synthetic(monkeypatch):
+def synthetic(monkeypatch, tmp_path):
     """Replace what a config takes from the disk by random images of its shape, and return what was trained."""
+    monkeypatch.chdir(tmp_path)
     seen: dict[str, Any] = {}
     before, fit = lightning_cli.GanLightningCLI.before_instantiate_classes, Trainer.fit
 
@@ -91,6 +92,16 @@ def synthetic(monkeypatch):
             seen["data"] = SyntheticFeedback(**few, batch_size=BATCH_SIZE)  # type: ignore[arg-type]
             given = {**few, "sample_seed": 0, "batch_size": BATCH_SIZE, "seed": None}
             config.data = Namespace(class_path="gan_lightning.data.SyntheticFeedback", init_args=Namespace(**given))
+        elif isinstance(data, Text):
+            Path("book.txt").write_text("to be or not to be " * 40)
+            config.data.init_args.path, config.data.init_args.batch_size = "book.txt", BATCH_SIZE
+            config.ngrams.n_samples = 64
+            seen["data"] = build_data(config.data)
+        elif isinstance(data, QueryDocuments):
+            rows = [f"{d % 3} qid:{q} 1:{d / 7} 2:{q + d}" for q in range(8) for d in range(7)]
+            Path("documents.txt").write_text("\n".join(rows))
+            config.data.init_args.path, config.data.init_args.batch_size = "documents.txt", BATCH_SIZE
+            seen["data"] = build_data(config.data)
         elif isinstance(data.shape, Images):
             shape = {"image_size": data.image_size, "channels": data.channels, "n_classes": data.n_classes}
             options = {"n": 8, "batch_size": BATCH_SIZE, "flip": data.flip, "dequantize": data.dequantize}
@@ -100,7 +111,7 @@ def synthetic(monkeypatch):
             config.data.init_args.batch_size = BATCH_SIZE
         else:
             config.data.init_args.n, config.data.init_args.batch_size = 64, BATCH_SIZE
-        shrink(config.model, 16 if largest(data.shape) <= LARGEST_PLAYED else 32)
+        shrink(config.model, 16 if largest(seen["data"].shape) <= LARGEST_PLAYED else 32)
         before(cli)
 
     def watched(trainer, model, *args, **kwargs):

@@ -50,6 +50,7 @@ ALLOWED: dict[str, set[str]] = {
         "observations",
         "optimizers",
         "losses.objectives",
+        "losses.policy",
         "loggers.rows",
         "execution",
         "networks.base",
