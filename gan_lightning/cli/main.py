@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import NoReturn
 
 from gan_lightning import __version__
+from gan_lightning.cli.own_modules import searched
 from gan_lightning.cli.streams import lasting_streams
 from gan_lightning.errors import UserError, fail, nearest
 from gan_lightning.runs.signals import handlers_kept, listen
@@ -96,25 +96,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
     if verb not in VERBS:
         fail(f"unknown verb {verb!r}{nearest(verb, VERBS)}; the verbs are {', '.join(VERBS)}")
-    with _current_folder_searched():
+    with searched(""):
         _run(verb, rest)
-
-
-@contextmanager
-def _current_folder_searched() -> Iterator[None]:
-    """Let own classes be found in modules of the current folder, last of all, as `python -m` does first of all."""
-    try:
-        folder = os.getcwd()
-    except OSError:  # it has been removed
-        folder = ""
-    if not folder or {"", folder} & set(sys.path):
-        yield
-        return
-    sys.path.append(folder)
-    try:
-        yield
-    finally:
-        sys.path.remove(folder)
 
 
 def _run(verb: str, rest: list[str]) -> None:
