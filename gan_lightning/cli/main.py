@@ -27,7 +27,8 @@ VERBS = {
     "configs": "list the configs that ship; show NAME prints one, copy NAME FILE writes it to a file",
     "doctor": "tell versions, devices, precisions, caches and what is missing for FID, to paste into an issue",
     "cache": "tell what prepared data are kept on this machine, and clear them",
-    "export": "write the generator of a checkpoint as a program that needs torch only",
+    "export": "write the generator of a checkpoint to a file: .pt2, .onnx, .safetensors or .torchscript",
+    "share": "write a folder of a checkpoint that others can load: weights, card, picture, config",
 }
 
 _TRUST = "import whatever classes the checkpoint names, not only this package's, torch's and torchvision's"
@@ -115,6 +116,8 @@ def _run(verb: str, rest: list[str]) -> None:
         recommend(rest)
     elif verb == "export":
         export(rest)
+    elif verb == "share":
+        share(rest)
     elif verb == "cache":
         cache(rest)
     elif verb == "configs":
@@ -417,12 +420,17 @@ def configs(args: list[str]) -> None:
 
 
 def export(args: list[str]) -> None:
-    """Write the averaged generator of a checkpoint as a torch.export program."""
+    """Write the averaged generator of a checkpoint to a file."""
     parser = _Parser(prog="gan-lightning export", description=VERBS["export"], allow_abbrev=False)
     parser.add_argument(
         "--ckpt_path", type=os.path.expanduser, required=True, help="the checkpoint; nothing else is needed"
     )
-    parser.add_argument("--out", type=os.path.expanduser, required=True, help="file to write, such as generator.pt2")
+    parser.add_argument(
+        "--out",
+        type=os.path.expanduser,
+        required=True,
+        help="file to write; its suffix says the form, such as generator.pt2",
+    )
     options = _parse(parser, args)
 
     from gan_lightning.cli.export import write_program
@@ -430,3 +438,17 @@ def export(args: list[str]) -> None:
 
     with verb_errors():
         write_program(options.ckpt_path, options.out, options.trust)
+
+
+def share(args: list[str]) -> None:
+    """Write a folder of a checkpoint that others can load."""
+    parser = _Parser(prog="gan-lightning share", description=VERBS["share"], allow_abbrev=False)
+    parser.add_argument("ckpt_path", type=os.path.expanduser, metavar="CKPT", help="the checkpoint")
+    parser.add_argument("--out", type=os.path.expanduser, required=True, help="folder to write to")
+    options = _parse(parser, args)
+
+    from gan_lightning.cli.export import share as write
+    from gan_lightning.cli.mistakes import verb_errors
+
+    with verb_errors():
+        write(options.ckpt_path, options.out, options.trust)
