@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +70,7 @@ def read_plain(file: Path) -> dict[str, Any]:
         UserError: It is no YAML, is no mapping, gives a key twice or cannot be read.
     """
     try:
-        said = yaml.load(file.read_text(), _Strict)
+        said = deepcopy(_parsed(file.read_text()))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{file} is not valid YAML: {error}") from error
     except OSError as error:
@@ -78,6 +80,11 @@ def read_plain(file: Path) -> dict[str, Any]:
     if not isinstance(said, dict):
         raise UserError(f"{file} must say key: value, got {str(said)[:40]!r}")
     return said
+
+
+@lru_cache(maxsize=256)
+def _parsed(text: str) -> Any:
+    return yaml.load(text, _Strict)  # bases are read for each file that names them
 
 
 class _Strict(yaml.SafeLoader):

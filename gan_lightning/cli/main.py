@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import NoReturn
 
 from gan_lightning import __version__
+from gan_lightning.cli.own_modules import searched
 from gan_lightning.cli.streams import lasting_streams
 from gan_lightning.errors import UserError, fail, nearest
 from gan_lightning.runs.signals import handlers_kept, listen
@@ -27,7 +27,8 @@ VERBS = {
     "configs": "list the configs that ship; show NAME prints one, copy NAME FILE writes it to a file",
     "doctor": "tell versions, devices, precisions, caches and what is missing for FID, to paste into an issue",
     "cache": "tell what prepared data are kept on this machine, and clear them",
-    "export": "write the generator of a checkpoint as a program that needs torch only",
+    "export": "write the generator of a checkpoint to a file: .pt2, .onnx, .safetensors or .torchscript",
+    "share": "write a folder of a checkpoint that others can load: weights, card, picture, config",
 }
 
 _TRUST = "import whatever classes the checkpoint names, not only this package's, torch's and torchvision's"
@@ -96,25 +97,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
     if verb not in VERBS:
         fail(f"unknown verb {verb!r}{nearest(verb, VERBS)}; the verbs are {', '.join(VERBS)}")
-    with _current_folder_searched():
+    with searched(""):
         _run(verb, rest)
-
-
-@contextmanager
-def _current_folder_searched() -> Iterator[None]:
-    """Let own classes be found in modules of the current folder, last of all, as `python -m` does first of all."""
-    try:
-        folder = os.getcwd()
-    except OSError:  # it has been removed
-        folder = ""
-    if not folder or {"", folder} & set(sys.path):
-        yield
-        return
-    sys.path.append(folder)
-    try:
-        yield
-    finally:
-        sys.path.remove(folder)
 
 
 def _run(verb: str, rest: list[str]) -> None:
@@ -132,6 +116,8 @@ def _run(verb: str, rest: list[str]) -> None:
         recommend(rest)
     elif verb == "export":
         export(rest)
+    elif verb == "share":
+        share(rest)
     elif verb == "cache":
         cache(rest)
     elif verb == "configs":
@@ -478,12 +464,17 @@ def configs(args: list[str]) -> None:
 
 
 def export(args: list[str]) -> None:
-    """Write the averaged generator of a checkpoint as a torch.export program."""
+    """Write the averaged generator of a checkpoint to a file."""
     parser = _Parser(prog="gan-lightning export", description=VERBS["export"], allow_abbrev=False)
     parser.add_argument(
         "--ckpt_path", type=os.path.expanduser, required=True, help="the checkpoint; nothing else is needed"
     )
-    parser.add_argument("--out", type=os.path.expanduser, required=True, help="file to write, such as generator.pt2")
+    parser.add_argument(
+        "--out",
+        type=os.path.expanduser,
+        required=True,
+        help="file to write; its suffix says the form, such as generator.pt2",
+    )
     options = _parse(parser, args)
 
     from gan_lightning.cli.export import write_program
@@ -491,3 +482,17 @@ def export(args: list[str]) -> None:
 
     with verb_errors():
         write_program(options.ckpt_path, options.out, options.trust)
+
+
+def share(args: list[str]) -> None:
+    """Write a folder of a checkpoint that others can load."""
+    parser = _Parser(prog="gan-lightning share", description=VERBS["share"], allow_abbrev=False)
+    parser.add_argument("ckpt_path", type=os.path.expanduser, metavar="CKPT", help="the checkpoint")
+    parser.add_argument("--out", type=os.path.expanduser, required=True, help="folder to write to")
+    options = _parse(parser, args)
+
+    from gan_lightning.cli.export import share as write
+    from gan_lightning.cli.mistakes import verb_errors
+
+    with verb_errors():
+        write(options.ckpt_path, options.out, options.trust)

@@ -147,8 +147,8 @@ def _mistake(core: str, owner: type | None, path: str) -> str:
     module = re.search(r"No module named '([\w.]+)'", core)
     if module:
         return (
-            f"there is no module {module.group(1)}; looked for in the current folder {os.getcwd()}, PYTHONPATH and what "
-            "is installed"
+            f"there is no module {module.group(1)}; looked for in the current folder {os.getcwd()}, beside "
+            "the config, in PYTHONPATH and what is installed"
         )
     if cls:
         return _no_such_class(next(filter(None, cls.groups())), _kind_of(owner, path, core))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from gan_lightning.callbacks.measuring import Measuring
 from gan_lightning.cli.config_files import config_folder
 from gan_lightning.cli.documents import Document, check_empty_keys, documents, options
 from gan_lightning.cli.mistakes import ABOUT_A_PATH, refused_path, user_errors
+from gan_lightning.cli.own_modules import searched
 from gan_lightning.cli.parser import Parser
 from gan_lightning.cli.shipped import with_files
 from gan_lightning.cli.trainer_options import check_environment, check_options, check_tasks
@@ -448,7 +449,10 @@ def run(args: list[str]) -> None:
             words = with_files(_with_new_names([arg for arg in args if not (trust and arg == "--trust")]))
             files = documents(words)
             given = _with_checkpoint_config(words)
-            with known_classes_only(trust or given == words, also=[*_typed_paths(words), _LOGGERS]):
+            own = {str(Path(one.file).expanduser().parent) for one in files if Path(one.file).expanduser().is_file()}
+            with ExitStack() as found, known_classes_only(trust or given == words, [*_typed_paths(words), _LOGGERS]):
+                for folder in sorted(own):
+                    found.enter_context(searched(folder))
                 cli = GanLightningCLI(given, files)
                 close_process_group()
     except RunFailed as failed:

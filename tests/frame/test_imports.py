@@ -58,6 +58,9 @@ ALLOWED: dict[str, set[str]] = {
         "networks.joint_critic",
         "runs.checkpoint_files",
         "runs.folders",
+        "runs.home",
+        "runs.old_names",
+        "runs.safetensors",
     },
     "families": {
         *_NAMED,

@@ -59,7 +59,7 @@ def test_the_config_of_these_tests_trains(tmp_path):
         (["sample", "--ckpt_path", "a", "--out", "x", "--n", "many"], ["--n", "'many'"]),
         (["sample", "--ckpt_path", "a", "--out", "x", "--labels", "1,,2"], ["--labels", "'1,,2'"]),
         (["sample", "--ckpt_path", "nowhere.ckpt", "--out", "x"], ["nowhere.ckpt"]),
-        (["export", "--ckpt_path", "nowhere.ckpt", "--out", "x"], ["nowhere.ckpt"]),
+        (["export", "--ckpt_path", "nowhere.ckpt", "--out", "x.pt2"], ["nowhere.ckpt"]),
         (["validate", "--ckpt_path", "nowhere.ckpt"], ["nowhere.ckpt"]),
     ],
     ids=" ".join,
@@ -231,7 +231,7 @@ def test_checkpoints_that_are_not(verb, image_run, tmp_path):
         (tmp_path / "plain.ckpt", []),
         (tmp_path, []),
     ):
-        words = [] if verb in ("fit", "validate") else ["--out", tmp_path / "out"]
+        words = [] if verb in ("fit", "validate") else ["--out", tmp_path / "out.pt2"]
         if verb == "fit":
             outcome = fit(tmp_path, CONFIG, "--ckpt_path", path)
         else:
