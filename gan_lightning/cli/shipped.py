@@ -98,7 +98,7 @@ def _needs_one(words: list[str]) -> bool:
             f"fit has no data for {model}; --config NAME has some: "
             f"{', '.join(own) or 'gan-lightning configs lists those that ship'}"
         )
-    return model is None
+    return model is None and not data.endswith((".yaml", ".yml"))  # a file says what its data are
 
 
 def _suiting(words: list[str]) -> str:

@@ -303,7 +303,8 @@ class GanLightningCLI(LightningCLI):
         """
         if not self.trainer.callback_metrics:
             ours = [callback for callback in self.trainer.callbacks if isinstance(callback, Measuring)]  # type: ignore[attr-defined]
-            why = [f"{one.option} {'cannot measure this' if one.enabled else 'is not enabled'}" for one in ours]
+            kind = [one for one in ours if one.watches(self.model)]
+            why = [f"{one.option} {'cannot measure this' if one.enabled else 'is not enabled'}" for one in kind]
             raise RunFailed(f"{self.subcommand} measured nothing: {', '.join(why)}")
 
     after_test = after_validate
