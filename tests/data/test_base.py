@@ -153,6 +153,10 @@ def examples(folder):
         "SwissRoll": {"noise": 0.0},
         "GaussianMixture": {"dim": 4, "means": [1.0, 2.0]},
         "RandomImages": {"image_size": 8, "n_classes": 2},
+        "ImplicitFeedback": {"path": str(folder / "ratings"), "threshold": 3.0},
+        "SyntheticFeedback": {"n_users": 3},
+        "QueryDocuments": {"path": str(folder / "documents"), "threshold": 2.0},
+        "Text": {"path": str(folder / "text"), "length": 4},
     }
 
 
@@ -161,6 +165,9 @@ def folder(tmp_path):
     from PIL import Image
 
     Image.new("RGB", (9, 9)).save(tmp_path / "one.png")
+    (tmp_path / "ratings").write_text("1\t2\t3\n")
+    (tmp_path / "documents").write_text("2 qid:1 1:0.5\n")
+    (tmp_path / "text").write_text("to be or not to be")
     return tmp_path
 
 
@@ -180,7 +187,10 @@ def test_yaml_builds_it_and_a_checkpoint_carries_its_arguments(name, folder):
     again = parser.parse_string(parser.dump(config))
     module = parser.instantiate_classes(again).data
     assert type(module).__name__ == name
-    assert module.image_size >= 0 and module.channels >= 1 and module.n_classes >= 0
+    if name in ("ImplicitFeedback", "SyntheticFeedback", "QueryDocuments", "Text"):
+        assert module.shape.n_values >= 2 and module.n_classes == 0
+    else:
+        assert module.image_size >= 0 and module.channels >= 1 and module.n_classes >= 0
     for key, value in arguments.items():
         assert module.hparams[key] == value
     assert set(module.hparams) == set(inspect.signature(type(module)).parameters)
