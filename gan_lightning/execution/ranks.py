@@ -61,4 +61,7 @@ def close_process_group() -> None:
     """
     if are_several():
         cast(Any, dist).barrier()
+    if (
+        dist.is_available() and dist.is_initialized()
+    ):  # of one rank too: Lightning takes the next run for a distributed one
         dist.destroy_process_group()

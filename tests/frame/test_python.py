@@ -14,6 +14,7 @@ from PIL import Image
 from torch.utils.data import Dataset
 
 import gan_lightning as gl
+from gan_lightning.execution.ranks import close_process_group
 from tests.cases import LABELLED, N_CLASSES, VECTORS, Case, mlp
 from tests.training import SaveAt, trainer
 
@@ -100,7 +101,8 @@ def test_an_own_familys_module_is_trusted_when_it_is_asked(tmp_path):
         gl.load(tmp_path / "1.ckpt")
 
 
-def test_lightnings_callbacks_and_profiler_work(tmp_path):
+def test_lightnings_callbacks_and_profiler_work(tmp_path, request):
+    request.addfinalizer(close_process_group)  # Lightning leaves it open, and warns the next run as a rank of several
     stop = EarlyStopping("loss/critic", min_delta=100.0, patience=1, check_on_train_epoch_end=True)
     best = ModelCheckpoint(tmp_path, monitor="loss/critic", save_last=True)
     profiler = SimpleProfiler(tmp_path, "profile")
