@@ -118,9 +118,9 @@ def kill_while_writing(process: subprocess.Popen[str], folder: Path) -> bool:
     while time.monotonic() < end and process.poll() is None:
         if not folder.is_dir():
             continue
-        if any(entry.name.endswith(".part") for entry in os.scandir(folder)):
+        if any(name.endswith(".part") for name in os.listdir(folder)):
             os.kill(process.pid, signal.SIGSTOP)
-            if any(entry.name.endswith(".part") for entry in os.scandir(folder)):
+            if any(name.endswith(".part") for name in os.listdir(folder)):
                 return True
             os.kill(process.pid, signal.SIGCONT)
     return False
