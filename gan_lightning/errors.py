@@ -152,17 +152,19 @@ def require(owner: str, **values: Any) -> None:
                 raise UserError(f"{name} of {owner} {RANGES.get(name, ANY)}, got {number}{whole}")
 
 
-def check_tree(config: Any, path: str = "") -> None:
+def check_tree(config: Any, path: str = "", owners: Mapping[str, type] | None = None) -> None:
     """Refuse numbers out of range in a nested config, before anything is built from it.
 
     Args:
         config: Nested mappings, lists and values; a class is a mapping of `class_path` and `init_args`.
         path: Where it stands, as the command line writes it: `model.generator`.
+        owners: The classes of those parts at the top that name none.
 
     Raises:
         UserError: The line has the path, the value and the range.
     """
     for name, where, value, owner in _leaves(config, path.rpartition(".")[2], path, None):
+        owner = owner or (owners or {}).get(where.partition(".")[0])
         if value is None and owner is not None and _must_be_number(owner, name):
             raise UserError(f"{where} must be a number, got null; leave it out to take the default")
         if value == [] and name in MUST_HAVE:

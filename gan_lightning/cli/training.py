@@ -136,6 +136,18 @@ def _free_number(path: Path) -> int:
     return number
 
 
+PARTS = {
+    "samples": SampleGrid,
+    "fidelity": Fidelity,
+    "coverage": Coverage,
+    "retrieval": Retrieval,
+    "ngrams": NgramDivergence,
+    "checkpoints": Checkpoints,
+    "canary": Canary,
+}
+"""Option group: the callback of every run that it sets."""
+
+
 class GanLightningCLI(LightningCLI):
     """The verbs that train and measure.
 
@@ -172,13 +184,8 @@ class GanLightningCLI(LightningCLI):
         parser.add_argument("--name", type=str | None, default=None, help="The run folder is runs_dir/name.")
         parser.add_argument("--runs_dir", type=str, default="runs", help="Where run folders go.")
         parser.add_argument("--resume", type=str | None, default=None, help="auto, a run folder, or a checkpoint.")
-        parser.add_lightning_class_args(SampleGrid, "samples")
-        parser.add_lightning_class_args(Fidelity, "fidelity")
-        parser.add_lightning_class_args(Coverage, "coverage")
-        parser.add_lightning_class_args(Retrieval, "retrieval")
-        parser.add_lightning_class_args(NgramDivergence, "ngrams")
-        parser.add_lightning_class_args(Checkpoints, "checkpoints")
-        parser.add_lightning_class_args(Canary, "canary")
+        for part, kind in PARTS.items():
+            parser.add_lightning_class_args(kind, part)
         parser.link_arguments("data", "model.init_args.shape", _shape_of, apply_on="instantiate")
         parser.link_arguments("data", "model.init_args.classes", _classes_of, apply_on="instantiate")
         parser.link_arguments("seed_everything", "model.init_args.seed")
@@ -196,10 +203,10 @@ class GanLightningCLI(LightningCLI):
         config = with_home(self.config[self.subcommand])
         plain = config.as_dict()
         check_empty_keys(self._files, plain)
-        for part in ("trainer", "samples", "fidelity", "coverage", "retrieval", "ngrams", "checkpoints", "canary"):
+        for part in ("trainer", *PARTS):
             if not isinstance(plain.get(part), dict):
                 raise UserError(f"{part} must hold keys and values, got {plain.get(part)}")
-        check_tree(plain)
+        check_tree(plain, owners=PARTS)
         if config.get("ckpt_path") and config.resume:
             raise UserError("--resume and --ckpt_path both say where to start; give one")
         if config.get("ckpt_path"):

