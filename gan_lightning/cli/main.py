@@ -146,8 +146,9 @@ class _Parser(argparse.ArgumentParser):
         fail(f"{self.prog.split()[-1]}: {message}")
 
 
-def _parse(parser: argparse.ArgumentParser, args: list[str]) -> argparse.Namespace:
-    parser.add_argument("--trust", action="store_true", help=_TRUST)
+def _parse(parser: argparse.ArgumentParser, args: list[str], takes_trust: bool = True) -> argparse.Namespace:
+    if takes_trust:  # it reads a checkpoint
+        parser.add_argument("--trust", action="store_true", help=_TRUST)
     options, unknown = parser.parse_known_args(args)
     if unknown:
         parser.error(f"unrecognized arguments: {' '.join(unknown)}")
@@ -344,9 +345,7 @@ def compare(args: list[str]) -> None:
     parser = _Parser(prog="gan-lightning compare", description=VERBS["compare"], allow_abbrev=False)
     parser.add_argument("runs", metavar="RUN_OR_CARD", nargs="+", help="run folders, and cards of evaluation/")
     parser.add_argument("--out", default="compare.html", help="the page, one file that needs no network")
-    options, unknown = parser.parse_known_args(args)
-    if unknown:
-        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    options = _parse(parser, args, takes_trust=False)
 
     from gan_lightning.cli.compare import compare as write
     from gan_lightning.cli.mistakes import verb_errors
@@ -359,9 +358,7 @@ def report(args: list[str]) -> None:
     """Write the page of one run."""
     parser = _Parser(prog="gan-lightning report", description=VERBS["report"], allow_abbrev=False)
     parser.add_argument("run", metavar="RUN", help="the run folder; report.html is written into it")
-    options, unknown = parser.parse_known_args(args)
-    if unknown:
-        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    options = _parse(parser, args, takes_trust=False)
 
     from gan_lightning.cli.compare import report as write
     from gan_lightning.cli.mistakes import verb_errors
@@ -416,9 +413,7 @@ def cache(args: list[str]) -> None:
     parser = _Parser(prog="gan-lightning cache", description=VERBS["cache"], allow_abbrev=False)
     parser.add_argument("--list", action="store_true", help="tell what is kept; so without it")
     parser.add_argument("--clear", action="store_true", help="remove it")
-    options, unknown = parser.parse_known_args(args)
-    if unknown:
-        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    options = _parse(parser, args, takes_trust=False)
 
     from gan_lightning.cli.cache import tell
     from gan_lightning.cli.mistakes import verb_errors
@@ -430,9 +425,7 @@ def cache(args: list[str]) -> None:
 def doctor(args: list[str]) -> None:
     """Tell what this machine has."""
     parser = _Parser(prog="gan-lightning doctor", description=VERBS["doctor"], allow_abbrev=False)
-    _, unknown = parser.parse_known_args(args)
-    if unknown:
-        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    _parse(parser, args, takes_trust=False)
 
     from gan_lightning.cli.doctor import tell
 
@@ -443,9 +436,7 @@ def configs(args: list[str]) -> None:
     """List the configs that ship, print one, or copy one."""
     parser = _Parser(prog="gan-lightning configs", description=VERBS["configs"], allow_abbrev=False)
     parser.add_argument("what", nargs="*", metavar="show NAME | copy NAME FILE", help="all are listed without")
-    options, unknown = parser.parse_known_args(args)
-    if unknown:
-        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    options = _parse(parser, args, takes_trust=False)
 
     from gan_lightning.cli import shipped
 
