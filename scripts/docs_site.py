@@ -17,6 +17,7 @@ import griffe
 from latex2mathml.converter import convert
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = [
@@ -74,13 +75,25 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
-def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Render the formulas between dollar signs, outside of code."""
+def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
+    """Show what the families make where a page asks for it, and render formulas between dollar signs outside of code."""
+    markdown = markdown.replace("<!-- pictures -->", gallery("../" * page.file.src_uri.count("/")))
     parts = re.split(r"(```.*?```|`[^`\n]*`)", markdown, flags=re.DOTALL)
     for i in range(0, len(parts), 2):
         parts[i] = re.sub(r"\$\$(.+?)\$\$", lambda found: mathml(found[1], "block"), parts[i], flags=re.DOTALL)
         parts[i] = re.sub(r"(?<![\\\w])\$([^$\n]+?)\$(?!\w)", lambda found: mathml(found[1], "inline"), parts[i])
     return "".join(parts)
+
+
+def gallery(up: str) -> str:
+    """Return the pictures of digits that the families make, each with a link to the family's page."""
+    shown = []
+    for name in family_names():
+        folder = getattr(importlib.import_module("gan_lightning.families"), name).__module__.rsplit(".", 1)[1]
+        if (ROOT / "docs" / "pictures" / f"{folder}-digits.png").is_file():
+            picture = f"![digits of {name}]({up}pictures/{folder}-digits.png)"
+            shown.append(f"<figure markdown>[{picture}]({up}family/{name}.md)<figcaption>{name}</figcaption></figure>")
+    return '<div class="gallery" markdown>\n' + "\n".join(shown) + "\n</div>"
 
 
 def mathml(tex: str, display: str) -> str:

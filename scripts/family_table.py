@@ -2,17 +2,19 @@
 
     python scripts/family_table.py                      # what has not been run yet, one run after the other
     python scripts/family_table.py --only 'wgan*/ring'  # some of them (shell patterns over family/data)
+    python scripts/family_table.py --seeds 0 1 2        # three seeds of each: the table has means and spreads
     python scripts/family_table.py --n 0                # only write the table from what has been run
 
-Each run leaves `result.json` in its run folder; a run whose config has not changed since is not repeated. The table is
-written anew after every run. How long a run takes is its config's choice: what is above the budget is marked.
+Each run has one thread, and leaves `result.json` in its run folder; a run whose config has not changed since is not
+repeated. Two calls with patterns of their own may run side by side: time is the processor's. The table is written anew
+after every run, and its last grid of samples is copied to `docs/pictures/`. How long a run takes is its config's choice:
+what is above the budget is marked.
 A line `# Finding: ...` in a config's header becomes the note of its row.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import hashlib
 import importlib
 import json
@@ -20,11 +22,11 @@ import math
 import os
 import platform
 import re
+import resource
 import shutil
 import statistics
 import subprocess
 import sys
-import time
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -33,13 +35,14 @@ from gan_lightning.cli.config_files import read_config
 
 ROOT = Path(__file__).resolve().parent.parent
 BUDGETS = {"digits": 180.0, "ring": 120.0}
-"""Seconds that a run may take in all, start-up and validation included."""
+"""Seconds of one core that a run may take in all, start-up and validation included."""
 
 
 def main() -> None:
     """Run what is missing, one after the other, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="*", default=["*"], help="patterns over family/data, such as ali/* */ring")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="seeds to run; the table has all there are")
     parser.add_argument("--n", type=int, help="at most this many runs in this call; 0 only writes the table")
     parser.add_argument("--runs_dir", type=Path, default=ROOT / "runs" / "family_table", help="where run folders go")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "families.md", help="the table")
@@ -47,21 +50,22 @@ def main() -> None:
     options = parser.parse_args()
     configs = sorted(path for data in BUDGETS for path in ROOT.glob(f"configs/*/{data}.yaml"))
     n_run = 0
-    for config in configs:
-        name = f"{config.parent.name}/{config.stem}"
-        chosen = any(fnmatch(name, pattern) for pattern in options.only)
-        if chosen and stored(config, options.runs_dir) is None and (options.n is None or n_run < options.n):
-            n_run += 1
-            print(f"{name} ...", file=sys.stderr, flush=True)
-            result = train(config, options.runs_dir, options.timeout)
-            print(json.dumps(result), file=sys.stderr, flush=True)
-            write_table(configs, options.runs_dir, options.out)
+    for seed in options.seeds:
+        for config in configs:
+            name = f"{config.parent.name}/{config.stem}"
+            chosen = any(fnmatch(name, pattern) for pattern in options.only)
+            if chosen and stored(config, options.runs_dir, seed) is None and (options.n is None or n_run < options.n):
+                n_run += 1
+                print(f"{name}, seed {seed} ...", file=sys.stderr, flush=True)
+                result = train(config, options.runs_dir, seed, options.timeout)
+                print(json.dumps(result), file=sys.stderr, flush=True)
+                write_table(configs, options.runs_dir, options.out)
     write_table(configs, options.runs_dir, options.out)
 
 
-def run_folder(config: Path, runs_dir: Path) -> Path:
-    """Return the run folder of a config."""
-    return runs_dir / f"{config.parent.name}-{config.stem}"
+def run_folder(config: Path, runs_dir: Path, seed: int = 0) -> Path:
+    """Return the run folder of a config and seed."""
+    return runs_dir / f"{config.parent.name}-{config.stem}-{seed}"
 
 
 def fingerprint(config: Path) -> str:
@@ -70,30 +74,43 @@ def fingerprint(config: Path) -> str:
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def stored(config: Path, runs_dir: Path) -> dict[str, Any] | None:
+def stored(config: Path, runs_dir: Path, seed: int = 0) -> dict[str, Any] | None:
     """Return the result of a finished run of this very config, None if there is none."""
-    path = run_folder(config, runs_dir) / "result.json"
+    path = run_folder(config, runs_dir, seed) / "result.json"
     if not path.is_file():
         return None
     result = json.loads(path.read_text())
     return result if result["fingerprint"] == fingerprint(config) else None
 
 
-def train(config: Path, runs_dir: Path, timeout: float) -> dict[str, Any]:
+def all_stored(config: Path, runs_dir: Path) -> list[dict[str, Any]]:
+    """Return the results of a config at all seeds that have been run, in their order."""
+    folders = runs_dir.glob(f"{config.parent.name}-{config.stem}-*")
+    seeds = sorted(int(folder.name.rsplit("-", 1)[1]) for folder in folders if folder.name.rsplit("-", 1)[1].isdigit())
+    return [result for seed in seeds if (result := stored(config, runs_dir, seed)) is not None]
+
+
+def train(config: Path, runs_dir: Path, seed: int, timeout: float) -> dict[str, Any]:
     """Run one config from its start and return its result, which is also written into the run folder."""
-    folder = run_folder(config, runs_dir)
+    folder = run_folder(config, runs_dir, seed)
     shutil.rmtree(folder, ignore_errors=True)
     command = [sys.executable, "-m", "gan_lightning", "fit", "--config", str(config.relative_to(ROOT))]
-    command += ["--runs_dir", str(runs_dir), "--name", folder.name]
-    start = time.perf_counter()
-    result: dict[str, Any] = {"fingerprint": fingerprint(config), "config": str(config.relative_to(ROOT))}
+    command += ["--runs_dir", str(runs_dir), "--name", folder.name, "--seed_everything", str(seed)]
+    start = resource.getrusage(resource.RUSAGE_CHILDREN)
+    result: dict[str, Any] = {
+        "fingerprint": fingerprint(config),
+        "config": str(config.relative_to(ROOT)),
+        "seed": seed,
+    }
     try:
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=timeout)
+        one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=timeout, env=one_thread)
         if done.returncode:
             result["error"] = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1][:300]
     except subprocess.TimeoutExpired:
         result["error"] = f"given up after {timeout:.0f} s"
-    result["process_seconds"] = round(time.perf_counter() - start, 1)
+    end = resource.getrusage(resource.RUSAGE_CHILDREN)
+    result["core_seconds"] = round(end.ru_utime + end.ru_stime - start.ru_utime - start.ru_stime, 1)
     result |= measured(folder)
     if "error" not in result and has_encoder(config):
         result |= reconstruct(folder, config)
@@ -103,8 +120,8 @@ def train(config: Path, runs_dir: Path, timeout: float) -> dict[str, Any]:
 
 
 def measured(folder: Path) -> dict[str, Any]:
-    """Return what the cards and `metrics.csv` of a run folder say."""
-    found: dict[str, Any] = {"threads": int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1))}
+    """Return what the cards of a run folder say."""
+    found: dict[str, Any] = {}
     for path in sorted((folder / "evaluation").glob("*.json")):
         card = json.loads(path.read_text())
         for key in ("fid", "modes", "high_quality", "reverse_kl", "n_modes"):
@@ -113,17 +130,6 @@ def measured(folder: Path) -> dict[str, Any]:
                 found.setdefault(f"{key}_before", value)
                 found[key] = value
         found["updates"], found["kimg"] = card["update"], card["kimg"]
-    rates = []
-    if (folder / "metrics.csv").is_file():
-        with (folder / "metrics.csv").open(newline="") as file:
-            rates = [
-                float(row["perf/images_per_second"])
-                for row in csv.DictReader(file)
-                if row.get("perf/images_per_second")
-            ]
-    if rates and found.get("updates"):
-        found["seconds_per_update"] = 1000 * found["kimg"] / found["updates"] / statistics.median(rates)
-        found["train_seconds"] = round(found["seconds_per_update"] * found["updates"], 1)
     return found
 
 
@@ -172,37 +178,38 @@ def paper(config: Path) -> tuple[str, str]:
     return name, f"[{label}]({url.group().rstrip('.')})" if url else label
 
 
-def note(config: Path, result: dict[str, Any]) -> str:
+def note(config: Path, results: list[dict[str, Any]]) -> str:
     """Return the findings in the config's header, and what went wrong."""
     header = "\n".join(line.lstrip("# ") for line in config.read_text().splitlines() if line.startswith("#"))
     found = re.search(r"Finding: (.*)", header, re.DOTALL)
     notes = [" ".join(found.group(1).split())] if found else []
-    if "error" in result:
-        notes.append(f"stopped: {result['error']}")
-    if result.get("process_seconds", 0) > BUDGETS[config.stem]:
+    notes += [f"stopped: {result['error']}" for result in results if "error" in result]
+    if any(result.get("core_seconds", 0) > BUDGETS[config.stem] for result in results):
         notes.append(f"above the {BUDGETS[config.stem] / 60:.0f} minutes")
     return "; ".join(notes).replace("|", "\\|")
 
 
-def number(value: float | None, digits: int = 1) -> str:
-    """Return a number for a cell, a dash if there is none."""
-    return "–" if value is None else f"{value:.{digits}f}"
+def number(results: list[dict[str, Any]], key: str, digits: int = 1) -> str:
+    """Return the mean over the seeds for a cell, with the standard deviation if there are several; a dash for none."""
+    values = [result[key] for result in results if key in result]
+    if not values:
+        return "–"
+    spread = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.{digits}f}{spread}"
 
 
 def write_table(configs: list[Path], runs_dir: Path, out: Path) -> None:
     """Write the table of all runs that are finished."""
-    results = [(config, result) for config in configs if (result := stored(config, runs_dir)) is not None]
-    threads = sorted({result.get("threads", 1) for _, result in results}) or [1]
+    results = [(config, found) for config in configs if (found := all_stored(config, runs_dir))]
     lines = [
         "# What each family reaches in minutes on two cores",
         "",
-        f"Written by `python scripts/family_table.py`, one run of each config, seed 0; {machine()}.",
+        f"Written by `python scripts/family_table.py`; {machine()}.",
+        "Where a row has several seeds, numbers are means ± standard deviations over them; modes are those of each.",
         "FID is that of the digits classifier that ships: 2,000 samples against the 360 held-out digits, comparable",
         "within this page only. Modes are those of the ring's 8 that any of 2,500 samples comes within 3 std of; the",
         "high-quality share counts those samples (a perfect sampler has 0.989; more is a collapse within modes).",
-        "Seconds are the median per generator update, critic updates included; minutes are those of the whole command,",
-        "start-up, validation and pictures included. "
-        + f"Each run had {' or '.join(str(n) for n in threads)} thread{'s' if max(threads) > 1 else ''}.",
+        "Minutes are those of one core for the whole command, start-up, validation and pictures included.",
         "ProjectionGAN, SAGAN, BigGAN and DCGAN have no ring: their networks are for images.",
         "",
     ]
@@ -210,31 +217,43 @@ def write_table(configs: list[Path], runs_dir: Path, out: Path) -> None:
         ("digits", "Digits", "FID before | FID after"),
         ("ring", "Ring of eight Gaussians", "modes before | modes after | high quality | reverse KL"),
     ):
-        lines += [f"## {title}", "", f"| family | paper | {head} | s / update | updates | minutes | command | note |"]
+        lines += [f"## {title}", "", f"| family | paper | {head} | updates | seeds | core minutes | command | note |"]
         lines += ["|" + "---|" * (lines[-1].count("|") - 1)]
-        for config, result in results:
-            if config.stem == data:
-                lines.append(row(config, result))
+        lines += [row(config, found) for config, found in results if config.stem == data]
         lines.append("")
-    encoders = [(config, result) for config, result in results if "sample_error" in result]
+    encoders = [(config, found[0]) for config, found in results if "sample_error" in found[0]]
     if encoders:
         lines += reconstructions(encoders, runs_dir, out)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text("\n".join(lines).rstrip() + "\n")
+    for config, _ in results:
+        keep_picture(config, runs_dir, out.parent / "pictures")
 
 
-def row(config: Path, result: dict[str, Any]) -> str:
-    """Return the row of one run."""
+def keep_picture(config: Path, runs_dir: Path, folder: Path) -> None:
+    """Copy a run's last grid of samples to where the documentation's site looks for it."""
+    grids = sorted((run_folder(config, runs_dir) / "samples").glob("*.png"))
+    if grids:
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(grids[-1], folder / f"{config.parent.name}-{config.stem}.png")
+
+
+def row(config: Path, results: list[dict[str, Any]]) -> str:
+    """Return the row of a config's runs."""
     family, link = paper(config)
     if config.stem == "digits":
-        figures = [number(result.get("fid_before")), number(result.get("fid"))]
+        figures = [number(results, "fid_before"), number(results, "fid")]
     else:
-        figures = [number(result.get("modes_before"), 0), number(result.get("modes"), 0)]
-        figures += [number(result.get("high_quality"), 3), number(result.get("reverse_kl"), 3)]
-    seconds = result.get("process_seconds")
-    cells = [family, link, *figures, number(result.get("seconds_per_update"), 4), str(result.get("updates", "–"))]
-    cells += [number(None if seconds is None else seconds / 60), f"`gan-lightning fit --config {result['config']}`"]
-    return "| " + " | ".join([*cells, note(config, result)]) + " |"
+        figures = [
+            ", ".join(f"{result[key]:.0f}" if key in result else "–" for result in results)
+            for key in ("modes_before", "modes")
+        ]
+        figures += [number(results, "high_quality", 3), number(results, "reverse_kl", 3)]
+    minutes = [{"minutes": result["core_seconds"] / 60} for result in results if "core_seconds" in result]
+    seeds = ", ".join(str(result.get("seed", 0)) for result in results)
+    cells = [family, link, *figures, str(results[0].get("updates", "–")), seeds, number(minutes, "minutes")]
+    cells += [f"`gan-lightning fit --config {results[0]['config']}`"]
+    return "| " + " | ".join([*cells, note(config, results)]) + " |"
 
 
 def reconstructions(encoders: list[tuple[Path, dict[str, Any]]], runs_dir: Path, out: Path) -> list[str]:
@@ -255,7 +274,7 @@ def reconstructions(encoders: list[tuple[Path, dict[str, Any]]], runs_dir: Path,
             f"{result[f'{what}_error']:.4f} ({result[f'mean_{what}_error']:.4f})" for what in ("sample", "latent")
         ]
         lines.append(
-            f"| {paper(config)[0]} | {config.stem} | {' | '.join(errors)} | {number(result.get('same_class'), 3)} |"
+            f"| {paper(config)[0]} | {config.stem} | {' | '.join(errors)} | {number([result], 'same_class', 3)} |"
         )
         if config.stem == "digits":
             name = f"{config.parent.name}-reconstructions.png"

@@ -36,23 +36,23 @@ def test_a_run_folder_becomes_a_row(script, tmp_path):
     for update, modes in ((0, 3.0), (100, 7.0)):
         card = {"modes": modes, "high_quality": 0.5, "reverse_kl": 0.25, "update": update, "kimg": 0.256 * update}
         (folder / "evaluation" / f"coverage-{update:06d}.json").write_text(json.dumps(card))
-    rates = "\n".join(["step,perf/images_per_second", "9,", "9,25600.0", "19,51200.0", "29,12800.0"])
-    (folder / "metrics.csv").write_text(rates + "\n")
     result = {**script.measured(folder), "config": "configs/sngan/ring.yaml", "fingerprint": script.fingerprint(config)}
-    result["process_seconds"] = 90.0
+    result |= {"core_seconds": 90.0, "seed": 0}
     assert result["modes_before"] == 3 and result["modes"] == 7 and result["updates"] == 100
-    assert result["seconds_per_update"] == pytest.approx(
-        0.01
-    )  # 256 samples of a round at a median of 25,600 per second
     assert script.stored(config, tmp_path) is None
     (folder / "result.json").write_text(json.dumps(result))
     assert script.stored(config, tmp_path) == result
+    other = script.run_folder(config, tmp_path, 2)
+    other.mkdir()
+    changed = {"seed": 2, "modes": 8.0, "high_quality": 0.7, "reverse_kl": 0.25, "core_seconds": 30.0}
+    (other / "result.json").write_text(json.dumps(result | changed))
     script.write_table([config], tmp_path, tmp_path / "docs" / "families.md")
     table = (tmp_path / "docs" / "families.md").read_text().splitlines()
     (row,) = [line for line in table if line.startswith("| SNGAN")]
-    assert (
-        "| 3 | 7 | 0.500 | 0.250 | 0.0100 | 100 | 1.5 | `gan-lightning fit --config configs/sngan/ring.yaml` |" in row
+    figures = (
+        "| 3, 3 | 7, 8 | 0.600 ± 0.141 | 0.250 ± 0.000 | 100 | 0, 2 | 1.0 ± 0.7 |"  # sample deviation of .5 and .7
     )
+    assert f"{figures} `gan-lightning fit --config configs/sngan/ring.yaml` |" in row
     assert row.count("|") == table[table.index("## Ring of eight Gaussians") + 2].count("|")
 
 
@@ -60,9 +60,9 @@ def test_a_changed_config_is_run_again_but_not_for_its_comments(script, tmp_path
     config = tmp_path / "ring.yaml"
     config.write_text("# Finding: it\n# collapses.\nname: a\n")
     first = script.fingerprint(config)
-    assert script.note(config, {}) == "it collapses."
+    assert script.note(config, [{}]) == "it collapses."
     config.write_text("name: a\n")
     assert script.fingerprint(config) == first
-    assert script.note(config, {"error": "x|y", "process_seconds": 121}) == "stopped: x\\|y; above the 2 minutes"
+    assert script.note(config, [{"error": "x|y", "core_seconds": 121}]) == "stopped: x\\|y; above the 2 minutes"
     config.write_text("name: b\n")
     assert script.fingerprint(config) != first
