@@ -22,6 +22,7 @@ VERBS = {
     "compare": "compare runs and cards: a table, and a page with curves and pictures",
     "report": "write the page of one run, report.html, which fit writes at its end",
     "sample": "write samples of a checkpoint as pictures",
+    "augment": "write a labelled folder of a conditional checkpoint's samples, as training data",
     "reconstruct": "write held-out samples and what a checkpoint with an encoder makes of them",
     "recommend": "write the items that a checkpoint of IRGAN scores highest for users",
     "configs": "list the configs that ship; show NAME prints one, copy NAME FILE writes it to a file",
@@ -110,6 +111,8 @@ def _run(verb: str, rest: list[str]) -> None:
         compare(rest)
     elif verb == "report":
         report(rest)
+    elif verb == "augment":
+        augment(rest)
     elif verb == "reconstruct":
         reconstruct(rest)
     elif verb == "recommend":
@@ -193,6 +196,16 @@ def _bounds(text: str) -> list[float]:
     return bounds
 
 
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 < share < 1:
+        raise argparse.ArgumentTypeError(f"must be a number between 0 and 1, got {text!r}")
+    return share
+
+
 def _count(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
@@ -258,6 +271,42 @@ def sample(args: list[str]) -> None:
                 options.truncation,
                 options.trust,
             )
+
+
+def augment(args: list[str]) -> None:
+    """Write a labelled folder of samples."""
+    parser = _Parser(prog="gan-lightning augment", description=VERBS["augment"], allow_abbrev=False)
+    parser.add_argument(
+        "--ckpt_path", type=os.path.expanduser, required=True, help="the checkpoint of a conditional generator"
+    )
+    parser.add_argument("--per_class", type=_count, required=True, help="pictures of each class")
+    parser.add_argument("--out", type=os.path.expanduser, required=True, help="folder to write to, which must be empty")
+    parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same pictures")
+    parser.add_argument("--labels", type=_labels, help="classes, such as cat,dog or 0,1,2; all if left out")
+    parser.add_argument("--truncation", type=float, help="draw latents outside [-T, T] anew; needs T > 0")
+    parser.add_argument(
+        "--keep_confident",
+        type=_share,
+        help="keep only pictures of whose class a classifier is so sure, such as 0.9; it is trained on the training data",
+    )
+    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ...; a GPU if there is one")
+    options = _parse(parser, args)
+
+    from gan_lightning.cli.augment import write_labelled
+    from gan_lightning.cli.mistakes import verb_errors
+
+    with verb_errors():
+        write_labelled(
+            options.ckpt_path,
+            options.per_class,
+            options.out,
+            options.seed,
+            options.labels,
+            options.truncation,
+            options.keep_confident,
+            options.device,
+            options.trust,
+        )
 
 
 def evaluate(args: list[str]) -> None:
