@@ -25,6 +25,7 @@ VERBS = {
     "augment": "write a labelled folder of a conditional checkpoint's samples, as training data",
     "reconstruct": "write held-out samples and what a checkpoint with an encoder makes of them",
     "recommend": "write the items that a checkpoint of IRGAN scores highest for users",
+    "lab": "play small worlds with known answers: tables and pictures of what theory says",
     "configs": "list the configs that ship; show NAME prints one, copy NAME FILE writes it to a file",
     "doctor": "tell versions, devices, precisions, caches and what is missing for FID, to paste into an issue",
     "cache": "tell what prepared data are kept on this machine, and clear them",
@@ -123,6 +124,8 @@ def _run(verb: str, rest: list[str]) -> None:
         share(rest)
     elif verb == "cache":
         cache(rest)
+    elif verb == "lab":
+        lab(rest)
     elif verb == "configs":
         configs(rest)
     elif verb == "doctor":
@@ -455,6 +458,27 @@ def recommend(args: list[str]) -> None:
 
     with verb_errors():
         write_recommendations(options.ckpt_path, options.users, options.k, options.out, options.trust)
+
+
+def lab(args: list[str]) -> None:
+    """Play experiments of the lab."""
+    parser = _Parser(prog="gan-lightning lab", description=VERBS["lab"], allow_abbrev=False)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="experiments to play, or all")
+    parser.add_argument("--list", action="store_true", help="tell the experiments; so without a name")
+    parser.add_argument("--out", type=os.path.expanduser, default="lab", help="folder for pages and pictures")
+    parser.add_argument("--seed", type=int, default=0, help="of everything random")
+    options = _parse(parser, args, takes_trust=False)
+    if options.list and options.names:
+        parser.error("--list tells all experiments; leave the names out")
+
+    from gan_lightning.cli.lab import play, tell
+    from gan_lightning.cli.mistakes import verb_errors
+
+    with verb_errors():
+        if options.names:
+            play(options.names, options.out, options.seed)
+        else:
+            tell()
 
 
 def cache(args: list[str]) -> None:

@@ -72,6 +72,18 @@ ALLOWED: dict[str, set[str]] = {
         "networks.wrappers.classifying",
     },
     "evaluation": {*_NAMED, "description", "metrics", "data", "games", "runs.checkpoint_files", "runs.files"},
+    "lab": {
+        *_NAMED,
+        "families",
+        "games",
+        "stabilizers",
+        "observations",
+        "optimizers",
+        "losses",
+        "networks",
+        "data",
+        "metrics",
+    },
     "callbacks": {*_NAMED, "evaluation", "metrics", "runs", "loggers", "execution.lightning_private"},
     "cli": {"*"},
 }

@@ -1,0 +1,1 @@
+"""The lab: small worlds with known answers, played by the package's own families, losses and penalties."""

@@ -1,0 +1,130 @@
+"""The lab's games of two numbers and its divergences against closed forms, and what a wrong loss or penalty would give."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from lightning.pytorch import Trainer
+
+from gan_lightning.data import data_of
+from gan_lightning.families import SNGAN, MinimaxGAN, NonSaturatingGAN
+from gan_lightning.lab import dirac, gaussians
+from gan_lightning.lab.dirac import Consensus, DiracGame, Point, Slope, eigenvalues, path, penalized
+from gan_lightning.losses import Wasserstein
+from gan_lightning.metrics.divergences import (
+    jensen_shannon_divergence,
+    kl_divergence,
+    sliced_wasserstein,
+    total_variation,
+    wasserstein,
+    wasserstein_1d,
+)
+from gan_lightning.optimizers import SGD
+from gan_lightning.shapes import Vectors
+from gan_lightning.stabilizers import R1, R2
+from gan_lightning.stabilizers.base import CriticPenalty
+
+WGAN = partial(SNGAN, objective=Wasserstein())
+
+
+@pytest.mark.parametrize(
+    ("build", "known"),
+    [
+        (MinimaxGAN, [-0.5j, 0.5j]),
+        (NonSaturatingGAN, [-0.5j, 0.5j]),
+        (WGAN, [-1j, 1j]),
+        (penalized(MinimaxGAN, R1(0.3)), [complex(-0.15, -math.sqrt(0.2275)), complex(-0.15, math.sqrt(0.2275))]),
+        (penalized(NonSaturatingGAN, R2(0.3)), [complex(-0.15, -math.sqrt(0.2275)), complex(-0.15, math.sqrt(0.2275))]),
+        (penalized(MinimaxGAN, R1(2.0)), [-1 - math.sqrt(0.75), -1 + math.sqrt(0.75)]),
+    ],
+)
+def test_the_eigenvalues_of_the_dirac_gan(build, known):
+    assert np.allclose(eigenvalues(DiracGame(build)), known, atol=1e-6)
+
+
+def test_consensus_turns_the_eigenvalues_inwards():
+    assert np.allclose(eigenvalues(Consensus(DiracGame(MinimaxGAN), 1.0)), [-0.25 - 0.5j, -0.25 + 0.5j], atol=1e-4)
+
+
+def test_the_product_game_grows_or_goes_round():
+    field = DiracGame(WGAN)
+    assert math.hypot(*path(field, 100, 0.1, False)[-1]) == pytest.approx(math.sqrt(2) * 1.01**50, rel=1e-12)  # 2.32586
+    theta, psi = path(field, 100, 0.1, True, start=(1.0, 1.0)).T
+    assert np.ptp(theta**2 + psi**2 - 0.1 * theta * psi) < 1e-13
+    assert math.hypot(theta[-1], psi[-1]) == pytest.approx(1.39388, abs=2e-5)
+
+
+def test_alternating_steps_are_those_of_a_trained_game():
+    optimizers = {"critic_optimizer": SGD(lr=0.2), "generator_optimizer": SGD(lr=0.2)}
+    game = penalized(MinimaxGAN, R1(0.3))(Point, Slope, Vectors(1), n_critic=1, **optimizers)
+    trainer = Trainer(max_steps=30, accelerator="cpu", devices=1, precision="64-true", logger=False,
+                      enable_progress_bar=False, enable_checkpointing=False, enable_model_summary=False)  # fmt: skip
+    trainer.fit(game, datamodule=data_of(torch.zeros(4, 1), batch_size=1))
+    there = [game.generator.theta.item(), game.critic.psi.item()]
+    assert there == pytest.approx(path(DiracGame(penalized(MinimaxGAN, R1(0.3))), 30, 0.2, True)[-1], abs=1e-12)
+
+
+class WithoutHalf(CriticPenalty):
+    """R1 without its factor 1/2: what the lab must not let pass."""
+
+    name = "wrong"
+
+    def penalty(self, critic, real, fake, labels, noise):
+        return (critic(real + 1) - critic(real)).square().mean()
+
+
+@pytest.mark.parametrize("wrong", ["a missing half", "a wrong sign", "an off-by-one"])
+def test_a_wrong_formula_is_missed(wrong, monkeypatch):
+    """Each of three mutations makes rows of `dirac` or `product` fail."""
+    monkeypatch.setattr(dirac, "_PRODUCT_STEPS", 50)
+    assert all(row.holds for row in dirac.play_product(0).rows)
+    if wrong == "a missing half":
+        monkeypatch.setattr(dirac, "R1", WithoutHalf)
+    elif wrong == "a wrong sign":
+        right = DiracGame.of_generator
+        monkeypatch.setattr(DiracGame, "of_generator", lambda self, theta, psi: -right(self, theta, psi))
+    else:
+        right_path = dirac.path
+        monkeypatch.setattr(dirac, "path", lambda field, n, *args, **kw: right_path(field, n + 1, *args, **kw))
+    if wrong == "a missing half":
+        field = DiracGame(penalized(MinimaxGAN, dirac.R1(0.3)))
+        rows = dirac._eigenvalue_rows("R1", eigenvalues(field), dirac._pair(-0.15, 0.15**2 - 0.25), 1e-4)
+    else:
+        rows = dirac.play_product(0).rows
+    assert not all(row.holds for row in rows)
+
+
+@pytest.mark.parametrize("experiment", gaussians.EXPERIMENTS, ids=lambda one: one.name)
+def test_the_experiments_on_densities_find_what_is_known(experiment):
+    found = experiment.play(1)
+    assert len(found.rows) > 10 and [row.name for row in found.rows if not row.holds] == []
+
+
+def test_divergences_of_probabilities():
+    p, q = torch.tensor([0.5, 0.5, 0.0]), torch.tensor([0.25, 0.25, 0.5])
+    assert kl_divergence(p, q).item() == pytest.approx(math.log(2))
+    assert kl_divergence(q, p).item() == math.inf and kl_divergence(p, p).item() == 0
+    middle = 0.5 * (math.log(0.5 / 0.375)) + 0.5 * (0.5 * math.log(0.25 / 0.375) + 0.5 * math.log(2))
+    assert jensen_shannon_divergence(p, q).item() == pytest.approx(middle)
+    assert total_variation(p, q).item() == pytest.approx(0.5)
+
+
+def test_wasserstein_distances_of_samples():
+    random = torch.Generator().manual_seed(0)
+    x, y = torch.randn(60, generator=random), torch.rand(45, generator=random)
+    scipy = pytest.importorskip("scipy.stats")
+    assert wasserstein_1d(x, y).item() == pytest.approx(scipy.wasserstein_distance(x.numpy(), y.numpy()), abs=1e-7)
+    points = torch.randn(50, 3, generator=random).double()
+    assert wasserstein(points, points[torch.randperm(50, generator=random)]).item() == pytest.approx(0, abs=1e-9)
+    moved = points + torch.tensor([3.0, 4.0, 0.0])
+    assert wasserstein(points, moved).item() == pytest.approx(5)
+    along = sliced_wasserstein(points, moved, 4000).item()
+    assert along == pytest.approx(2.5, abs=0.05)  # E |<u, d>| = |d| / 2 in three dimensions
+    line = points[:, :1]
+    assert wasserstein(line, y[:45, None].double().repeat(2, 1)[:50]).item() == pytest.approx(
+        wasserstein_1d(line[:, 0], y.repeat(2)[:50]).item()
+    )
