@@ -14,6 +14,7 @@ import yaml
 from lightning.fabric.plugins.environments import LightningEnvironment, SLURMEnvironment
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.strategies import StrategyRegistry
 from lightning.pytorch.utilities import rank_zero_only
 
@@ -41,10 +42,12 @@ from gan_lightning.cli.trainer_options import check_environment, check_options, 
 from gan_lightning.description import known_classes_only
 from gan_lightning.errors import USER_ERROR, RunFailed, UserError, check_tree, fail, in_one_line, nearest, say
 from gan_lightning.evaluation.report import write_report
+from gan_lightning.evaluation.run_pictures import write_run_pictures
 from gan_lightning.execution.precision import check_precision
 from gan_lightning.execution.process_state import process_kept
 from gan_lightning.execution.ranks import close_process_group
 from gan_lightning.games.game import WEIGHTS_ONLY, Game
+from gan_lightning.loggers.tensorboard import log_run
 from gan_lightning.protocols import Classed, RunLogger, Shaped
 from gan_lightning.runs.checkpoint_files import DISK_IS_FULL, CheckpointFiles, read_checkpoint
 from gan_lightning.runs.folders import (
@@ -83,6 +86,8 @@ class SaveConfig(SaveConfigCallback):
             for logger in trainer.loggers:
                 if isinstance(logger, RunLogger):
                     logger.log_run(path)
+                elif isinstance(logger, TensorBoardLogger):
+                    log_run(logger, path, ["loss/critic", "loss/generator", *_measured(trainer, pl_module)])
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Add the config of model, data and metrics."""
@@ -112,6 +117,12 @@ class SaveConfig(SaveConfigCallback):
         if self._classes and "classes" in arguments:
             arguments["classes"] = self._classes
         return with_new_names(without_home(config))
+
+
+def _measured(trainer: Trainer, game: LightningModule) -> list[str]:
+    """Return what this run's measurements are logged as."""
+    callbacks = [callback for callback in trainer.callbacks if isinstance(callback, Measuring)]  # type: ignore[attr-defined]
+    return [name for callback in callbacks if callback.measures(trainer, game) for name in callback.names(trainer)]
 
 
 def _changes(then: Any, now: Any, name: str) -> list[str]:
@@ -338,6 +349,10 @@ class GanLightningCLI(LightningCLI):
             write_report(folder)
         except Exception as error:  # a page is not worth a run
             say(f"report.html could not be written: {in_one_line(error)}; gan-lightning report {folder} tries again")
+        try:
+            written |= {name.partition(".")[0]: folder / name for name in write_run_pictures(folder)}
+        except Exception as error:  # nor is a picture
+            say(f"curves.png and film.gif could not be written: {in_one_line(error)}")
         print()
         for what, path in written.items():
             print(f"{what:12} {path if path.is_file() else 'none'}")
