@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 
 from gan_lightning.description import rebuild
-from gan_lightning.errors import UserError, say
+from gan_lightning.errors import UserError, in_one_line, say
 from gan_lightning.games.game import Game
 from gan_lightning.runs.checkpoint_files import read_checkpoint
 from gan_lightning.runs.folders import newest_checkpoint
@@ -44,14 +45,16 @@ def load(path: str | Path, trust: bool = False) -> Any:
     `game.sample(4, labels=["cat", "dog"])` takes; `game.to("cuda")` moves it.
 
     Args:
-        path: A checkpoint; a run folder, of which the checkpoint that is furthest is taken; or what `gan-lightning share`
-            or `export` to `.safetensors` has written, which has the averaged generator alone.
+        path: A checkpoint; a run folder, of which the checkpoint that is furthest is taken; what `gan-lightning share`
+            or `export` to `.safetensors` has written, which has the averaged generator alone; or, where there is no such
+            file, the id "owner/name" of a shared folder on the Hugging Face hub (`pip install gan-lightning[hub]`), with
+            "@revision" behind it or not.
         trust: As `load_game`.
 
     Raises:
         UserError: There is no checkpoint, or as `load_game`.
     """
-    place = Path(path).expanduser()
+    place = _place(path)
     if place.suffix == ".safetensors" or (place / WEIGHTS).is_file():
         return _load_generator(place if place.suffix == ".safetensors" else place / WEIGHTS, trust)
     return load_game(_checkpoint_in(place), trust)
@@ -77,7 +80,7 @@ def read_start(path: str | Path) -> Start:
     Raises:
         UserError: There is no such file, or it is none of these.
     """
-    place = Path(path).expanduser()
+    place = _place(path)
     if place.suffix == ".safetensors" or (place / WEIGHTS).is_file():
         place = place if place.suffix == ".safetensors" else place / WEIGHTS
         tensors, about = read_tensors(place)
@@ -144,6 +147,30 @@ _NETWORKS = ("generator", "critic", "generator_average")
 
 def _sizes(value: Tensor) -> str:
     return "x".join(map(str, value.shape)) or "scalar"
+
+
+def _place(path: str | Path) -> Path:
+    """Return where something to load is: a path, or the folder that a hub's id is downloaded to."""
+    place = Path(path).expanduser()
+    hub_id = re.fullmatch(r"([\w-][\w.-]*/[\w.-]*\w)(?:@([\w./-]+))?", path) if isinstance(path, str) else None
+    if hub_id is None or place.exists() or place.suffix in (".ckpt", ".safetensors"):
+        return place
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError as error:
+        raise UserError(
+            f"there is nothing at {path}; if it is an id on the Hugging Face hub: pip install 'gan-lightning[hub]'"
+        ) from error
+    name, revision = hub_id.groups()
+    try:  # weights and what says what they are; nothing that could be run
+        folder = Path(snapshot_download(name, revision=revision, allow_patterns=[WEIGHTS, MODEL]))
+    except (OSError, ValueError) as error:  # all of the hub's own errors are of these
+        raise UserError(
+            f"there is nothing at {path}, and the hub does not give it: {in_one_line(error)[:150]}"
+        ) from error
+    if not (folder / WEIGHTS).is_file():
+        raise UserError(f"{path} on the hub has no {WEIGHTS}; gan-lightning share writes such a folder")
+    return folder
 
 
 def _checkpoint_in(place: Path) -> Path:
