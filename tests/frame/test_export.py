@@ -168,7 +168,7 @@ def generators() -> list[Any]:
     from gan_lightning.cli.config_files import config_folder, read_config
     from gan_lightning.cli.shipped import names
 
-    found = {}
+    found: dict[str, Any] = {}
     for name in names():
         config = read_config(config_folder() / f"{name}.yaml")
         spec = config.get("model", {}).get("init_args", {}).get("generator")
