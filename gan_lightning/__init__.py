@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from gan_lightning.games.game import Game as Game
     from gan_lightning.games.gan import GAN as GAN
     from gan_lightning.games.restore import load as load
+    from gan_lightning.games.restore import start_from as start_from
     from gan_lightning.optimizers import SGD as SGD
     from gan_lightning.optimizers import Adam as Adam
     from gan_lightning.optimizers import RMSprop as RMSprop
@@ -62,7 +63,7 @@ _PLACES = {
     "GAN": "gan_lightning.games.gan",
     "Game": "gan_lightning.games.game",
     "UserError": "gan_lightning.errors",
-    "load": "gan_lightning.games.restore",
+    **dict.fromkeys(("load", "start_from"), "gan_lightning.games.restore"),
     **dict.fromkeys(("Adam", "RMSprop", "SGD", "TorchOptimizer"), "gan_lightning.optimizers"),
     "Trainer": "lightning.pytorch",
 }

@@ -98,13 +98,14 @@ class Measuring(Callback, ABC):
     def is_missing(self, trainer: Trainer, game: Any) -> bool:
         """Tell whether this would measure the game as it is now, and has not."""
         is_new = not self.history or self.history[-1][0] != game.updates_done
-        return is_new and self._measures(trainer, game)
+        return is_new and self.measures(trainer, game)
 
     def watches(self, game: Any) -> bool:
         """Tell whether the game is of the kind that is measured: one that draws samples, unless a subclass says otherwise."""
         return isinstance(game, Sampler)
 
-    def _measures(self, trainer: Trainer, game: Any) -> bool:
+    def measures(self, trainer: Trainer, game: Any) -> bool:
+        """Tell whether this run's evaluations have numbers of this callback."""
         return self.enabled and self.watches(game) and self.applies(trainer, game)
 
     def _costs(self, trainer: Trainer, seconds: float) -> dict[str, float]:
@@ -116,7 +117,7 @@ class Measuring(Callback, ABC):
 
     def _evaluate(self, trainer: Trainer, module: LightningModule) -> None:
         game: Any = module
-        if not self._measures(trainer, game):
+        if not self.measures(trainer, game):
             return
         if trainer.sanity_checking and game.updates_done and not self.is_missing(trainer, game):
             return

@@ -5,22 +5,32 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from gan_lightning.errors import UserError
-from gan_lightning.evaluation.pictures import LARGEST_SIDE, cell, drawn, log_picture, log_text, log_weights, scatter
+from gan_lightning.evaluation.pictures import (
+    LARGEST_SIDE,
+    cell,
+    drawn,
+    log_picture,
+    log_text,
+    log_weights,
+    real_samples,
+    scatter,
+)
 from gan_lightning.metrics.text import spelled
 from gan_lightning.protocols import Classed, Sampler, Spelled
-from gan_lightning.shapes import Tokens, Vectors
+from gan_lightning.shapes import Images, Tokens, Vectors
 
 
 class SampleGrid(Callback):
     """Writes `samples/<update>.png` from the same latents each time, and gives the picture to the loggers.
 
     A conditional generator gets one row per class, with its name, an unconditional one `n_rows`; no grid is higher than
-    16,384 pixels. Vectors are drawn as a scatter plot over real ones; text is written to `samples/<update>.txt`, one sample
-    a line. Loggers that show histograms get those of both players' weights at the same time. Rank 0 draws; other ranks do
-    nothing.
+    16,384 pixels. The first row of a grid of images are pictures of the training data. Vectors are drawn as a scatter plot
+    with real ones; text is written to `samples/<update>.txt`, one sample a line. Loggers that show histograms get those of
+    both players' weights, one a layer, at the start, at every validation and at the end. Rank 0 draws; other ranks do nothing.
 
     Args:
         every_n_updates: Generator updates between two grids; 0 draws only the first and the last, null (None) also one
@@ -37,10 +47,12 @@ class SampleGrid(Callback):
             raise UserError(f"every_n_updates must not be negative, got {every_n_updates}")
         self.every_n_updates, self.n_rows, self.n_columns, self.seed = every_n_updates, n_rows, n_columns, seed
         self._drawn: int | None = None
+        self._weighed: int | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw the grid that the run starts from."""
         self._draw(trainer, pl_module)
+        self._weigh(trainer, pl_module)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -51,12 +63,21 @@ class SampleGrid(Callback):
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw with every validation of a training run, if no interval is given."""
-        if self.every_n_updates is None and trainer.state.fn == "fit" and not trainer.sanity_checking:
+        if trainer.state.fn != "fit" or trainer.sanity_checking:
+            return
+        if self.every_n_updates is None:
             self._draw(trainer, pl_module)
+        self._weigh(trainer, pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw the grid that the run ends with."""
         self._draw(trainer, pl_module)
+        self._weigh(trainer, pl_module)
+
+    def _weigh(self, trainer: Trainer, game: Any) -> None:
+        if trainer.is_global_zero and isinstance(game, Sampler) and self._weighed != game.updates_done:
+            self._weighed = game.updates_done
+            log_weights(trainer, game, game.updates_done)
 
     def _draw(self, trainer: Trainer, game: Any) -> None:
         if not trainer.is_global_zero or not isinstance(game, Sampler) or self._drawn == game.updates_done:
@@ -69,28 +90,31 @@ class SampleGrid(Callback):
             texts = spelled(game.sample(self.n_rows * self.n_columns, seed=self.seed), data.vocabulary)
             path.with_suffix(".txt").write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
             log_text(trainer, "samples", texts, game.updates_done)
-            log_weights(trainer, game, game.updates_done)
             return
         image = draw_samples(game, self.n_rows, self.n_columns, self.seed, trainer.datamodule)  # type: ignore[attr-defined]
         image.save(path)
         log_picture(trainer, "samples", image, game.updates_done)
-        log_weights(trainer, game, game.updates_done)
 
 
 def draw_samples(game: Any, n_rows: int, n_columns: int, seed: int, data: Any = None) -> Any:
-    """Return a picture of samples: one row per class if there are classes; vectors as points over the real ones."""
+    """Return a picture of samples: one row per class if there are classes; vectors as points with real ones.
+
+    Images have a row of the data's above them, always the same ones.
+    """
     if isinstance(game.shape, Vectors):
-        real = None if data is None else data.reference("train").images
-        points = None if real is None else real[:1000]
-        return scatter(game.sample(1000, seed=seed), points)
+        return scatter(game.sample(1000, seed=seed), real_samples(data, 200))
+    real = real_samples(data, n_columns) if isinstance(game.shape, Images) else None
     labels = None
     names: list[str] = []
     n_rows = game.n_classes or n_rows
     height, width = game.shape.size[-2:]
-    n_rows = min(n_rows, max(1, LARGEST_SIDE // cell(height, width)[1]))
+    n_rows = min(n_rows, max(1, LARGEST_SIDE // cell(height, width)[1] - 1))
     if game.n_classes:
         labels = [row for row in range(n_rows) for _ in range(n_columns)]
         classes = list(game.classes) if isinstance(game, Classed) else []
-        if classes != [str(i) for i in range(len(classes))]:
+        if real is not None or classes != [str(i) for i in range(len(classes))]:
             names = [name if len(name) <= 24 else f"{name[:23]}…" for name in classes[:n_rows]]
-    return drawn(game.sample(n_rows * n_columns, labels, seed), game.shape, n_columns, names)
+    samples = game.sample(n_rows * n_columns, labels, seed)
+    if real is not None and len(real) == n_columns:
+        samples, names = torch.cat([real.to(samples), samples]), ["real", *names]
+    return drawn(samples, game.shape, n_columns, names)

@@ -15,6 +15,7 @@ from gan_lightning.errors import RunFailed, UserError
 from gan_lightning.evaluation.output import output_folder
 from gan_lightning.evaluation.pictures import drawn
 from gan_lightning.evaluation.reconstruction import held_out
+from gan_lightning.evaluation.run_pictures import frames, grids_in, write_film
 from gan_lightning.games.latents import NormalLatents
 from gan_lightning.games.sampling import SamplingGame
 from gan_lightning.metrics.neighbors import nearest_indices
@@ -51,7 +52,7 @@ def write_pictures(
     if not isinstance(game.shape, Images) and (steps or truncations or neighbors):
         raise UserError(f"--interpolate, --truncations and --neighbours are of images, got {game.shape.words}")
     asked = {"interpolation.png": steps, "truncation.png": truncations, "neighbours.png": neighbors, "film.gif": film}
-    frames = _frames(ckpt_path) if film else []
+    grids = _grids(ckpt_path) if film else []
     pictures: dict[str, Any] = {}
     if steps:
         pictures["interpolation.png"] = drawn(_interpolated(game, steps, seed, classes), game.shape, steps)
@@ -74,8 +75,7 @@ def write_pictures(
         for name, image in pictures.items():
             image.save(folder / name)
         if film:
-            first, *rest = frames
-            first.save(folder / "film.gif", save_all=True, append_images=rest, duration=150, loop=0)
+            write_film(grids, folder / "film.gif")
     except OSError as error:
         raise RunFailed(f"{folder} cannot be written to any more: {error.strerror}; free some space") from error
     words = [*pictures, *(["film.gif"] if film else [])]
@@ -101,22 +101,13 @@ def _interpolated(game: SamplingGame, steps: int, seed: int, classes: Sequence[i
     return torch.cat([game.generator_average(part, own) for part, own in zip(parts, given, strict=True)])
 
 
-def _frames(ckpt_path: str) -> list[Any]:
-    """Return the grids of the run that a checkpoint lies in, in order, all of the last one's size."""
-    from PIL import Image
-
-    folder = Path(ckpt_path).expanduser().resolve().parent.parent / "samples"
-    files = sorted((path for path in folder.glob("*.png") if path.stem.isdecimal()), key=lambda path: int(path.stem))
-    frames = []
-    for path in files:
-        try:
-            with Image.open(path) as image:
-                frames.append(image.convert("RGB"))
-        except OSError:
-            print(f"{path} cannot be read and is left out", file=sys.stderr)
-    if len(frames) < 2:
+def _grids(ckpt_path: str) -> list[Any]:
+    """Return the grids of the run that a checkpoint lies in, in order."""
+    folder = Path(ckpt_path).expanduser().resolve().parent.parent
+    found = frames(grids_in(folder))
+    if len(found) < 2:
         raise UserError(
-            f"--film is made of the sample grids of a run, and {folder} has {len(frames)}; give a checkpoint in the run's "
-            "checkpoints/ folder"
+            f"--film is made of the sample grids of a run, and {folder / 'samples'} has {len(found)}; give a checkpoint in "
+            "the run's checkpoints/ folder"
         )
-    return [frame if frame.size == frames[-1].size else frame.resize(frames[-1].size) for frame in frames]
+    return found

@@ -14,6 +14,7 @@ import yaml
 from lightning.fabric.plugins.environments import LightningEnvironment, SLURMEnvironment
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.strategies import StrategyRegistry
 from lightning.pytorch.utilities import rank_zero_only
 
@@ -41,10 +42,13 @@ from gan_lightning.cli.trainer_options import check_environment, check_options, 
 from gan_lightning.description import known_classes_only
 from gan_lightning.errors import USER_ERROR, RunFailed, UserError, check_tree, fail, in_one_line, nearest, say
 from gan_lightning.evaluation.report import write_report
+from gan_lightning.evaluation.run_pictures import write_run_pictures
 from gan_lightning.execution.precision import check_precision
 from gan_lightning.execution.process_state import process_kept
 from gan_lightning.execution.ranks import close_process_group
 from gan_lightning.games.game import WEIGHTS_ONLY, Game
+from gan_lightning.games.restore import Start, read_start, start_from
+from gan_lightning.loggers.tensorboard import log_run
 from gan_lightning.protocols import Classed, RunLogger, Shaped
 from gan_lightning.runs.checkpoint_files import DISK_IS_FULL, CheckpointFiles, read_checkpoint
 from gan_lightning.runs.folders import (
@@ -83,6 +87,8 @@ class SaveConfig(SaveConfigCallback):
             for logger in trainer.loggers:
                 if isinstance(logger, RunLogger):
                     logger.log_run(path)
+                elif isinstance(logger, TensorBoardLogger):
+                    log_run(logger, path, ["loss/critic", "loss/generator", *_measured(trainer, pl_module)])
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Add the config of model, data and metrics."""
@@ -112,6 +118,12 @@ class SaveConfig(SaveConfigCallback):
         if self._classes and "classes" in arguments:
             arguments["classes"] = self._classes
         return with_new_names(without_home(config))
+
+
+def _measured(trainer: Trainer, game: LightningModule) -> list[str]:
+    """Return what this run's measurements are logged as."""
+    callbacks = [callback for callback in trainer.callbacks if isinstance(callback, Measuring)]  # type: ignore[attr-defined]
+    return [name for callback in callbacks if callback.measures(trainer, game) for name in callback.names(trainer)]
 
 
 def _changes(then: Any, now: Any, name: str) -> list[str]:
@@ -156,6 +168,7 @@ class GanLightningCLI(LightningCLI):
     """
 
     is_training = False
+    _start: Start | None = None
 
     def __init__(self, args: list[str], files: list[Document]) -> None:
         self._verb, self._files = args[0], files
@@ -183,6 +196,12 @@ class GanLightningCLI(LightningCLI):
         """Add the run's own options, and the parts that every run has."""
         parser.add_argument("--name", type=str | None, default=None, help="The run folder is runs_dir/name.")
         parser.add_argument("--runs_dir", type=str, default="runs", help="Where run folders go.")
+        parser.add_argument(
+            "--init_from",
+            type=str | None,
+            default=None,
+            help="Weights to start from: a checkpoint, run or shared folder.",
+        )
         parser.add_argument("--resume", type=str | None, default=None, help="auto, a run folder, or a checkpoint.")
         for part, kind in PARTS.items():
             parser.add_lightning_class_args(kind, part)
@@ -220,6 +239,8 @@ class GanLightningCLI(LightningCLI):
             raise UserError(
                 f"{self.subcommand} needs trained weights; give --ckpt_path FILE, or last or best of --name"
             )
+        self._check_start(config)
+        self._start = read_start(with_home(config.init_from)) if config.init_from and not config.resume else None
         if self.subcommand == "fit":
             check_precision(config.trainer.precision)  # on a CPU Lightning makes another one of it without a word
             check_options(config.trainer, Parser.words)
@@ -227,6 +248,8 @@ class GanLightningCLI(LightningCLI):
             if isinstance(strategy, str) and strategy not in known:
                 raise UserError(f"there is no strategy {strategy}{nearest(strategy, known)}")
             folder = self._run_folder(config)
+            if config.init_from and config.resume and not config.get("ckpt_path"):  # there was nothing to resume yet
+                self._start = read_start(with_home(config.init_from))
             if not isinstance(config.trainer.logger, bool | list | None):
                 config.trainer.logger = [config.trainer.logger]
             for logger in config.trainer.logger if isinstance(config.trainer.logger, list) else []:
@@ -238,6 +261,19 @@ class GanLightningCLI(LightningCLI):
             config.trainer.logger = False  # nothing but the card and the printed table: metrics.csv is the training's
         config.trainer.default_root_dir = str(folder)
         self.run_folder = folder
+
+    def _check_start(self, config: Any) -> None:
+        """Refuse weights to start from where a run goes on, and where none starts."""
+        if not config.init_from:
+            return
+        if self.subcommand != "fit":
+            raise UserError(f"--init_from is of fit: {self.subcommand} measures the weights of --ckpt_path")
+        typed = _last_value(Parser.words, "init_from") is not None
+        if config.get("ckpt_path") or (config.resume and typed):
+            raise UserError(
+                "--init_from starts a new run from weights, and --resume and --ckpt_path go on with one; give one of them (in a "
+                "config, init_from is of the run's start alone and stands beside --resume)"
+            )
 
     def _run_folder(self, config: Any) -> Path:
         name = config.name or _default_name(config)
@@ -298,6 +334,9 @@ class GanLightningCLI(LightningCLI):
         """Refuse what cannot train before other ranks are started: Lightning kills rank 0 when one of them fails."""
         self.trainer.datamodule, self.model.trainer = self.datamodule, self.trainer  # type: ignore[attr-defined]
         self.model.preflight("fit")
+        if self._start is not None:
+            start_from(self.model, self._start)
+        self._start = None
         GanLightningCLI.is_training = True
         if self.trainer.world_size > 1:
             end_at_once(unlock_all)  # until all ranks have met
@@ -338,6 +377,10 @@ class GanLightningCLI(LightningCLI):
             write_report(folder)
         except Exception as error:  # a page is not worth a run
             say(f"report.html could not be written: {in_one_line(error)}; gan-lightning report {folder} tries again")
+        try:
+            written |= {name.partition(".")[0]: folder / name for name in write_run_pictures(folder)}
+        except Exception as error:  # nor is a picture
+            say(f"curves.png and film.gif could not be written: {in_one_line(error)}")
         print()
         for what, path in written.items():
             print(f"{what:12} {path if path.is_file() else 'none'}")

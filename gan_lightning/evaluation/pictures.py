@@ -10,6 +10,8 @@ import torch
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
+from gan_lightning.data.base import RealData, scale
+from gan_lightning.data.base import drawn as some_rows
 from gan_lightning.protocols import RunLogger, ShowsPictures, ShowsText
 from gan_lightning.shapes import Images, Pair, Shape, Signals, Tokens
 
@@ -93,21 +95,30 @@ def drawn(samples: Tensor, shape: Shape, n_columns: int | None = None, row_names
     return curves(samples, n_columns) if isinstance(shape, Signals) else scatter(samples)
 
 
+def real_samples(data: Any, n: int) -> Tensor | None:
+    """Return at most n training samples, always the same ones, images in [-1, 1]; None of data of somebody else's making."""
+    if not isinstance(data, RealData):
+        return None
+    found = data.reference("train")
+    return scale(found.images[torch.tensor(some_rows(len(found), n))], torch.float32)
+
+
 def curves(samples: Tensor, n_columns: int | None = None) -> Image:
     """Return signals `(N, C, L)` as plots over time, a line for each channel, all to one scale."""
     n = len(samples)
     n_columns = n_columns or math.ceil(math.sqrt(n))
-    figure = _figure(2 * n_columns, 1.2 * math.ceil(n / n_columns))
+    figure = figure_of(2 * n_columns, 1.2 * math.ceil(n / n_columns))
     reach = 1.05 * float(samples.abs().max()) or 1.0
     for index, signal in enumerate(samples.float().cpu()):
         axes = figure.add_subplot(math.ceil(n / n_columns), n_columns, index + 1)
         axes.plot(signal.T.numpy(), linewidth=0.8)
         axes.set_ylim(-reach, reach)
         axes.set_axis_off()
-    return _rendered(figure)
+    return rendered(figure)
 
 
-def _figure(width: float, height: float) -> Any:
+def figure_of(width: float, height: float) -> Any:
+    """Return an empty figure of so many inches, that needs no window."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -116,7 +127,8 @@ def _figure(width: float, height: float) -> Any:
     return figure
 
 
-def _rendered(figure: Any) -> Image:
+def rendered(figure: Any) -> Image:
+    """Return a figure as a picture."""
     import numpy as np
     from PIL import Image as pil
 
@@ -126,21 +138,21 @@ def _rendered(figure: Any) -> Image:
 
 
 def scatter(samples: Tensor, real: Tensor | None = None) -> Image:
-    """Return the first two coordinates of vectors `(N, D)`, generated over real ones, as a picture."""
-    figure = _figure(5, 5)
+    """Return the first two coordinates of vectors `(N, D)`, as a picture; real ones as small crosses over the generated."""
+    figure = figure_of(5, 5)
     axes = figure.add_subplot()
 
-    def plot(points: Tensor, colour: str, label: str) -> None:
+    def plot(points: Tensor, label: str, **style: Any) -> None:
         points = points.float().cpu()
         second = points[:, 1] if points.shape[1] > 1 else torch.zeros(len(points))
-        axes.scatter(points[:, 0].numpy(), second.numpy(), s=4, c=colour, label=label, linewidths=0)
+        axes.scatter(points[:, 0].numpy(), second.numpy(), label=label, **style)
 
+    plot(samples, "generated", s=14, c="#e8927c", alpha=0.6, linewidths=0)
     if real is not None:
-        plot(real, "#bbbbbb", "real")
-    plot(samples, "#c0392b", "generated")
+        plot(real, "real", s=9, c="#1f3b57", marker="+", linewidths=0.5)
     axes.set_aspect("equal", adjustable="datalim")
     axes.legend(loc="upper right")
-    return _rendered(figure)
+    return rendered(figure)
 
 
 def log_picture(trainer: Any, key: str, image: Image, step: int) -> None:
@@ -169,17 +181,21 @@ def log_text(trainer: Any, key: str, texts: Sequence[str], step: int) -> None:
 def log_weights(trainer: Any, game: Any, step: int) -> None:
     """Hand each player's weights, layer by layer, to every logger that shows histograms; call it on rank 0.
 
-    The keys are `weights/critic/<parameter>` and `weights/generator/<parameter>`.
+    The keys are `weights/critic/<layer>` and `weights/generator/<layer>`. A layer's biases, and layers that only scale and
+    shift, have none.
     """
     takers = [logger for logger in trainer.loggers if isinstance(logger, RunLogger | TensorBoardLogger)]
     if not takers:
         return
-    weights = {
-        f"weights/{player}/{name}": parameter.detach().float().cpu().flatten()
-        for player, network in (("critic", game.critic), ("generator", game.generator))
-        for name, parameter in network.named_parameters()
-    }
-    finite = {key: found for key, values in weights.items() if len(found := values[values.isfinite()])}
+    weights: dict[str, list[Tensor]] = {}
+    for player, network in (("critic", game.critic), ("generator", game.generator)):
+        for name, parameter in network.named_parameters():
+            if parameter.dim() > 1:
+                own, is_parametrized, _ = name.partition(".parametrizations.")
+                layer = own if is_parametrized else name.rpartition(".")[0]
+                weights.setdefault(f"weights/{player}/{layer}", []).append(parameter.detach().float().cpu().flatten())
+    whole = {key: torch.cat(parts) for key, parts in weights.items()}
+    finite = {key: found for key, values in whole.items() if len(found := values[values.isfinite()])}
     for logger in takers:
         if isinstance(logger, RunLogger):
             logger.log_histograms(finite, step)

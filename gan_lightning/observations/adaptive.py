@@ -63,8 +63,7 @@ class AdaptiveAugment(Observation):
     def forward(self, samples: Tensor, labels: Tensor | None, noise: Noise) -> tuple[Tensor, Tensor | None]:
         """Return images `(N, C, H, W)`, each augmented with probability p by each augmentation, and their labels."""
         for augmentation in self.augmentations:
-            chosen = noise.uniform(len(samples), 1, 1, 1) < self.p
-            samples = torch.where(chosen, augmentation.transform(samples, noise), samples)
+            samples = augmentation.sometimes(samples, noise, self.p)
         return samples, labels
 
     @torch.no_grad()

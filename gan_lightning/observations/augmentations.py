@@ -28,6 +28,11 @@ class Augmentation(Observation):
     def transform(self, images: Tensor, noise: Noise) -> Tensor:
         """Return transformed images `(N, C, H, W)`, each by its own draw."""
 
+    def sometimes(self, images: Tensor, noise: Noise, p: Tensor) -> Tensor:
+        """Return images `(N, C, H, W)`, each transformed with probability p, a scalar."""
+        chosen = noise.uniform(len(images), 1, 1, 1) < p
+        return torch.where(chosen, self.transform(images, noise), images)
+
     def forward(self, samples: Tensor, labels: Tensor | None, noise: Noise) -> tuple[Tensor, Tensor | None]:
         """Return the transformed images with their labels."""
         return self.transform(samples, noise), labels

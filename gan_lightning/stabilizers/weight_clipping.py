@@ -34,9 +34,10 @@ class WeightClipping(CriticConstraint):
             raise UserError(f"clip_value must be above 0, got {self.clip_value}; the paper's is 0.01")
 
     def __call__(self, critic: nn.Module) -> None:
-        """Clip every parameter of the critic."""
+        """Clip every parameter of the critic that is trained."""
         for parameter in critic.parameters():
-            parameter.clamp_(-self.clip_value, self.clip_value)
+            if parameter.requires_grad:
+                parameter.clamp_(-self.clip_value, self.clip_value)
 
     def check(self, game: Host) -> None:
         """Refuse a critic whose weights are rescaled after the clipping."""

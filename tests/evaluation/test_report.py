@@ -15,6 +15,7 @@ from PIL import Image
 from gan_lightning.cli import training
 from gan_lightning.evaluation import report
 from gan_lightning.evaluation.report import Run, axes, differences, groups_of, page, read_run, write_report
+from gan_lightning.evaluation.run_pictures import write_run_pictures
 from tests.training import command, fit, networks
 
 
@@ -120,13 +121,33 @@ def test_every_fit_ends_with_its_report_and_a_failure_of_it_fails_nothing(
     done = fit(tmp_path, CONFIG)
     assert done.code == 0 and re.search(r"^report +\S+report.html$", done.out, re.MULTILINE), done.out
     assert data_of((tmp_path / "a" / "report.html").read_text())["runs"][0]["grids"]
+    assert re.search(r"^film +\S+film.gif$", done.out, re.MULTILINE)
+    with Image.open(tmp_path / "a" / "film.gif") as film:
+        assert film.n_frames == len(list((tmp_path / "a" / "samples").glob("*.png"))) > 1  # type: ignore[attr-defined]
 
     def fail(folder: Path) -> Path:
         raise RuntimeError("no page")
 
     monkeypatch.setattr(training, "write_report", fail)
+    monkeypatch.setattr(training, "write_run_pictures", fail)
     done = fit(tmp_path, {**CONFIG, "name": "b"})
     assert done.code == 0 and "report.html could not be written: no page" in done.err
+    assert "curves.png and film.gif could not be written: no page" in done.err
+
+
+def test_a_run_folder_gets_curves_and_a_film_of_what_can_be_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = write_run(tmp_path, "a", n_grids=70)
+    (run / "samples" / "000690.png").write_bytes(b"no picture")
+    assert write_run_pictures(run) == ["curves.png", "film.gif"]
+    with Image.open(run / "film.gif") as film, Image.open(run / "curves.png") as curves:
+        assert film.n_frames == 59 and curves.width > curves.height  # type: ignore[attr-defined]
+    assert "000690.png cannot be read" in capsys.readouterr().err
+    assert write_run_pictures(write_run(tmp_path, "b", n_grids=1)) == ["curves.png"]
+    (tmp_path / "b" / "metrics.csv").write_text("step,loss/critic\n1,2.0\n")
+    (tmp_path / "b" / "curves.png").unlink()
+    assert write_run_pictures(tmp_path / "b") == []  # one number is no curve
 
 
 def test_the_verbs(tmp_path: Path) -> None:

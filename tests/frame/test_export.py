@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
+import sys
+from typing import Any
 
 import pytest
 import torch
+import yaml
 
 import gan_lightning as gl
 from gan_lightning.errors import UserError
@@ -105,3 +110,110 @@ def test_others_read_what_is_written(tmp_path):
     with (tmp_path / "t.safetensors").open("wb") as file:
         write_tensors(file, {"a": torch.arange(6.0).reshape(2, 3)}, {"x": "y"})
     assert theirs.load_file(tmp_path / "t.safetensors")["a"].equal(torch.arange(6.0).reshape(2, 3))
+
+
+ALONE = """
+import sys
+sys.modules["gan_lightning"] = sys.modules["lightning"] = None  # importing them fails
+import torch
+latents, labels = torch.load(sys.argv[1])
+program = torch.export.load(sys.argv[2]).module()(latents, labels)
+script = torch.jit.load(sys.argv[3])(latents, labels)
+torch.save((program, script), sys.argv[4])
+"""
+
+
+@pytest.mark.slow
+def test_programs_run_where_this_package_is_not(image_run, tmp_path):
+    files = [tmp_path / name for name in ("inputs.pt", "g.pt2", "g.torchscript", "samples.pt")]
+    game = gl.load(image_run)
+    torch.save(latents_of(game), files[0])
+    for path in files[1:3]:
+        assert command("export", "--ckpt_path", image_run / "checkpoints/last.ckpt", "--out", path).code == 0
+    subprocess.run([sys.executable, "-I", "-W", "ignore", "-c", ALONE, *map(str, files)], check=True, cwd=tmp_path)
+    for found in torch.load(files[3]):
+        torch.testing.assert_close(found, game.generator_average(*latents_of(game)), atol=1e-5, rtol=0)
+
+
+def test_a_folder_on_the_hub_is_loaded_by_its_id(image_run, tmp_path, monkeypatch):
+    constants = pytest.importorskip("huggingface_hub.constants")
+    shared = tmp_path / "shared"
+    assert command("share", image_run / "checkpoints/last.ckpt", "--out", shared).code == 0
+    there = tmp_path / "hub/models--somebody--digits"  # the hub's own cache, as a download leaves it
+    (there / "refs").mkdir(parents=True)
+    (there / "refs/main").write_text("0" * 40)
+    shutil.copytree(shared, there / "snapshots" / ("0" * 40))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.chdir(tmp_path)
+    assert gl.load("somebody/digits").sample(2, seed=1).equal(gl.load(shared).sample(2, seed=1))
+    assert gl.load("somebody/digits@main").updates_done == 6
+    with pytest.raises(UserError, match="there is nothing at nobody/digits, and the hub does not give it"):
+        gl.load("nobody/digits")
+
+
+def test_an_id_without_the_hubs_client_says_what_to_install(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        UserError, match=r"nothing at somebody/digits; if it is an id .* pip install 'gan-lightning\[hub\]'"
+    ):
+        gl.load("somebody/digits")
+    with pytest.raises(UserError, match="no checkpoint at runs/mine.ckpt"):
+        gl.load("runs/mine.ckpt")
+
+
+def generators() -> list[Any]:
+    """Return the generator of each config that ships with the shape of its data, each once."""
+    from gan_lightning.cli.config_files import config_folder, read_config
+    from gan_lightning.cli.shipped import names
+
+    found: dict[str, Any] = {}
+    for name in names():
+        config = read_config(config_folder() / f"{name}.yaml")
+        spec = config.get("model", {}).get("init_args", {}).get("generator")
+        if spec is not None and not name.startswith("irgan/"):  # scores of documents are no samples
+            data = {"class_path": config["data"]["class_path"], **config["data"].get("init_args", {})}
+            key = yaml.safe_dump([spec, {k: data.get(k) for k in ("class_path", "dataset", "image_size")}])
+            found.setdefault(key, pytest.param(spec, data, id=name))
+    return list(found.values())
+
+
+SIDES = {
+    "CIFAR10": (32, 3),
+    "MNIST": (28, 1),
+    "CelebA": (64, 3),
+    "STL10": (48, 3),
+    "ImageNet": (128, 3),
+    "Digits": (8, 1),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("spec", "data"), generators())
+def test_every_shipped_generator_is_the_same_in_onnx_at_any_batch_size(spec: Any, data: Any) -> None:
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    from types import SimpleNamespace
+
+    from gan_lightning import networks
+    from gan_lightning.cli.export import _onnx
+    from gan_lightning.shapes import Images, Tokens, Vectors
+
+    kind = data["class_path"].rpartition(".")[2]
+    shape: Any = Vectors(2)
+    if kind == "Text":
+        shape = Tokens(32, 64)
+    elif kind not in ("Ring", "Grid"):
+        side, channels = SIDES.get(data.get("dataset", kind), (data.get("image_size"), 3))
+        shape = Images(data.get("image_size") or side, data.get("image_size") or side, channels)
+    arguments = {key: value for key, value in spec.get("init_args", {}).items() if not isinstance(value, dict)}
+    arguments |= {"n_classes": 10} if arguments.get("n_classes") == "auto" else {}
+    torch.manual_seed(0)
+    generator = getattr(networks, spec["class_path"].rpartition(".")[2])(shape, **arguments).eval()
+    game = SimpleNamespace(
+        generator_average=generator,
+        n_classes=generator.n_classes,
+        sample_latents=lambda n, source: torch.randn(n, generator.latent_dim, generator=source),
+    )
+    assert _onnx(game, "{}")  # compares with torch at another batch size than the traced one, to 1e-4

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import random
+import shutil
 import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -112,3 +114,17 @@ def test_own_classes_are_found_in_the_current_folder_as_by_the_installed_command
     outcome = fit(tmp_path, {**CONFIG, "model": model})
     assert outcome.code == 0, outcome.err
     assert sys.path == before
+
+
+class Removing(Callback):
+    def on_train_batch_end(self, trainer, *_):
+        shutil.rmtree(Path(trainer.default_root_dir) / "tensorboard", ignore_errors=True)
+        trainer.loggers[-1].experiment.flush()  # not two minutes later
+
+
+def test_a_tensorboard_folder_that_is_removed_is_one_line(tmp_path, capfd):
+    options = {"trainer": {"callbacks": [f"{__name__}.Removing"], "log_every_n_steps": 1}}
+    done = fit(tmp_path, {**CONFIG, **options})
+    said = done.err + capfd.readouterr().err
+    assert done.code == 1 and "Traceback" not in said, said
+    assert "tfevents" in said.splitlines()[-1] and "No such file" in said, said

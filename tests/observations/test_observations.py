@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,11 +13,13 @@ from torch import Tensor, nn
 from gan_lightning.observations.adaptive import AdaptiveAugment
 from gan_lightning.observations.augmentations import ColorJitter, Cutout, HorizontalFlip, Translation
 from gan_lightning.observations.base import Compose, Observation
+from gan_lightning.observations.geometric import Geometric, _warped
 from gan_lightning.observations.instance_noise import InstanceNoise
 from gan_lightning.observations.packing import Packing
 from gan_lightning.randomness import Noise, Shard
+from gan_lightning.shapes import Images
 
-AUGMENTATIONS = [ColorJitter(), HorizontalFlip(), Translation(), Cutout()]
+AUGMENTATIONS = [ColorJitter(), HorizontalFlip(), Translation(), Cutout(), Geometric(0.7)]
 
 
 class Fixed(Noise):
@@ -105,7 +108,8 @@ def test_draws_cover_their_ranges() -> None:
 
 @pytest.mark.parametrize("augmentation", AUGMENTATIONS, ids=lambda a: type(a).__name__)
 def test_augmentations_are_differentiable_and_per_sample(augmentation: Observation) -> None:
-    samples = images(2, size=4).requires_grad_(True)
+    channels = 1 if isinstance(augmentation, Geometric) else 3  # a warp is of each channel alone
+    samples = images(2, channels, size=4).requires_grad_(True)
     assert torch.autograd.gradcheck(lambda x: augmentation(x, None, noise())[0], samples)
     assert torch.autograd.gradgradcheck(lambda x: augmentation(x, None, noise())[0], samples)
     same = images(1).expand(64, -1, -1, -1)
@@ -123,6 +127,100 @@ def test_two_ranks_see_what_one_sees(observation: Observation) -> None:
     whole = observation(samples, None, noise())[0]
     halves = [observation(samples[4 * r : 4 * r + 4], None, noise(shard=Shard(r, 2)))[0] for r in range(2)]
     torch.testing.assert_close(torch.cat(halves), whole)
+
+
+class Drawn(Noise):
+    """Noise whose draws are the given ones, the same for each sample."""
+
+    def __init__(self, uniform: list[list[float]], normal: list[float]) -> None:
+        super().__init__(0, torch.device("cpu"), torch.float64)
+        self.draws, self.normals = list(uniform), normal
+
+    def uniform(self, n: int, *shape: int) -> Tensor:
+        return torch.tensor(self.draws.pop(0), dtype=torch.float64).expand(n, *shape)
+
+    def normal(self, n: int, *shape: int) -> Tensor:
+        return torch.tensor(self.normals, dtype=torch.float64).expand(n, *shape)
+
+
+def seen_by(gates: str, even: tuple[float, ...] = (), normal: tuple[float, ...] = (), size: int = 8) -> Tensor:
+    """Return an image of a wave as Geometric shows it; `gates` has a 1 for each transformation that is made."""
+    draws = [[0.0 if gate == "1" else 0.9 for gate in gates], [*even, *[0.5] * (6 - len(even))]]
+    return Geometric(0.5)(wave(size), None, Drawn(draws, [*normal, *[0.0] * (4 - len(normal))]))[0]
+
+
+def wave(
+    size: int, down: float = 0.0, right: float = 0.0, back: tuple[tuple[float, float], ...] = ((1, 0), (0, 1))
+) -> Tensor:
+    """Return a slow wave `(1, 1, H, W)` about the center of the image, as seen at `back` (x - (down, right))."""
+    axis = torch.arange(size, dtype=torch.float64) - (size - 1) / 2
+    place = torch.stack(torch.meshgrid(axis - down, axis - right, indexing="ij"))
+    y, x = torch.einsum("ij,jhw->ihw", torch.tensor(back, dtype=torch.float64), place)
+    return (torch.cos(0.3 * x + 0.2 * y + 0.4) + 0.3 * torch.sin(0.25 * y))[None, None]
+
+
+def test_geometric_moves_pixels_as_they_are() -> None:
+    plain = wave(8)
+    torch.testing.assert_close(seen_by("00000000"), plain, rtol=0, atol=0)
+    torch.testing.assert_close(seen_by("10000000", (0.2,)), plain.flip(3), rtol=0, atol=0)
+    torch.testing.assert_close(seen_by("10000000", (0.7,)), plain, rtol=0, atol=0)
+    for quarters in range(4):
+        seen = seen_by("01000000", (0.5, quarters / 4 + 0.1))
+        torch.testing.assert_close(seen, plain.rot90(quarters, (2, 3)), rtol=0, atol=0)
+    mirrored = plain.flip(3).rot90(1, (2, 3))
+    torch.testing.assert_close(seen_by("11000000", (0.2, 0.3)), mirrored, rtol=0, atol=0)
+    down = nn.functional.pad(plain, (0, 0, 1, 0), mode="reflect")[:, :, :8]  # by 1/8 of 8 pixels, upwards reflected
+    torch.testing.assert_close(seen_by("00100000", (0.5, 0.5, 0.999, 0.5)), down, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("gates", "even", "normal", "expected"),
+    [
+        ("00010000", (), (1.0,), {"back": ((2**-0.2, 0), (0, 2**-0.2))}),
+        ("00001000", (0.5,) * 4 + (0.6,), (), {"turn": 0.2 * math.pi}),
+        ("00000010", (0.5,) * 5 + (0.4,), (), {"turn": -0.2 * math.pi}),
+        ("00000100", (), (0.0, 1.0), {"back": ((2**0.2, 0), (0, 2**-0.2))}),
+        ("00000001", (), (0.0, 0.0, 0.1, -0.3), {"down": 0.1 * 4, "right": -0.3 * 4}),
+    ],
+)
+def test_geometric_warps_a_slow_wave_as_the_formula_says(gates: str, even: Any, normal: Any, expected: Any) -> None:
+    size, edge = 32, 8
+    if "turn" in expected:  # counterclockwise in the picture, whose first axis points down
+        angle = expected["turn"]
+        expected = {"back": ((math.cos(angle), math.sin(angle)), (-math.sin(angle), math.cos(angle)))}
+    seen, right = seen_by(gates, even, normal, size), wave(size, **expected)
+    inner = (slice(None), slice(None), slice(edge, -edge), slice(edge, -edge))
+    torch.testing.assert_close(seen[inner], right[inner], rtol=0, atol=0.01)  # bilinear between half pixels
+    assert (wave(size)[inner] - right[inner]).abs().max() > 0.1
+
+
+def test_a_warp_that_changes_nothing_gives_the_image() -> None:
+    samples = images(2, size=16)
+    same = _warped(samples, torch.eye(2).expand(2, 2, 2), torch.zeros(2, 2))
+    inner = (slice(None), slice(None), slice(4, -4), slice(4, -4))
+    torch.testing.assert_close(same[inner], samples[inner], rtol=0, atol=1e-4)  # noise: the filters lose nothing
+    torch.testing.assert_close(
+        _warped(torch.ones(1, 1, 5, 9), torch.eye(2)[None], torch.zeros(1, 2)), torch.ones(1, 1, 5, 9)
+    )
+
+
+def test_geometric_has_the_probabilities_and_refuses_what_cannot_be_turned() -> None:
+    constant = torch.randn(1, 1, 8, 8, generator=torch.Generator().manual_seed(0)).expand(2000, -1, -1, -1)
+    seen = Geometric(0.5, quarter_turns=False, shift=0, scale_std=0, turn=0, stretch_std=0)(constant, None, noise())[0]
+    # a warp that turns by 0 still interpolates, so only those that nothing was made of are as they were, or mirrored
+    untouched = ((seen - constant).flatten(1).abs().amax(1) == 0).double().mean()
+    mirrored = ((seen - constant.flip(3)).flatten(1).abs().amax(1) == 0).double().mean()
+    unwarped = 0.5**3 * 0.5  # size, stretch, part of a pixel, and neither turn: (1 - p)^(1/2) twice
+    assert untouched.item() == pytest.approx(0.75 * unwarped, abs=0.016)
+    assert mirrored.item() == pytest.approx(0.25 * unwarped, abs=0.01)
+    game = SimpleNamespace(shape=Images(8, 16, 3), generator=None)
+    with pytest.raises(ValueError, match="turns images by 90 degrees, and these are 8 x 16; set its quarter_turns"):
+        Geometric().check(game)
+    Geometric(quarter_turns=False).check(game)
+    observation = AdaptiveAugment([Geometric()])
+    assert torch.equal(observation(constant, None, noise())[0], constant)  # p is 0 at first, whatever Geometric's own
+    observation.p.fill_(1.0)
+    assert not torch.equal(observation(constant, None, noise())[0], constant)
 
 
 class Sign(nn.Module):
@@ -185,6 +283,8 @@ def test_adaptive_augmentation_has_its_probability() -> None:
         (lambda: Packing(1), "pack must be at least 2, got 1"),
         (lambda: Translation(1.0), "share of Translation must be between 0 and 1, got 1"),
         (lambda: Cutout(0.0), "share of Cutout must be between 0 and 1, got 0"),
+        (lambda: Geometric(1.5), r"p of Geometric must be in \[0, 1\], got 1.5"),
+        (lambda: Geometric(scale_std=-1), "scale_std of Geometric must be in"),
         (lambda: AdaptiveAugment([]), "AdaptiveAugment needs augmentations, got none"),
         (lambda: AdaptiveAugment([Cutout()], target=1.0), "needs target in"),
         (lambda: Compose([Packing(2), Cutout()]), "Packing must be the last"),
