@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -171,15 +171,21 @@ def log_weights(trainer: Any, game: Any, step: int) -> None:
 
     The keys are `weights/critic/<parameter>` and `weights/generator/<parameter>`.
     """
-    takers = [logger for logger in trainer.loggers if isinstance(logger, RunLogger | TensorBoardLogger)]
-    if not takers:
-        return
     weights = {
-        f"weights/{player}/{name}": parameter.detach().float().cpu().flatten()
+        f"weights/{player}/{name}": parameter
         for player, network in (("critic", game.critic), ("generator", game.generator))
         for name, parameter in network.named_parameters()
     }
-    finite = {key: found for key, values in weights.items() if len(found := values[values.isfinite()])}
+    log_histograms(trainer, weights, step)
+
+
+def log_histograms(trainer: Any, tensors: Mapping[str, Tensor], step: int) -> None:
+    """Hand the finite values of each tensor to every logger that shows histograms; call it on rank 0."""
+    takers = [logger for logger in trainer.loggers if isinstance(logger, RunLogger | TensorBoardLogger)]
+    if not takers:
+        return
+    flat = {key: values.detach().float().cpu().flatten() for key, values in tensors.items()}
+    finite = {key: found for key, values in flat.items() if len(found := values[values.isfinite()])}
     for logger in takers:
         if isinstance(logger, RunLogger):
             logger.log_histograms(finite, step)
