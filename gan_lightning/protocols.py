@@ -228,6 +228,35 @@ class Ranking(Protocol):
         """Return the averaged generator's scores `(N, M)` of documents `(N, M)`, or of all, for queries `(N,)`."""
 
 
+class Verdicts(NamedTuple):
+    """What a critic makes of real samples and of as many generated ones.
+
+    Attributes:
+        real: The real samples `(N, ...)`, before any observation.
+        fake: The generated ones.
+        logits: All logits of the real and of the generated samples, `(N,)` or more each; None of a critic that gives none.
+        features: The critic's last hidden layer of both, `(N, F)` each; None of a critic of pairs.
+        higher_is_real: Whether the game takes a sample of a higher logit for the more real one.
+        slopes: Norms `(M,)` of the logit's gradient at points between real and generated samples, as the critic is shown
+            them, at most 64; None without logits, and where samples of a batch influence each other's.
+    """
+
+    real: Tensor
+    fake: Tensor
+    logits: tuple[Tensor, Tensor] | None
+    features: tuple[Tensor, Tensor] | None
+    higher_is_real: bool
+    slopes: Tensor | None
+
+
+@runtime_checkable
+class Judging(Protocol):
+    """What a watcher may ask of a game whose critic judges samples."""
+
+    def judge(self, batch: Any) -> Verdicts:
+        """Return what the critic makes of a batch's first micro-batch and of fresh fakes; training goes on as if not asked."""
+
+
 @runtime_checkable
 class Shaped(Protocol):
     """Data that declare the shape of a sample.

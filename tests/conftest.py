@@ -45,6 +45,7 @@ def image_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "data": {"class_path": "RandomImages", "init_args": data},
         "model": {"class_path": "SNGAN", "init_args": {"n_critic": 1, "ema_decay": 0.5, **networks(3)}},
         "fidelity": {"extractor": "gan_lightning.metrics.Digits", "n_samples": 64},
+        "diagnostics": {"every_n_updates": 3},
     }
     outcome = fit(folder, config)
     assert outcome.code == 0, outcome.err

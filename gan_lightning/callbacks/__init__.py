@@ -3,6 +3,7 @@
 from gan_lightning.callbacks.canary import Canary
 from gan_lightning.callbacks.checkpoints import Checkpoints
 from gan_lightning.callbacks.coverage import Coverage
+from gan_lightning.callbacks.diagnostics import Diagnostics
 from gan_lightning.callbacks.fidelity import Fidelity
 from gan_lightning.callbacks.preemption import Preemption
 from gan_lightning.callbacks.progress import Throughput, UpdateBar
@@ -14,6 +15,7 @@ __all__ = [
     "Canary",
     "Checkpoints",
     "Coverage",
+    "Diagnostics",
     "Fidelity",
     "NgramDivergence",
     "Preemption",

@@ -23,6 +23,7 @@ from gan_lightning.callbacks import (
     Canary,
     Checkpoints,
     Coverage,
+    Diagnostics,
     Fidelity,
     NgramDivergence,
     Preemption,
@@ -156,6 +157,7 @@ PARTS = {
     "ngrams": NgramDivergence,
     "checkpoints": Checkpoints,
     "canary": Canary,
+    "diagnostics": Diagnostics,
 }
 """Option group: the callback of every run that it sets."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -184,9 +184,6 @@ def log_weights(trainer: Any, game: Any, step: int) -> None:
     The keys are `weights/critic/<layer>` and `weights/generator/<layer>`. A layer's biases, and layers that only scale and
     shift, have none.
     """
-    takers = [logger for logger in trainer.loggers if isinstance(logger, RunLogger | TensorBoardLogger)]
-    if not takers:
-        return
     weights: dict[str, list[Tensor]] = {}
     for player, network in (("critic", game.critic), ("generator", game.generator)):
         for name, parameter in network.named_parameters():
@@ -194,8 +191,16 @@ def log_weights(trainer: Any, game: Any, step: int) -> None:
                 own, is_parametrized, _ = name.partition(".parametrizations.")
                 layer = own if is_parametrized else name.rpartition(".")[0]
                 weights.setdefault(f"weights/{player}/{layer}", []).append(parameter.detach().float().cpu().flatten())
-    whole = {key: torch.cat(parts) for key, parts in weights.items()}
-    finite = {key: found for key, values in whole.items() if len(found := values[values.isfinite()])}
+    log_histograms(trainer, {key: torch.cat(parts) for key, parts in weights.items()}, step)
+
+
+def log_histograms(trainer: Any, tensors: Mapping[str, Tensor], step: int) -> None:
+    """Hand the finite values of each tensor to every logger that shows histograms; call it on rank 0."""
+    takers = [logger for logger in trainer.loggers if isinstance(logger, RunLogger | TensorBoardLogger)]
+    if not takers:
+        return
+    flat = {key: values.detach().float().cpu().flatten() for key, values in tensors.items()}
+    finite = {key: found for key, values in flat.items() if len(found := values[values.isfinite()])}
     for logger in takers:
         if isinstance(logger, RunLogger):
             logger.log_histograms(finite, step)

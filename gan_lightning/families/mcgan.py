@@ -33,6 +33,7 @@ class McGAN(GAN):
         generator_optimizer: Optimizer of the generator.
     """
 
+    has_logits = False
     shift_invariant = True
 
     def __init__(

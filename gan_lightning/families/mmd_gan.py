@@ -44,6 +44,7 @@ class MMDGAN(GAN):
         generator_optimizer: Optimizer of the generator (the authors' code).
     """
 
+    has_logits = False
     shift_invariant = True
     fresh_real = True
 

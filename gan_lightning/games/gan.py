@@ -134,6 +134,13 @@ class GAN(HeldCritic):
             self.observation.watch(self, shown_real, seen_labels)
         return terms
 
+    def shown(self, batch: Any) -> tuple[Tensor, Judged, Tensor | None]:
+        """Return fresh fakes for a batch, both kinds as the critic is shown them, and the labels that it is shown."""
+        labels = self._labels(batch)
+        fake = self.generator(self.latents(len(batch.real)), labels)
+        shown, seen_labels = self._observe(batch.real, labels)
+        return fake, Judged(self.critic, shown, self._observe(fake, labels)[0]), seen_labels
+
     def generator_turn(self, batch: Any) -> Terms:
         """Return the family's generator terms and the added ones, on a fake batch of fresh latents."""
         samples, labels = batch.real, self._labels(batch)

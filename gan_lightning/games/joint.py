@@ -138,11 +138,21 @@ class JointGAN(HeldCritic):
         logits = self.critic(*real), self.critic(*fake)
         terms = self.critic_loss(*logits)
         if self.due_penalties():
-            rows = [torch.cat([samples.flatten(1), latents], dim=1) for samples, latents in (real, fake)]
-            critic = CriticOfRows(self.critic, batch.real.shape[1:])
+            critic, rows = self._as_rows(real, fake)
             judged = Judged(CriticOfTurn(critic, list(zip(rows, logits, strict=True))), *rows)
             terms |= self.penalty_terms(judged, judged)
         return terms
+
+    def shown(self, batch: Any) -> tuple[Tensor, Judged, Tensor | None]:
+        """Return fresh fakes for a batch, and both kinds of pairs as rows."""
+        real, fake = self._pairs(batch.real)
+        critic, rows = self._as_rows(real, fake)
+        return fake[0], Judged(critic, *rows), None
+
+    def _as_rows(self, *pairs: tuple[Tensor, Tensor]) -> tuple[CriticOfRows, list[Tensor]]:
+        """Return pairs as rows `(N, |sample| + D)`, and the critic of them."""
+        rows = [torch.cat([samples.flatten(1), latents], dim=1) for samples, latents in pairs]
+        return CriticOfRows(self.critic, pairs[0][0].shape[1:]), rows
 
     def generator_turn(self, batch: Any) -> Terms:
         """Return the family's terms of generator and encoder, on fresh latents."""

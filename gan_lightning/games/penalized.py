@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from gan_lightning.errors import UserError
 from gan_lightning.games.game import Terms
-from gan_lightning.games.sampling import SamplingGame
+from gan_lightning.games.player import split
+from gan_lightning.games.sampling import SAMPLE_CHUNK, SamplingGame
+from gan_lightning.protocols import Verdicts
+from gan_lightning.randomness import Noise, Shard, mix
 from gan_lightning.stabilizers.base import CriticConstraint, CriticPenalty
 from gan_lightning.stabilizers.critic_of_turn import Judged
+from gan_lightning.stabilizers.slopes import couples_batch, gradient_norms, interpolate
 
 
 class HeldCritic(SamplingGame):
@@ -21,8 +27,12 @@ class HeldCritic(SamplingGame):
     Args:
         critic_penalties: Terms added to the critic's loss.
         critic_constraint: What the critic's weights are held to after each of its updates.
+
+    Attributes:
+        has_logits: Whether the family's losses are of the critic's logits, not of its features.
     """
 
+    has_logits: bool = True
     critic_penalties: list[CriticPenalty]  # a ModuleList, so that their state is in the checkpoint
 
     def __init__(
@@ -68,6 +78,45 @@ class HeldCritic(SamplingGame):
     def note_logits(self, samples: Tensor, logits: Tensor) -> None:
         """Take note of the loss's logits `(N,)` of these very samples, for a family that calls the critic's parts."""
         self._known.append((samples, logits))
+
+    @abstractmethod
+    def shown(self, batch: Any) -> tuple[Tensor, Judged, Tensor | None]:
+        """Return fresh fakes `(N, ...)` for a batch, both kinds as the critic is shown them, and the labels it is shown."""
+
+    def judge(self, batch: Any) -> Verdicts:
+        """Return what the critic makes of a batch's first micro-batch and of fresh fakes, in training mode.
+
+        Draws come from a key of their own, and buffers and global random generators are put back, so that training goes
+        on as if nothing had been asked. Each rank judges its own rows; all must ask, because layers may look at all ranks.
+        """
+        devices = [self.device] if self.device.type == "cuda" else []
+        buffers = [(buffer, buffer.clone()) for buffer in self.buffers()]
+        n_parts = self.players[0].accumulation
+        batch = next(iter(split(batch, n_parts)))
+        key, shard = mix(self.seed, self.updates_done, 0xD1), Shard(self._rank, self._world_size, 0, n_parts)
+        self.noise = Noise(key, self.device, self.dtype_of_samples, shard, self.updates_done)
+        try:
+            with torch.random.fork_rng(devices=devices):
+                return self._judged(batch)
+        finally:
+            with torch.no_grad():
+                for buffer, before in buffers:
+                    buffer.copy_(before)
+
+    def _judged(self, batch: Any) -> Verdicts:
+        with torch.no_grad():
+            made, (critic, real, fake), labels = self.shown(batch)
+            logits = features = None
+            if self.has_logits:
+                logits = critic(real, labels).flatten(), critic(fake, labels).flatten()
+            if not self.judges_pairs:
+                features = critic.features(real, labels).flatten(1), critic.features(fake, labels).flatten(1)
+        slopes = None
+        if self.has_logits and not couples_batch(self.critic):
+            points = interpolate(real, fake, self.noise)[:SAMPLE_CHUNK]
+            slopes = gradient_norms(critic, points, None if labels is None else labels[:SAMPLE_CHUNK]).detach()
+        ends = self.verdicts(torch.tensor([-1e4, 1e4], device=self.device))
+        return Verdicts(batch.real, made, logits, features, bool(ends[1] > ends[0]), slopes)
 
     def penalty_terms(self, shown: Judged, whole: Judged, labels: Tensor | None = None) -> Terms:
         """Return the terms of the penalties that are due.

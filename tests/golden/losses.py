@@ -22,9 +22,9 @@ PATH = Path(__file__).with_name("losses.json")
 UPDATES = 3
 
 
-def play(case: Case, folder: Path) -> list[dict[str, float]]:
+def play(case: Case, folder: Path, **options: Any) -> list[dict[str, float]]:
     """Return the losses and terms of each round."""
-    recorder = train(case.game(), case.data(), folder, UPDATES, precision="64-true")
+    recorder = train(case.game(), case.data(), folder, UPDATES, precision="64-true", **options)
     rows: list[dict[str, float]] = []
     for _, row in recorder.rows:
         numbers = {
