@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -91,7 +92,7 @@ def fitted(divergence: Divergence, seed: int, n_updates: int = 2500) -> tuple[fl
         seed=seed,
     )
     play(game, data_of(points[:, None], batch_size=1024), n_updates)
-    average = game.generator_average
+    average: Any = game.generator_average
     return average.mu.item(), abs(average.sigma.item())
 
 

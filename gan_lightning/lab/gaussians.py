@@ -18,12 +18,12 @@ from gan_lightning.games.gan import GAN
 from gan_lightning.lab.experiment import Experiment, Found, Row
 from gan_lightning.lab.figures import axes_of, colors
 from gan_lightning.losses import Wasserstein
+from gan_lightning.metrics.coverage import wasserstein_1d
 from gan_lightning.metrics.divergences import (
     jensen_shannon_divergence,
     kl_divergence,
     total_variation,
     wasserstein,
-    wasserstein_1d,
 )
 from gan_lightning.networks.base import Critic, Generator
 from gan_lightning.optimizers import SGD
@@ -156,7 +156,7 @@ def play_divergences(seed: int) -> Found:
     for theta in thetas:
         q = density(theta)
         values = [kl_divergence(p, q, CELL), kl_divergence(q, p, CELL), jensen_shannon_divergence(p, q, CELL)]
-        values += [total_variation(p, q, CELL), wasserstein_1d(latents, latents + theta)]
+        values += [total_variation(p, q, CELL), torch.tensor(wasserstein_1d(latents, latents + theta))]
         exact = {"KL": theta**2 / 2, "reverse KL": theta**2 / 2, "W1": theta}
         exact["total variation"] = math.erf(theta / 2 / math.sqrt(2))
         for name, value in zip(names, values, strict=True):

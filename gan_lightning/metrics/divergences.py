@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from gan_lightning.errors import UserError
+from gan_lightning.metrics.coverage import wasserstein_1d
 
 
 def kl_divergence(p: Tensor, q: Tensor, cell: float = 1.0) -> Tensor:
@@ -48,19 +49,6 @@ def total_variation(p: Tensor, q: Tensor, cell: float = 1.0) -> Tensor:
     return (p.double() - q.double()).abs().sum() * cell / 2
 
 
-def wasserstein_1d(x: Tensor, y: Tensor) -> Tensor:
-    """Return the Wasserstein-1 distance of two samples `(N,)` and `(M,)` of numbers.
-
-    Example:
-        >>> wasserstein_1d(torch.tensor([0.0, 1.0]), torch.tensor([3.0, 2.0])).item()
-        2.0
-    """
-    points = torch.cat([x, y]).double().sort().values
-    below_x = torch.searchsorted(x.double().sort().values, points[:-1], right=True) / len(x)
-    below_y = torch.searchsorted(y.double().sort().values, points[:-1], right=True) / len(y)
-    return ((below_x - below_y).abs() * points.diff()).sum()
-
-
 def sliced_wasserstein(x: Tensor, y: Tensor, n_directions: int = 200, seed: int = 0) -> Tensor:
     """Return the mean Wasserstein-1 distance of two samples `(N, D)`, `(M, D)` along random directions (Rabin 2011).
 
@@ -76,7 +64,7 @@ def sliced_wasserstein(x: Tensor, y: Tensor, n_directions: int = 200, seed: int 
         raise UserError(f"samples must have one dimension, got {x.shape[1]} and {y.shape[1]}")
     directions = torch.randn(n_directions, x.shape[1], generator=torch.Generator().manual_seed(seed)).double()
     directions /= directions.norm(dim=1, keepdim=True)
-    return torch.stack([wasserstein_1d(x.double() @ one, y.double() @ one) for one in directions]).mean()
+    return torch.tensor([wasserstein_1d(x.double() @ one, y.double() @ one) for one in directions]).mean()
 
 
 def wasserstein(x: Tensor, y: Tensor) -> Tensor:
