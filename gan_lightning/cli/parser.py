@@ -9,6 +9,7 @@ import os
 import re
 import typing
 from collections.abc import Callable, Iterator, Sequence
+from enum import Enum
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
@@ -58,11 +59,27 @@ class Parser(LightningArgumentParser):
             content = yaml.safe_dump(meant, sort_keys=False)
         return super().parse_string(content, path, *args, **kwargs)
 
+    def dump(self, namespace: Namespace, *args: Any, **kwargs: Any) -> str:  # type: ignore[override]
+        """Return a config as text; choices of a library that are no plain values, such as Lightning's intervals, are theirs."""
+        return super().dump(_plain(namespace.clone()), *args, **kwargs)
+
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Exit with code 2; a part's own parser hands its message on to the parser of the whole."""
         if not self.exit_on_error:
             super().error(message, ex)
         fail(one_line(message, options_of(self), self.files, self.words))
+
+
+def _plain(value: Any) -> Any:
+    """Return a parsed config with the values of enumerations in their place."""
+    if isinstance(value, Namespace):
+        for key, inner in list(vars(value).items()):
+            setattr(value, key, _plain(inner))
+    elif isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    elif isinstance(value, list):
+        return [_plain(inner) for inner in value]
+    return value.value if isinstance(value, Enum) else value
 
 
 def options_of(parser: argparse.ArgumentParser) -> set[str]:

@@ -8,6 +8,7 @@ import sys
 from contextlib import ExitStack, suppress
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
@@ -167,10 +168,12 @@ class GanLightningCLI(LightningCLI):
 
     Attributes:
         is_training: Whether training has begun in this process: what fails from then on is no mistake in the command.
+        trial: Where a `fast_dev_run` writes what is not kept.
     """
 
     is_training = False
     _start: Start | None = None
+    trial: TemporaryDirectory[str] | None = None
 
     def __init__(self, args: list[str], files: list[Document]) -> None:
         self._verb, self._files = args[0], files
@@ -279,8 +282,15 @@ class GanLightningCLI(LightningCLI):
 
     def _run_folder(self, config: Any) -> Path:
         name = config.name or _default_name(config)
+        if config.trainer.fast_dev_run and config.resume:
+            raise UserError(
+                "trainer.fast_dev_run tries a run and keeps nothing of it; leave --resume out, or give --ckpt_path"
+            )
 
         def decide() -> Place:
+            if config.trainer.fast_dev_run:
+                GanLightningCLI.trial = TemporaryDirectory(prefix="gan-lightning-")
+                return Place(new_run_folder(GanLightningCLI.trial.name, name), None)
             if config.resume:
                 return resume_from(self._moved(config, name) or config.resume, config.runs_dir, name)
             return Place(new_run_folder(config.runs_dir, name), None)
@@ -361,6 +371,11 @@ class GanLightningCLI(LightningCLI):
     def after_fit(self) -> None:
         """Say where everything lies, and what was reached."""
         folder = self.run_folder
+        if self.trainer.fast_dev_run:  # type: ignore[attr-defined]
+            say(
+                f"fast_dev_run: {self.trainer.global_step} updates, samples, measurements and a checkpoint; nothing is kept"
+            )
+            return
         if self.preemption.stopped_by:
             last = folder / "checkpoints" / "last.ckpt"
             say(
@@ -520,6 +535,9 @@ def run(args: list[str]) -> None:
         fail(refused_path(error), 1 if GanLightningCLI.is_training else USER_ERROR)
     finally:
         unlock_all()
+        if GanLightningCLI.trial is not None:
+            GanLightningCLI.trial.cleanup()
+            GanLightningCLI.trial = None
     with suppress(OSError):  # nobody reads any more
         sys.stdout.flush()
     if cli is not None and cli.subcommand == "fit" and cli.preemption.stopped_by and not is_launched_by_lightning():

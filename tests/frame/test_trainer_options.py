@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from lightning.pytorch import Trainer
 
 from gan_lightning.cli.trainer_options import CALLBACKS, REFUSED, check_environment, check_tasks
 from gan_lightning.errors import UserError
+from gan_lightning.runs.checkpoint_files import read_checkpoint
 from tests.frame.test_mistakes import CONFIG, assert_one_line
 from tests.training import command, fit
 
@@ -80,12 +82,33 @@ def test_a_single_logger_writes_into_the_run_folder(tmp_path, monkeypatch):
     assert not list((tmp_path / "here").iterdir())
 
 
-def test_a_fast_dev_run_names_what_there_is(tmp_path):
-    done = fit(tmp_path, {**CONFIG, "trainer": {**CONFIG["trainer"], "fast_dev_run": 2}})
+def test_a_fast_dev_run_keeps_nothing(tmp_path, monkeypatch):
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    trial = {**CONFIG, "trainer": {**CONFIG["trainer"], "fast_dev_run": 2}}
+    done = fit(tmp_path, trial)
+    assert done.code == 0 and "fast_dev_run: 2 updates" in done.err and "nothing is kept" in done.err, done.err
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["config.yaml", "temporary"]
+    assert_one_line(fit(tmp_path, trial, "--resume", "auto"), "fast_dev_run", "leave --resume out")
+
+
+def test_lightnings_timer_and_profiler(tmp_path):
+    timer = {"class_path": "lightning.pytorch.callbacks.Timer", "init_args": {"duration": {"milliseconds": 300}}}
+    options = {"max_steps": -1, "callbacks": [timer], "profiler": "simple"}
+    done = fit(tmp_path, {**CONFIG, "trainer": {**CONFIG["trainer"], **options}})
+    assert done.code == 0 and "Traceback" not in done.err, done.err
+    (run,) = (path.parent for path in tmp_path.glob("*/checkpoints"))
+    assert 1 <= read_checkpoint(run / "checkpoints/last.ckpt")["clock"]["updates_done"]
+    assert "interval: step" in (run / "config.yaml").read_text()
+
+
+def test_time_ends_a_run_and_what_it_took_is_kept_by_a_resume(tmp_path):
+    options = {"max_steps": -1, "max_time": {"milliseconds": 300}}
+    done = fit(tmp_path, {**CONFIG, "trainer": {**CONFIG["trainer"], **options}})
     assert done.code == 0, done.err
-    printed = [line.split()[-1] for line in done.out.splitlines() if str(tmp_path) in line]
-    assert printed and all(Path(path).is_file() for path in printed)
-    assert "metrics      none" in done.out
+    (run,) = (path.parent for path in tmp_path.glob("*/checkpoints"))
+    timers = [key for key in read_checkpoint(run / "checkpoints/last.ckpt")["callbacks"] if key.startswith("Timer")]
+    assert timers
 
 
 @pytest.mark.parametrize(
