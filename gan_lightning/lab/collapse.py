@@ -18,7 +18,7 @@ from gan_lightning.networks import MLPCritic, MLPGenerator
 from gan_lightning.observations import InstanceNoise, Packing
 from gan_lightning.stabilizers import R1
 
-_UPDATES = 1000
+_UPDATES = 800
 
 
 def play_collapse(seed: int) -> Found:
@@ -43,8 +43,8 @@ def play_collapse(seed: int) -> Found:
     figure, axes = axes_of(2, 3, 2.6)
     for axis, (name, family) in zip(axes, methods.items(), strict=True):
         game = family(
-            partial(MLPGenerator, latent_dim=8, width=128),
-            partial(MLPCritic, width=128),
+            partial(MLPGenerator, latent_dim=8, width=96),
+            partial(MLPCritic, width=96),
             data.shape,
             critic_optimizer=adam(1e-3),
             generator_optimizer=adam(1e-3),

@@ -71,7 +71,7 @@ def divergence_of(divergence: Divergence, mu: float, sigma: float) -> float:
     return (q[inside] * divergence.f(p[inside] / q[inside])).sum().item() * CELL
 
 
-def fitted(divergence: Divergence, seed: int, n_updates: int = 2500) -> tuple[float, float]:
+def fitted(divergence: Divergence, seed: int, n_updates: int = 1200) -> tuple[float, float]:
     """Train an f-GAN's Gaussian and return its mu and sigma: averages over the end of training."""
     random = torch.Generator().manual_seed(77 + seed)
     which = (torch.rand(200_000, generator=random) < WEIGHTS[1]).long()
@@ -83,15 +83,15 @@ def fitted(divergence: Divergence, seed: int, n_updates: int = 2500) -> tuple[fl
         Vectors(1),
         divergence=divergence,
         generator_objective=VariationalBound(),
-        n_critic=2,
-        critic_optimizer=adam(3e-3),
-        generator_optimizer=adam(3e-3),
+        n_critic=5,
+        critic_optimizer=adam(5e-3),
+        generator_optimizer=adam(2e-3),
         critic_schedule=decay,
         generator_schedule=decay,
         ema_decay=0.995,
         seed=seed,
     )
-    play(game, data_of(points[:, None], batch_size=1024), n_updates)
+    play(game, data_of(points[:, None], batch_size=512), n_updates)
     average: Any = game.generator_average
     return average.mu.item(), abs(average.sigma.item())
 
