@@ -22,7 +22,7 @@ FIXES: dict[str, list[str]] = {
     "overpowering": ["--model.critic_penalties", "[{class_path: GradientPenalty}]"],
 }
 CURVES: dict[str, list[str]] = {
-    "vanishing": ["logits/told_apart", "grad_norm/generator", "val/modes"],
+    "vanishing": ["logits/told_apart", "grad_norm/generator", "val/fid_digits"],
     "collapse": ["spread/samples", "spread/features", "val/modes"],
     "overpowering": ["logits/told_apart", "slope/between", "val/fid_digits"],
 }
