@@ -39,6 +39,8 @@ _DIRECTIONS: dict[str, Literal["min", "max"]] = {
     "coverage": "max",
     "class_spread": "max",
     "vendi": "max",
+    "classes_found": "max",
+    "classes_effective": "max",
     "js": "min",
     "modes": "max",
     "high_quality": "max",

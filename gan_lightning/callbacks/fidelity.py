@@ -13,10 +13,13 @@ from gan_lightning.callbacks.measuring import Measurement, Measuring
 from gan_lightning.errors import UserError, say
 from gan_lightning.evaluation.measures import (
     METRICS,
+    OF_LOGITS,
     Draw,
     Measured,
     MetricName,
+    Numbers,
     check_metrics,
+    check_pairs,
     check_sizes,
     compared,
     measure,
@@ -24,6 +27,7 @@ from gan_lightning.evaluation.measures import (
     with_spread,
 )
 from gan_lightning.evaluation.moments import measure_kept
+from gan_lightning.evaluation.path_length import check_path_length, path_length
 from gan_lightning.evaluation.pictures import to_uint8
 from gan_lightning.metrics.extractors import ExtractorUnavailable, FeatureExtractor, Inception
 from gan_lightning.metrics.fidelity import chunks, proportional_labels
@@ -44,7 +48,7 @@ class Fidelity(Measuring):
         extractor: Network whose features are compared; Inception if none is given.
         n_samples: Generated samples.
         metrics: Which to compute: fid, isc (Inception score), kid, prc (precision and recall), dc (density and
-            coverage), fd_infinity, class_fid, class_spread, cmmd, memorization (with AuthPct), vendi.
+            coverage), fd_infinity, class_fid, class_spread, cmmd, memorization (with AuthPct), vendi, classes, ppl.
         split: Part of the real data to compare with: eval (held out) or train (the usual protocol of CIFAR-10 figures).
         seed: Seed of the generated samples.
         required: Stop before training if the extractor is not available; otherwise say so once and continue without.
@@ -98,6 +102,9 @@ class Fidelity(Measuring):
         self.enabled = self.enabled and isinstance(pl_module, Sampler)
         if not self.enabled:
             return
+        check_pairs(self.metrics, self.extractors, "fidelity.metrics [ppl]")
+        if "ppl" in self.metrics:
+            check_path_length(pl_module, "fidelity.metrics")
         game = cast(Sampler, pl_module)
         for extractor in self.extractors:
             extractor.check(game.shape)
@@ -139,7 +146,7 @@ class Fidelity(Measuring):
         if self._real is None:
             for extractor in self.extractors:
                 check_sizes(self.metrics, self.n_samples, len(reference), self.isc_splits, extractor.has_logits)
-            self._real = self._measure_real(trainer, self.split, self._needs("both"))
+            self._real = self._measure_real(trainer, self.split, self._needs("both")) if self._needs_features else []
             if "memorization" in self.metrics:
                 data = trainer.datamodule  # type: ignore[attr-defined]
                 if self.split == "train" or data.reference("train").fingerprint == reference.fingerprint:
@@ -163,11 +170,11 @@ class Fidelity(Measuring):
                 yield from game.sample_chunks(indices, seed=seed, **given)
 
             fakes = measure(
-                self.extractors,
+                self.extractors if self._needs_features else [],
                 self.n_samples,
                 generate,
                 keep=self._needs("both") or self._needs("fake"),
-                logits="isc" in self.metrics,
+                logits=any(name in self.metrics for name in OF_LOGITS),
                 prepare=to_uint8 if is_8_bit else None,
                 labels=classes,
                 rank=trainer.global_rank,
@@ -177,6 +184,12 @@ class Fidelity(Measuring):
             for index, (real, fake) in enumerate(zip(self._real, fakes, strict=True)):
                 training = self._training[index] if self._training else None
                 numbers[index].append(compared(self.metrics, real, fake, self.isc_splits, training, names))
+            for index, extractor in enumerate(self.extractors if "ppl" in self.metrics else []):
+                ranks = trainer.global_rank, trainer.world_size
+                length = path_length(game, extractor, self.n_samples, seed, classes, None, *ranks)
+                before = numbers[index].pop() if self._needs_features else Numbers({}, {})
+                values = before.values | {"ppl_mean": length.mean, "ppl_std": length.std}
+                numbers[index].append(Numbers(values, before.details | length.facts))
         facts = {
             "labels": self._labels_for_people(game, reference),
             "classes": game.classes if game.n_classes and isinstance(game, Classed) else None,
@@ -205,6 +218,10 @@ class Fidelity(Measuring):
             prefix = "" if is_first else f"{extractor.log_suffix.strip('_') or extractor.name}-"
             found.append(Measurement(values, own, tuple(differs), extractor.key, prefix))
         return found
+
+    @property
+    def _needs_features(self) -> bool:
+        return any(metric != "ppl" for metric in self.metrics)
 
     def _labels_of_fakes(self, game: Any, reference: Any) -> Tensor | None:
         """Return the classes of the fakes, None for all in turn or for no classes."""

@@ -28,15 +28,18 @@ from gan_lightning.errors import RunFailed, UserError, in_one_line, say
 from gan_lightning.evaluation.cards import card_of, save_card
 from gan_lightning.evaluation.measures import (
     METRICS,
+    OF_LOGITS,
     Draw,
     Measured,
     check_metrics,
+    check_pairs,
     check_sizes,
     compared,
     measure,
     with_spread,
 )
 from gan_lightning.evaluation.moments import measure_kept
+from gan_lightning.evaluation.path_length import check_path_length, path_length
 from gan_lightning.evaluation.pictures import to_uint8
 from gan_lightning.evaluation.sides import (
     Reading,
@@ -50,6 +53,7 @@ from gan_lightning.evaluation.sides import (
 from gan_lightning.games.restore import load_game
 from gan_lightning.games.sampling import SamplingGame
 from gan_lightning.metrics import (
+    LPIPS,
     Digits,
     EfficientNetLite0,
     ExtractorUnavailable,
@@ -63,7 +67,13 @@ from gan_lightning.metrics.fidelity import Moments, proportional_labels
 from gan_lightning.runs.home import with_home
 from gan_lightning.shapes import Images
 
-EXTRACTORS = {"inception": Inception, "efficientnet_lite0": EfficientNetLite0, "digits": Digits, "raw": Raw}
+EXTRACTORS = {
+    "inception": Inception,
+    "efficientnet_lite0": EfficientNetLite0,
+    "digits": Digits,
+    "raw": Raw,
+    "lpips": LPIPS,
+}
 
 
 @dataclass
@@ -112,6 +122,9 @@ def evaluate(options: Options) -> None:
     real, fake = (opened(given, options, device) for given in (options.real, options.fake))
     training = None if options.training is None else opened(options.training, options, device, "train")
     check_sides(options, real, fake, training, extractors)
+    check_pairs(options.metrics, extractors, "--metrics ppl")
+    if "ppl" in options.metrics:
+        check_path_length(fake.game, f"{options.fake}: --metrics")
     for extractor in extractors:
         try:
             extractor.load(device)
@@ -152,7 +165,7 @@ def named_extractor(name: str, weights: str | None, trust: bool = True) -> Featu
     own = {} if weights is None else {"weights_path": weights}
     if name.lower() in EXTRACTORS:
         kind = EXTRACTORS[name.lower()]
-        if own and kind in (Digits, Raw):
+        if own and kind in (Digits, Raw, LPIPS):
             raise UserError(f"--weights {weights}: the extractor {name} takes none; leave it out")
         return kind(**own)
     if name.lstrip().startswith("{"):
@@ -289,16 +302,24 @@ def _compare(
     is_8_bit = all(side.is_8_bit or side.draw is None or side.fingerprint is None for side in (real, fake))
     needs_real = any(METRICS[name].real for name in options.metrics)
 
+    ranks = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    only_paths = set(options.metrics) == {"ppl"}
+
+    def chosen_labels(side: Side) -> Tensor | None:
+        counts = None if real.labels is None else real.labels.bincount(minlength=side.n_classes)
+        if options.labels == "uniform" or counts is None or (counts == counts[0]).all():
+            return None
+        assert side.n is not None
+        return proportional_labels(counts, side.n)
+
     def measured(side: Side, keep: bool, seed: int, is_fake: bool) -> list[Measured]:
-        if side.moments is not None:
-            return [Measured(side.n or 0, side.moments) for _ in extractors]
+        if side.moments is not None or only_paths:
+            return [Measured(side.n or 0, side.moments or Moments()) for _ in extractors]
         assert side.draw is not None and side.n is not None
         labels = side.labels
         chosen = None
         if labels is None and side.n_classes:
-            counts = None if real.labels is None else real.labels.bincount(minlength=side.n_classes)
-            if options.labels == "data" and counts is not None and not (counts == counts[0]).all():
-                chosen = proportional_labels(counts, side.n)
+            chosen = chosen_labels(side)
             labels = torch.arange(side.n) % side.n_classes if chosen is None else chosen
 
         def draw() -> Draw:
@@ -306,8 +327,8 @@ def _compare(
             drawn = side.draw(chosen, seed)
             return lambda indices: (_wide(samples, channels) for samples in drawn(indices))
 
-        rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
-        logits = is_fake and "isc" in options.metrics
+        rank, world = ranks
+        logits = is_fake and any(name in options.metrics for name in OF_LOGITS)
         if side.fingerprint is not None and not logits and not is_fake:
             return measure_kept(
                 extractors, side.n, side.fingerprint, side.words, draw, keep, labels, rank, world, _broadcast
@@ -341,15 +362,22 @@ def _compare(
                 None if trained is None else trained[index],
                 real.classes or fake.classes,
             )
-            rows[index].append(numbers.values)
-            details[index] = details[index] or numbers.details
+            values, more = dict(numbers.values), dict(numbers.details)
+            if "ppl" in options.metrics:
+                assert fake.n is not None
+                classes = chosen_labels(fake) if fake.n_classes else None
+                found = path_length(fake.game, extractors[index], fake.n, seed, classes, options.truncation, *ranks)
+                values |= {"ppl_mean": found.mean, "ppl_std": found.std}
+                more |= found.facts
+            rows[index].append(values)
+            details[index] = details[index] or more
             if options.save_real and had is not None and index == 0 and seed == options.seed:
                 _save(options.save_real, had.moments, extractors[0])
-    found = []
-    for values, more in zip(rows, details, strict=True):
-        means, spread = with_spread(values)
-        found.append((means | {f"spread_{name}": value for name, value in spread.items()}, more))
-    return found
+    told = []
+    for values_of_seeds, more in zip(rows, details, strict=True):
+        means, spread = with_spread(values_of_seeds)
+        told.append((means | {f"spread_{name}": value for name, value in spread.items()}, more))
+    return told
 
 
 def _check_widths(reals: Sequence[Measured | None], given: str, extractors: Sequence[FeatureExtractor]) -> None:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from gan_lightning.errors import UserError, nearest
-from gan_lightning.metrics.diversity import class_spread, cmmd, vendi_score
+from gan_lightning.metrics.diversity import class_spread, classes_found, cmmd, vendi_score
 from gan_lightning.metrics.extractors import FeatureExtractor
 from gan_lightning.metrics.fidelity import (
     Moments,
@@ -26,7 +26,19 @@ from gan_lightning.metrics.fidelity import (
 from gan_lightning.metrics.neighbors import density_coverage, memorization, precision_recall
 
 MetricName = Literal[
-    "fid", "isc", "kid", "prc", "dc", "fd_infinity", "class_fid", "class_spread", "cmmd", "memorization", "vendi"
+    "fid",
+    "isc",
+    "kid",
+    "prc",
+    "dc",
+    "fd_infinity",
+    "class_fid",
+    "class_spread",
+    "cmmd",
+    "memorization",
+    "vendi",
+    "classes",
+    "ppl",
 ]
 
 
@@ -66,8 +78,15 @@ METRICS: dict[str, Metric] = {
     "cmmd": Metric(("cmmd",), "CMMD", least=1),
     "memorization": Metric(("memorization", "authpct"), "how near to the training samples", least=2),
     "vendi": Metric(("vendi",), "Vendi score", "fake", least=1, real=False),
+    "classes": Metric(
+        ("classes_found", "classes_effective"), "classes that the extractor finds", "none", least=1, real=False
+    ),
+    "ppl": Metric(("ppl_mean", "ppl_std"), "perceptual path length", "none", real=False),
 }
 """The metrics by what an option calls them."""
+
+OF_LOGITS = ("isc", "classes")
+"""Those that take an extractor that classifies; from others they are left out."""
 
 
 @dataclass(eq=False)
@@ -104,7 +123,24 @@ def check_metrics(metrics: Sequence[str], where: str = "fidelity.metrics") -> No
 
 def names_of(metrics: Sequence[str], extractor: FeatureExtractor) -> list[str]:
     """Return what the numbers of the metrics are called that can be had from an extractor."""
-    return [name for metric in metrics for name in METRICS[metric].names if metric != "isc" or extractor.has_logits]
+    return [
+        name for metric in metrics for name in METRICS[metric].names if metric not in OF_LOGITS or extractor.has_logits
+    ]
+
+
+def check_pairs(metrics: Sequence[str], extractors: Sequence[FeatureExtractor], where: str) -> None:
+    """Refuse features of an extractor that compares pairs only.
+
+    Raises:
+        UserError: They are asked for.
+    """
+    others = [metric for metric in metrics if metric != "ppl"]
+    for extractor in extractors:
+        if extractor.of_pairs and others:
+            raise UserError(
+                f"{type(extractor).__name__} compares pairs of images and has no features for {others[0]}; take it for ppl "
+                f"alone: {where}"
+            )
 
 
 def check_sizes(metrics: Sequence[str], n_fake: int, n_real: int | None, isc_splits: int, has_logits: bool) -> None:
@@ -227,6 +263,8 @@ def compared(
         values["fid"] = frechet_distance(real.moments, fake.moments)
     if "isc" in metrics and fake.logits is not None:
         values["isc_mean"], values["isc_std"] = inception_score(fake.logits, isc_splits)
+    if "classes" in metrics and fake.logits is not None:
+        values["classes_found"], values["classes_effective"] = classes_found(fake.logits)
     if found is not None and had is not None:
         if "kid" in metrics:
             size = min(1000, len(had), len(found))

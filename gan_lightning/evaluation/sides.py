@@ -45,6 +45,7 @@ class Side:
         moments: What statistics hold.
         extractor: Name and fingerprint of the extractor that statistics were made with, where they say so.
         is_8_bit: Whether fixed samples are uint8; a generator's are floating point.
+        game: Whose averaged generator draws the samples, None for fixed ones.
     """
 
     words: str
@@ -59,6 +60,7 @@ class Side:
     moments: Moments | None = None
     extractor: list[str] | None = None
     is_8_bit: bool = True
+    game: Any = None
 
 
 @dataclass
@@ -216,7 +218,8 @@ def checkpoint_side(game: Any, path: str, n: int, truncation: float | None = Non
         "truncation": truncation,
     }
     words = f"{n} samples of {path} (update {game.updates_done})"
-    return Side(words, facts, n, game.shape, draw, None, None, list(game.classes or []), game.n_classes, is_8_bit=False)
+    classes = list(game.classes or [])
+    return Side(words, facts, n, game.shape, draw, None, None, classes, game.n_classes, is_8_bit=False, game=game)
 
 
 def statistics_side(path: Path) -> Side:

@@ -100,6 +100,55 @@ class TorchFidelity(FeatureExtractor):
         return samples.expand(-1, 3, -1, -1)
 
 
+@final
+class LPIPS(FeatureExtractor):
+    """torch-fidelity's LPIPS (Zhang et al. 2018, arXiv:1801.03924, VGG16, version 0.1), for the path length alone.
+
+    It compares pairs of images at 64x64, as torch-fidelity's `lpips-vgg16` does by default.
+
+    Example:
+        >>> LPIPS().key("ppl_mean")  # its weights load at first use
+        'val/ppl_mean_lpips'
+    """
+
+    name = "torch-fidelity lpips-vgg16"
+    log_suffix = "_lpips"
+    has_logits = False
+    of_pairs = True
+    resize = "torch-fidelity's, to 64x64"
+
+    def check(self, shape: Shape) -> None:
+        """Refuse all but grey and RGB images."""
+        super().check(shape)
+        if isinstance(shape, Images) and shape.channels not in (1, 3):
+            raise UserError(f"LPIPS takes grey and RGB images, got {shape.channels} channels")
+
+    def _build(self) -> nn.Module:
+        from torch_fidelity.sample_similarity_lpips import URL_VGG16_LPIPS, SampleSimilarityLPIPS
+
+        try:
+            return SampleSimilarityLPIPS("lpips-vgg16", sample_similarity_resize=64, sample_similarity_dtype="uint8")
+        except Exception as error:  # a URL, hash, pickle, key or shape error, depending on what the files are
+            folder = Path(torch.hub.get_dir()) / "checkpoints"
+            raise ExtractorUnavailable(
+                f"no weights of LPIPS: torch-fidelity could not load them ({in_one_line(error)}); put "
+                f"{URL_VGG16_LPIPS.rpartition('/')[2]} and torchvision's vgg16-397923af.pth in {folder}"
+            ) from error
+
+    def _prepare(self, samples: Tensor) -> Tensor:
+        check_images(samples)
+        return samples.expand(-1, 3, -1, -1)
+
+    @torch.no_grad()
+    def distances(self, one: Tensor, other: Tensor) -> Tensor:
+        """Return LPIPS of pairs of uint8 images `(N, C, H, W)`, `(N,)`."""
+        module = self._loaded()
+        pair = [self._prepare(images.to(self._device)) for images in (one, other)]
+        with torch.autocast(self._device.type, enabled=False):
+            found: Tensor = module(*pair)
+        return found.flatten()
+
+
 class _First(nn.Module):
     """A network whose first output counts."""
 

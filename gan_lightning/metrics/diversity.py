@@ -77,6 +77,26 @@ def class_spread(features: Tensor, labels: Tensor) -> float:
     return sum(means) / len(means)
 
 
+def classes_found(logits: Tensor) -> tuple[float, float]:
+    """Return how many classes a classifier takes at least one sample for, and the effective number of them.
+
+    The first is how modes are counted on stacked MNIST (Metz et al. 2017, arXiv:1611.02163, section 4.4): any sample will do,
+    and a classifier errs, so that many samples reach all classes. The second is exp of the entropy of the classes'
+    frequencies, between 1 and the first: K equally frequent classes have K. Logits that are not finite give nan.
+
+    Example:
+        >>> classes_found(torch.eye(3)[[0, 0, 2, 2]])
+        (2.0, 2.0)
+
+    Args:
+        logits: `(N, K)`.
+    """
+    if not logits.isfinite().all():
+        return nan, nan
+    shares = logits.argmax(1).bincount(minlength=logits.shape[1]).double() / len(logits)
+    return float((shares > 0).sum()), float(torch.special.entr(shares).sum().exp())
+
+
 def cmmd(real: Tensor, fake: Tensor, sigma: float = 10.0, scale: float = 1000.0) -> float:
     """Return CMMD, at least 0: the squared MMD of features of unit length, times 1000 (Jayasumana et al. 2024).
 

@@ -47,12 +47,14 @@ class FeatureExtractor(ABC):
         log_suffix: What follows the metric in logged keys: `val/fid` + suffix.
         has_logits: Whether it classifies, which the Inception score needs.
         resize: How it brings images to its own size, for the card.
+        of_pairs: Whether it compares two images only, and has no features of one.
     """
 
     name: str
     log_suffix: str
     has_logits: bool = True
     resize: str = "none"
+    of_pairs: bool = False
 
     def key(self, name: str) -> str:
         """Return what a number, such as fid or recall, is logged as when it comes from this extractor."""
@@ -125,6 +127,16 @@ class FeatureExtractor(ABC):
             output = module(self._prepare(samples.to(self._device)))
         return output if isinstance(output, tuple) else (output, None)
 
+    def distances(self, one: Tensor, other: Tensor) -> Tensor:
+        """Return how different images are, `(N,)`: the squared Euclidean distance of their features, unless overridden.
+
+        Args:
+            one: uint8 images `(N, C, H, W)`.
+            other: As many of the same size.
+        """
+        features = self(torch.cat([one, other]))[0]
+        return (features[: len(one)] - features[len(one) :]).square().sum(1)
+
     def _loaded(self) -> nn.Module:
         module = self.load()._module
         assert module is not None
@@ -153,8 +165,9 @@ class Inception(FeatureExtractor):
     resize = "bilinear of TensorFlow 1 to 299x299"
 
     def key(self, name: str) -> str:
-        """Return the name alone, but for precision and recall, which are published with a VGG16's features."""
-        return super().key(f"{name}_inception" if name in ("precision", "recall") else name)
+        """Return the name alone, but for what is published with a VGG16: precision, recall and the path length."""
+        is_of_another = name.removeprefix("spread_") in ("precision", "recall", "ppl_mean", "ppl_std")
+        return super().key(f"{name}_inception" if is_of_another else name)
 
     def __init__(self, weights_path: str | None = None) -> None:
         super().__init__()

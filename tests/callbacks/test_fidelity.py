@@ -273,7 +273,8 @@ def test_every_metric_in_one_pass_over_the_samples(tmp_path):
     flat = ModuleExtractor(torch.nn.Flatten(), "flat")
     callback = Fidelity(None, 70, ALL, extractors=[Digits(), flat], n_seeds=2)
     values, card = measured(callback, data, game, tmp_path)
-    assert sum(map(len, seen)) == 2 * 128  # two seeds of two chunks, once for both extractors
+    paths = 2 * 2 * 2 * 70  # of ppl: two ends, for each seed and extractor
+    assert sum(map(len, seen)) == 2 * 128 + paths  # two seeds of two chunks, once for both extractors
     assert set(values) == set(callback.names(None))
     assert all(math.isfinite(value) for value in values.values()), values
     assert {"val/class_fid_digits", "val/authpct_flat", "val/spread_fid_digits"} <= set(values)

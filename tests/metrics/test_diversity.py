@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gan_lightning.metrics.diversity import class_spread, cmmd, vendi_score
+from gan_lightning.metrics.diversity import class_spread, classes_found, cmmd, vendi_score
 from gan_lightning.metrics.fidelity import Moments, frechet_distance, frechet_infinity, inception_score
 
 
@@ -21,6 +21,15 @@ def moments_of(features: Tensor) -> Moments:
     moments = Moments()
     moments.update(features)
     return moments
+
+
+def test_classes_found_and_their_effective_number() -> None:
+    one_hot = 9 * torch.eye(5)
+    assert classes_found(one_hot) == (5, pytest.approx(5, rel=1e-12))
+    assert classes_found(one_hot[[3, 3, 3]]) == (1, pytest.approx(1, rel=1e-12))
+    found = classes_found(one_hot[[0, 0, 0, 1]])
+    assert found == (2, pytest.approx(math.exp(-0.75 * math.log(0.75) - 0.25 * math.log(0.25)), rel=1e-12))
+    assert all(map(math.isnan, classes_found(torch.tensor([[1.0, math.nan]]))))
 
 
 @pytest.mark.parametrize("shape", [(30, 8), (8, 30)])
