@@ -74,7 +74,7 @@ def _plain(value: Any) -> Any:
     """Return a parsed config with the values of enumerations in their place."""
     if isinstance(value, Namespace):
         for key, inner in list(vars(value).items()):
-            setattr(value, key, _plain(inner))
+            vars(value)[key] = _plain(inner)
     elif isinstance(value, dict):
         return {key: _plain(inner) for key, inner in value.items()}
     elif isinstance(value, list):
