@@ -45,6 +45,7 @@ from gan_lightning.evaluation.sides import (
     Reading,
     Side,
     checkpoint_side,
+    clean_fid_side,
     data_side,
     image_side,
     save_statistics,
@@ -208,6 +209,8 @@ def named_extractor(name: str, weights: str | None, trust: bool = True) -> Featu
 
 def opened(given: str, options: Options, device: str, split: Literal["train", "eval"] | None = None) -> Side:
     """Return the side that a word names."""
+    if given.lower().startswith("cleanfid:"):
+        return clean_fid_side(given)
     path = Path(given).expanduser()
     suffix = path.suffix.lower()
     if suffix == ".ckpt":

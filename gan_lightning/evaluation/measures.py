@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from gan_lightning.errors import UserError, nearest
 from gan_lightning.metrics.diversity import class_spread, classes_found, cmmd, vendi_score
@@ -183,7 +184,7 @@ def measure(
     """Return what each extractor makes of n samples that all ranks draw together, each its own chunks.
 
     Every sample is drawn once. Features and logits of a sample that is not finite are nan, whatever a pixel or a network
-    makes of it.
+    makes of it. On a terminal rank 0 shows how far it is, if it takes more than two seconds.
 
     Args:
         extractors: The extractors.
@@ -201,7 +202,8 @@ def measure(
     moments = [Moments() for _ in extractors]
     rows: list[list[tuple[int, Tensor]]] = [[] for _ in extractors]
     classes: list[list[tuple[int, Tensor]]] = [[] for _ in extractors]
-    for chunk, samples in zip(mine, draw(mine), strict=True):
+    bar = tqdm(mine, desc="evaluating", unit="chunk", leave=False, delay=2, disable=True if rank else None)
+    for chunk, samples in zip(bar, draw(mine), strict=True):
         samples = samples[: len(ranges[chunk])]
         prepared = samples if prepare is None else prepare(samples)
         finite = samples.isfinite().flatten(1).all(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from collections import Counter
 from collections.abc import Callable
@@ -17,15 +18,19 @@ from torch import Tensor
 from gan_lightning.data.base import RealData
 from gan_lightning.data.decoding import Crop, Filter, check_range, decode, upright_size
 from gan_lightning.data.image_files import ImageFiles, image_files
-from gan_lightning.data.packing import Recipe, pack_home, packed
+from gan_lightning.data.packing import Recipe, cache_home, pack_home, packed
 from gan_lightning.data.stream import RealSamples
 from gan_lightning.description import rebuild
 from gan_lightning.errors import UserError, in_one_line, say
 from gan_lightning.evaluation.cards import short_hash
 from gan_lightning.evaluation.measures import Draw
+from gan_lightning.metrics.extractors import SECONDS_TO_REACH, reach
 from gan_lightning.metrics.fidelity import Moments, chunks
 from gan_lightning.runs.checkpoint_files import is_whole
 from gan_lightning.shapes import Images, Shape
+
+CLEAN_FID = "https://www.cs.cmu.edu/~clean-fid/stats"
+"""Where clean-fid (GaParmar/clean-fid) keeps its statistics."""
 
 
 @dataclass
@@ -251,6 +256,35 @@ def statistics_side(path: Path) -> Side:
         ) from error
     words = f"statistics of {n or 'an unknown number of'} samples in {path}"
     return Side(words, {"sha256": short_hash(path)}, n or None, moments=moments, extractor=extractor)
+
+
+def clean_fid_side(given: str) -> Side:
+    """Return the statistics that clean-fid publishes under a name, such as `cleanfid:cifar10_train_32`.
+
+    They are those of its mode `legacy_tensorflow`, which resizes as torch-fidelity's Inception does; numbers of its mode
+    `clean` are another quantity. The file is kept in the cache folder, and may be put there by hand.
+
+    Raises:
+        UserError: The name is not of that form, or the file is neither there nor within reach.
+    """
+    found = re.fullmatch(r"cleanfid:(\w+)_(train|test|trainfull|train70k|val)_(\d+)", given, re.IGNORECASE)
+    if found is None:
+        raise UserError(
+            f"{given} is no name of clean-fid's; give cleanfid:NAME_SPLIT_SIZE, such as cleanfid:cifar10_train_32"
+        )
+    name = "{}_legacy_tensorflow_{}_{}.npz".format(*found.groups()).lower()
+    path = cache_home() / "clean-fid" / name
+    if not path.is_file():
+        url = f"{CLEAN_FID}/{name}"
+        try:
+            reach(url, SECONDS_TO_REACH)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            torch.hub.download_url_to_file(url, str(path), progress=False)
+        except (OSError, RuntimeError) as error:
+            raise UserError(
+                f"{url} could not be downloaded ({in_one_line(error)}); put the file in {path.parent}"
+            ) from error
+    return statistics_side(path)
 
 
 def save_statistics(path: Path, moments: Moments, extractor: list[str]) -> None:

@@ -31,7 +31,7 @@ def play_collapse(seed: int) -> Found:
         "R1": partial(NonSaturatingGAN, critic_penalties=[R1(0.1)]),
         "WGAN-GP": partial(WGANGP, gp_weight=0.1, n_critic=2),
     }
-    data = Ring(batch_size=256)
+    data = Ring(std=0.05, batch_size=256)
     modes, std = data.centres, data.std
     real = data.reference("eval").images[:2500]
     perfect = mode_coverage(real, modes, std)
@@ -51,7 +51,7 @@ def play_collapse(seed: int) -> Found:
             ema_decay=0.99,
             seed=seed,
         )
-        play(game, Ring(batch_size=256), _UPDATES)
+        play(game, Ring(std=0.05, batch_size=256), _UPDATES)
         fake = game.sample(2500, seed=seed).cpu()
         found = mode_coverage(fake, modes, std)
         table.append([name, f"{found.n_captured}", f"{found.high_quality:.3f}", f"{found.reverse_kl:.3f}"])

@@ -327,7 +327,7 @@ def _hub_weights() -> Path:
     if path.is_file():
         return path
     try:
-        _reach(URL_INCEPTION_V3, SECONDS_TO_REACH)
+        reach(URL_INCEPTION_V3, SECONDS_TO_REACH)
         folder.mkdir(parents=True, exist_ok=True)
         torch.hub.download_url_to_file(URL_INCEPTION_V3, str(path), path.stem.rsplit("-", 1)[-1], progress=False)
     except (OSError, RuntimeError) as error:  # URLError and timeouts are OSErrors; RuntimeError: a wrong hash
@@ -339,7 +339,7 @@ def _hub_weights() -> Path:
     return path
 
 
-def _reach(url: str, seconds: float) -> None:
+def reach(url: str, seconds: float) -> None:
     """Raise an OSError unless `url` answers within `seconds`, proxies and redirections included.
 
     In a thread, because a name server that does not answer is not bound by any socket timeout.

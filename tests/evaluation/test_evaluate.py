@@ -14,6 +14,7 @@ from PIL import Image
 from torch.testing import assert_close
 
 from gan_lightning.data.decoding import decode
+from gan_lightning.evaluation import sides
 from gan_lightning.evaluation.moments import moments_file, statistics_key
 from gan_lightning.evaluation.sides import Reading, image_side
 from gan_lightning.metrics import Digits
@@ -92,6 +93,29 @@ def test_statistics_of_all_kinds_give_the_same(pair: tuple[Path, Path], tmp_path
     (tmp_path / "bad.npz").write_bytes(b"nothing")
     other = command("evaluate", tmp_path / "bad.npz", *common)
     assert other.code == 2 and "holds no statistics" in other.err and other.err.count("\n") == 1
+
+
+def test_statistics_by_clean_fids_names(
+    pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, fake = pair
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    site = tmp_path / "site"
+    site.mkdir()
+    monkeypatch.setattr(sides, "CLEAN_FID", site.as_uri())
+    common = [fake, "--extractor", "digits", "--out", tmp_path]
+    card = card_of(real, *common, "--save_real", tmp_path / "ours.npz")
+    with np.load(tmp_path / "ours.npz") as arrays:
+        np.savez(site / "mine_legacy_tensorflow_train_8.npz", mu=arrays["mu"], sigma=arrays["sigma"])
+    assert card_of("cleanfid:MINE_train_8", *common)["fid"] == pytest.approx(card["fid"], rel=1e-6)
+    (site / "mine_legacy_tensorflow_train_8.npz").unlink()
+    assert card_of("cleanfid:mine_train_8", *common)["fid"] == pytest.approx(card["fid"], rel=1e-6)  # kept
+    for name, said in (
+        ("cleanfid:mine", "such as cleanfid:cifar10_train_32"),
+        ("cleanfid:other_train_8", "put the file in"),
+    ):
+        done = command("evaluate", name, *common)
+        assert done.code == 2 and said in done.err and done.err.count("\n") == 1, done.err
 
 
 def test_a_checkpoint_against_its_data_is_what_validate_says(image_run: Path, tmp_path: Path) -> None:

@@ -69,6 +69,8 @@ def folder(tmp_path_factory):
     ratings = [f"{u}\t{i}\t{1 + (u * i) % 5}\t{i}\n" for u in range(1, 31) for i in range(1, 41) if (u + i) % 3]
     (folder / "u1.base").write_text("".join(ratings[::2]))
     (folder / "u1.test").write_text("".join(ratings[1::2]))
+    for name in ("mine.yaml", "horses.yaml"):
+        (folder / name).write_text("base: sngan/cifar10_cnn.yaml\n")
     lines = [f"{d % 3} qid:{q} 1:{random.random():.3f} 2:{random.random():.3f}\n" for q in range(9) for d in range(9)]
     (folder / "train.txt").write_text("".join(lines))
     (folder / "test.txt").write_text("".join(lines))
@@ -99,6 +101,8 @@ def played(folder):
             "a": ["--config", "sngan/cifar10", "--fidelity.extractor=Raw", "--fidelity.n_samples=40"],
             "irgan-ml100k": ["--config", "irgan/ml100k", "--data.path=u1.base", "--data.test_path=u1.test"],
             "ali-digits": ["--config", "ali/digits", *digits],
+            "other": ["--config", "sngan/cifar10_cnn", "--fidelity.enabled=false"],
+            "pre": ["--config", "sngan/cifar10_cnn", "--fidelity.enabled=false"],
         }.items():
             outcome = command("fit", *words, "--name", name, *SHORT)
             assert outcome.code == 0, outcome.err
@@ -108,7 +112,7 @@ def played(folder):
             words = shlex.split(line)[1:]
             if words[0] == "fit" and "--print_config" not in words:
                 words += [word for word in SHORT if "--resume" not in words or "max_steps" in word]
-                if any(word in line for word in ("quickstart", "digits")):
+                if any(word in line for word in ("quickstart", "digits", "vanishing", "overpowering")):
                     words += digits
                 elif "irgan" not in line and "--resume" not in words:
                     words += ["--fidelity.enabled=false"]
