@@ -59,6 +59,7 @@ train a GAN; later files and options override earlier ones:
   --checkpoints.<option> V   checkpoints: every_n_updates, every_n_minutes, monitor
   --runs_dir DIR             where run folders go
   --ckpt_path FILE           the checkpoint to start from (its whole state); last and best are those of runs/NAME
+  --init_from PATH           start from the weights of another run, checkpoint or shared folder: what fits is taken
   --print_config             print the whole configuration and stop
   --help_all                 every option of every part (takes some seconds)
 """

@@ -163,17 +163,19 @@ PARTS = {
 """Option group: the callback of every run that it sets."""
 
 
+_TRIALS: list[TemporaryDirectory[str]] = []
+"""Where a `fast_dev_run` writes what is not kept."""
+
+
 class GanLightningCLI(LightningCLI):
     """The verbs that train and measure.
 
     Attributes:
         is_training: Whether training has begun in this process: what fails from then on is no mistake in the command.
-        trial: Where a `fast_dev_run` writes what is not kept.
     """
 
     is_training = False
     _start: Start | None = None
-    trial: TemporaryDirectory[str] | None = None
 
     def __init__(self, args: list[str], files: list[Document]) -> None:
         self._verb, self._files = args[0], files
@@ -289,8 +291,8 @@ class GanLightningCLI(LightningCLI):
 
         def decide() -> Place:
             if config.trainer.fast_dev_run:
-                GanLightningCLI.trial = TemporaryDirectory(prefix="gan-lightning-")
-                return Place(new_run_folder(GanLightningCLI.trial.name, name), None)
+                _TRIALS.append(TemporaryDirectory(prefix="gan-lightning-"))
+                return Place(new_run_folder(_TRIALS[-1].name, name), None)
             if config.resume:
                 return resume_from(self._moved(config, name) or config.resume, config.runs_dir, name)
             return Place(new_run_folder(config.runs_dir, name), None)
@@ -535,9 +537,8 @@ def run(args: list[str]) -> None:
         fail(refused_path(error), 1 if GanLightningCLI.is_training else USER_ERROR)
     finally:
         unlock_all()
-        if GanLightningCLI.trial is not None:
-            GanLightningCLI.trial.cleanup()
-            GanLightningCLI.trial = None
+        while _TRIALS:
+            _TRIALS.pop().cleanup()
     with suppress(OSError):  # nobody reads any more
         sys.stdout.flush()
     if cli is not None and cli.subcommand == "fit" and cli.preemption.stopped_by and not is_launched_by_lightning():

@@ -49,7 +49,7 @@ def test_load_is_ready_to_sample(checkpoint, image_run):
     assert game.sample(2, labels="1").equal(game.sample(2, labels=torch.tensor([1])))
     with pytest.raises(gl.UserError, match=r"there is no class 'cta'; the classes are 0, 1, 2"):
         game.sample(1, labels=["cta"])
-    with pytest.raises(gl.UserError, match="no checkpoint in .*load takes a checkpoint, a run folder, or a shared one"):
+    with pytest.raises(gl.UserError, match="no checkpoint in .*give a checkpoint, a run folder, or a shared one"):
         gl.load(checkpoint.parent)
     with pytest.raises(gl.UserError, match="no checkpoint at"):
         gl.load("nothing.ckpt")

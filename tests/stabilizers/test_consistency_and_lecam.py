@@ -112,7 +112,12 @@ def test_the_mean_is_in_the_state() -> None:
 
 def test_weight_clipping_clips_every_parameter() -> None:
     critic: Any = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4))
-    WeightClipping(0.01)(critic.requires_grad_(False))
+    frozen = nn.Parameter(torch.ones(1), requires_grad=False)
+    critic.frozen = frozen
+    with torch.no_grad():
+        WeightClipping(0.01)(critic)
+    assert frozen.item() == 1  # FrozenCritic's layers stay as they are
+    del critic.frozen
     assert all(p.abs().max() <= 0.01 for p in critic.parameters())
     assert critic[1].weight.unique().tolist() == pytest.approx([0.01])
     with pytest.raises(ValueError, match="clip_value must be above 0, got 0"):
