@@ -11,9 +11,9 @@ import torch
 from lightning.pytorch import Trainer
 
 from gan_lightning.data import data_of
-from gan_lightning.families import SNGAN, MinimaxGAN, NonSaturatingGAN
+from gan_lightning.families import DRAGAN, SNGAN, MinimaxGAN, NonSaturatingGAN
 from gan_lightning.lab import dirac, gaussians
-from gan_lightning.lab.dirac import Consensus, DiracGame, Point, Slope, eigenvalues, path, penalized
+from gan_lightning.lab.dirac import Consensus, DiracGame, Formula, Point, Slope, eigenvalues, path, penalized
 from gan_lightning.losses import Wasserstein
 from gan_lightning.metrics.coverage import wasserstein_1d
 from gan_lightning.metrics.divergences import (
@@ -25,7 +25,7 @@ from gan_lightning.metrics.divergences import (
 )
 from gan_lightning.optimizers import SGD
 from gan_lightning.shapes import Vectors
-from gan_lightning.stabilizers import R1, R2
+from gan_lightning.stabilizers import R1, R2, GradientPenalty
 from gan_lightning.stabilizers.base import CriticPenalty
 
 WGAN = partial(SNGAN, objective=Wasserstein())
@@ -66,6 +66,51 @@ def test_alternating_steps_are_those_of_a_trained_game():
     trainer.fit(game, datamodule=data_of(torch.zeros(4, 1), batch_size=1))
     there = [game.generator.theta.item(), game.critic.psi.item()]
     assert there == pytest.approx(path(DiracGame(penalized(MinimaxGAN, R1(0.3))), 30, 0.2, True)[-1], abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("formula", "clip", "simultaneous", "alternating"),
+    [
+        (Formula("saturating"), None, 3.10, 1.42),
+        (Formula("non-saturating"), None, 0.640, 0.284),
+        (Formula("wasserstein"), 1.0, None, 1.02),
+        (Formula("wasserstein", slope_penalty=0.35), None, 1.80, 1.22),
+        (Formula("saturating", r1=0.3), None, 2.64e-6, 2.3e-7),
+        (Formula("saturating", r1=1.0), None, 9.5e-22, 7.5e-17),
+        (Formula("saturating", r1=2.0), None, 1.3e-6, 1.9e-6),
+        (Formula("non-saturating", r1=0.3), None, 2.2e-6, 1.5e-7),
+        (Formula("saturating", consensus=1.0), None, 2.6e-10, 1.7e-11),
+    ],
+)
+def test_the_formulas_give_the_distances_of_the_notebook(formula, clip, simultaneous, alternating):
+    """To their printed digits. The notebook's generator moves first, and its regularizer of WGAN-GP has a factor 1/2."""
+    if simultaneous is not None:  # with clipping at once, a range is printed
+        ours = math.hypot(*path(formula, 500, 0.2, False, clip)[-1])
+        assert ours == pytest.approx(simultaneous, rel=0.025)
+    moved = (1 + 0.2 * formula.of_generator(1.0, -1.0), -1.0)  # then the critic is first, but for the last half step
+    points = path(formula, 500, 0.2, True, clip, start=moved)
+    assert math.hypot(points[-2][0], points[-1][1]) == pytest.approx(alternating, rel=0.025)
+
+
+FIELDS = [
+    ("saturating", MinimaxGAN, 0.0),
+    ("non-saturating", NonSaturatingGAN, 0.0),
+    ("wasserstein", WGAN, 0.0),
+    ("non-saturating", partial(DRAGAN, gp_weight=0.7), 0.7),
+    ("wasserstein", penalized(WGAN, GradientPenalty(0.7)), 0.7),
+]
+
+
+@pytest.mark.parametrize(("losses", "build", "weight"), FIELDS)
+def test_the_distances_are_those_of_the_formulas(losses, build, weight):
+    """Over 60 steps; a step more, and half a penalty, are missed."""
+    field, formula = DiracGame(build), Formula(losses, slope_penalty=weight)
+    paths = [path(field, 60, 0.2, turns) for turns in (False, True)]
+    assert all(row.holds for row in dirac._distance_rows("", paths, formula))
+    late = [path(field, 61, 0.2, turns)[1:] for turns in (False, True)]
+    assert not any(row.holds for row in dirac._distance_rows("", late, formula))
+    half = Formula(losses, r1=0.05) if not weight else Formula(losses, slope_penalty=weight / 2)
+    assert not any(row.holds for row in dirac._distance_rows("", paths, half))
 
 
 class WithoutHalf(CriticPenalty):
