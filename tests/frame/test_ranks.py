@@ -14,7 +14,7 @@ from tests.training import assert_same
 UNCOUPLED = [case for case in CASES if not case.is_coupled]
 
 
-@pytest.fixture(scope="session", params=[2, 3])
+@pytest.fixture(scope="session", params=[2, pytest.param(3, marks=pytest.mark.slow)])  # three take 45 s of two cores
 def world(request, tmp_path_factory):
     """The number of ranks and the folder of what they wrote."""
     folder = tmp_path_factory.mktemp(f"world-{request.param}")
