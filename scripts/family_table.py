@@ -27,6 +27,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+from collections import Counter
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,7 @@ def train(config: Path, runs_dir: Path, seed: int, timeout: float) -> dict[str, 
         "fingerprint": fingerprint(config),
         "config": str(config.relative_to(ROOT)),
         "seed": seed,
+        "machine": machine(),
     }
     try:
         one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -201,10 +203,12 @@ def number(results: list[dict[str, Any]], key: str, digits: int = 1) -> str:
 def write_table(configs: list[Path], runs_dir: Path, out: Path) -> None:
     """Write the table of all runs that are finished."""
     results = [(config, found) for config in configs if (found := all_stored(config, runs_dir))]
+    counts = Counter(result.get("machine", "an unknown machine") for _, found in results for result in found)
+    machines = "; ".join(f"{name} ({n} runs)" for name, n in counts.most_common())
     lines = [
         "# What each family reaches in minutes on two cores",
         "",
-        f"Written by `python scripts/family_table.py`; {machine()}.",
+        f"Written by `python scripts/family_table.py`. Measured on {machines}.",
         "Where a row has several seeds, numbers are means ± standard deviations over them; modes are those of each.",
         "FID is that of the digits classifier that ships: 2,000 samples against the 360 held-out digits, comparable",
         "within this page only. Modes are those of the ring's 8 that any of 2,500 samples comes within 3 std of; the",
