@@ -343,6 +343,9 @@ def reach(url: str, seconds: float) -> None:
     """Raise an OSError unless `url` answers within `seconds`, proxies and redirections included.
 
     In a thread, because a name server that does not answer is not bound by any socket timeout.
+
+    Example:
+        >>> reach("data:,hello", seconds=5.0)
     """
     outcome: list[OSError | None] = []
 
