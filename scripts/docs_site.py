@@ -89,7 +89,7 @@ def gallery(up: str) -> str:
     """Return the pictures of digits that the families make, each with a link to the family's page."""
     shown = []
     for name in family_names():
-        folder = getattr(importlib.import_module("gan_lightning.families"), name).__module__.rsplit(".", 1)[1]
+        folder = folder_of(name)
         if (ROOT / "docs" / "pictures" / f"{folder}-digits.png").is_file():
             picture = f"![digits of {name}]({up}pictures/{folder}-digits.png)"
             shown.append(f"<figure markdown>[{picture}]({up}family/{name}.md)<figcaption>{name}</figcaption></figure>")
@@ -106,11 +106,16 @@ def family_names() -> list[str]:
     return sorted(importlib.import_module("gan_lightning.families").__all__, key=str.lower)
 
 
+def folder_of(family: str) -> str:
+    """Return what a family's file, its folder of configs and its pictures are called."""
+    return getattr(importlib.import_module("gan_lightning.families"), family).__module__.rsplit(".", 1)[1]
+
+
 def family_page(name: str) -> str:
     """Return the page of a family."""
     family = getattr(importlib.import_module("gan_lightning.families"), name)
     module = importlib.import_module(family.__module__)
-    folder = family.__module__.rsplit(".", 1)[1]
+    folder = folder_of(name)
     text = (inspect.getdoc(family) or "").split("\nArgs:")[0].split("\nExample:")[0].strip()
     parts = [
         f"# {name}",

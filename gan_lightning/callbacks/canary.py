@@ -9,7 +9,7 @@ import torch.distributed as dist
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from gan_lightning.errors import RunFailed, UserError
+from gan_lightning.errors import RunFailed, require
 
 
 @final
@@ -25,8 +25,7 @@ class Canary(Callback):
     """
 
     def __init__(self, every_n_updates: int = 100) -> None:
-        if every_n_updates < 0:
-            raise UserError(f"every_n_updates of the canary must not be negative, got {every_n_updates}")
+        require("the canary", every_n_updates=every_n_updates)
         self.every_n_updates = every_n_updates
 
     def on_train_batch_end(

@@ -12,7 +12,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
 from gan_lightning.callbacks.measuring import Measuring
-from gan_lightning.errors import UserError, nearest, say
+from gan_lightning.errors import UserError, nearest, require, say
 from gan_lightning.execution.lightning_private import before_running, validate_first
 from gan_lightning.protocols import Data
 from gan_lightning.runs.locks import must_be_there
@@ -85,10 +85,7 @@ class Checkpoints(Checkpoint):
         alarm: float = 3.0,
         stop_on_alarm: bool = False,
     ) -> None:
-        if every_n_updates < 0 or every_n_minutes < 0:
-            raise UserError(
-                f"checkpoint intervals must not be negative, got {every_n_updates} updates, {every_n_minutes} minutes"
-            )
+        require("checkpoints", every_n_updates=every_n_updates, every_n_minutes=every_n_minutes)
         if mode not in ("min", "max", None):
             raise UserError(f"checkpoints.mode must be min, max or null, got {mode}")
         if mode is not None and monitor is None:

@@ -9,7 +9,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from gan_lightning.errors import UserError
+from gan_lightning.errors import require
 from gan_lightning.evaluation.pictures import log_histograms
 from gan_lightning.loggers.rows import log_row
 from gan_lightning.metrics.diagnosis import mean_distance, singular_values, told_apart
@@ -32,8 +32,7 @@ class Diagnostics(Callback):
     """
 
     def __init__(self, every_n_updates: int = 500) -> None:
-        if every_n_updates < 0:
-            raise UserError(f"every_n_updates of the diagnostics must not be negative, got {every_n_updates}")
+        require("the diagnostics", every_n_updates=every_n_updates)
         self.every_n_updates = every_n_updates
         self._due = False
         self._before: dict[str, list[Tensor]] = {}

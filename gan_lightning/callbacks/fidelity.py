@@ -188,8 +188,7 @@ class Fidelity(Measuring):
                 ranks = trainer.global_rank, trainer.world_size
                 length = path_length(game, extractor, self.n_samples, seed, classes, None, *ranks)
                 before = numbers[index].pop() if self._needs_features else Numbers({}, {})
-                values = before.values | {"ppl_mean": length.mean, "ppl_std": length.std}
-                numbers[index].append(Numbers(values, before.details | length.facts))
+                numbers[index].append(Numbers(before.values | length.values, before.details | length.facts))
         facts = {
             "labels": self._labels_for_people(game, reference),
             "classes": game.classes if game.n_classes and isinstance(game, Classed) else None,

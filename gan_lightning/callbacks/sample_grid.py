@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from gan_lightning.errors import UserError
+from gan_lightning.errors import UserError, require
 from gan_lightning.evaluation.pictures import (
     LARGEST_SIDE,
     cell,
@@ -43,8 +43,7 @@ class SampleGrid(Callback):
     def __init__(self, every_n_updates: int | None = 1000, n_rows: int = 8, n_columns: int = 8, seed: int = 0) -> None:
         if n_rows < 1 or n_columns < 1:
             raise UserError(f"n_rows and n_columns must be at least 1, got {n_rows} and {n_columns}")
-        if every_n_updates is not None and every_n_updates < 0:
-            raise UserError(f"every_n_updates must not be negative, got {every_n_updates}")
+        require("the sample grids", every_n_updates=every_n_updates)
         self.every_n_updates, self.n_rows, self.n_columns, self.seed = every_n_updates, n_rows, n_columns, seed
         self._drawn: int | None = None
         self._weighed: int | None = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ from tqdm import tqdm
 from gan_lightning import __version__
 from gan_lightning.cli.sample import sampling_game
 from gan_lightning.errors import RunFailed, UserError, say
+from gan_lightning.evaluation.cards import file_hash
 from gan_lightning.evaluation.classifier import SmallClassifier, accuracy, probabilities, train_classifier
 from gan_lightning.evaluation.output import output_folder
 from gan_lightning.evaluation.pictures import picture, to_uint8
@@ -92,7 +92,7 @@ def write_labelled(
         manifest = {
             "schema": 1,
             "checkpoint": str(ckpt_path),
-            "checkpoint_sha256": hashlib.sha256(Path(ckpt_path).read_bytes()).hexdigest(),
+            "checkpoint_sha256": file_hash(Path(ckpt_path)),
             "family": type(game).__name__,
             "update": game.updates_done,
             "weights": "average" if game.ema_decay else "latest",

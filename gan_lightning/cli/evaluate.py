@@ -370,7 +370,7 @@ def _compare(
                 assert fake.n is not None
                 classes = chosen_labels(fake) if fake.n_classes else None
                 found = path_length(fake.game, extractors[index], fake.n, seed, classes, options.truncation, *ranks)
-                values |= {"ppl_mean": found.mean, "ppl_std": found.std}
+                values |= found.values
                 more |= found.facts
             rows[index].append(values)
             details[index] = details[index] or more

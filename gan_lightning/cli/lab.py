@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from pathlib import Path
+from functools import partial
+from operator import methodcaller
 
 from gan_lightning.errors import RunFailed, UserError, nearest
+from gan_lightning.evaluation.output import output_folder, write_whole
 from gan_lightning.lab.catalogue import EXPERIMENTS
-from gan_lightning.lab.writing import on_screen, write
+from gan_lightning.lab.writing import on_screen, page
 
 
 def tell() -> None:
@@ -29,19 +31,16 @@ def play(names: list[str], out: str, seed: int) -> None:
     for name in chosen:
         if name not in EXPERIMENTS:
             raise UserError(f"there is no experiment {name!r}{nearest(name, EXPERIMENTS)}; --list tells all")
-    folder = Path(out)
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"--out {out} is a file; give a folder")
+    folder = output_folder(out)
     missed = []
     for name in chosen:
         experiment = EXPERIMENTS[name]
         print(f"{name}: {experiment.sentence} (about {experiment.seconds} s)", file=sys.stderr)
         start = time.perf_counter()
         found = experiment.play(seed)
-        try:
-            write(experiment, found, folder, seed)
-        except OSError as error:
-            raise RunFailed(f"{folder} cannot be written to: {error.strerror}; give another --out") from error
+        text = page(experiment, found, seed).encode()
+        write_whole(folder / f"{name}.md", methodcaller("write", text))
+        write_whole(folder / f"{name}.png", partial(found.figure.savefig, format="png", dpi=110))
         print("\n".join([on_screen(found), *found.notes]))
         print(f"{time.perf_counter() - start:.0f} s; {folder / name}.md and .png\n", file=sys.stderr)
         missed += [

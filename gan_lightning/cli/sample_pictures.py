@@ -15,7 +15,8 @@ from gan_lightning.errors import RunFailed, UserError
 from gan_lightning.evaluation.output import output_folder
 from gan_lightning.evaluation.pictures import drawn
 from gan_lightning.evaluation.reconstruction import held_out
-from gan_lightning.evaluation.run_pictures import frames, grids_in, write_film
+from gan_lightning.evaluation.report import grids_in
+from gan_lightning.evaluation.run_pictures import frames, write_film
 from gan_lightning.games.latents import NormalLatents
 from gan_lightning.games.sampling import SamplingGame
 from gan_lightning.metrics.neighbors import nearest_indices

@@ -76,8 +76,13 @@ def write_card(trainer: Any, values: Mapping[str, float], facts: Mapping[str, An
 
 def short_hash(path: Path) -> str:
     """Return the first 16 hexadecimal digits of a file's SHA-256."""
+    return file_hash(path)[:16]
+
+
+def file_hash(path: Path) -> str:
+    """Return a file's SHA-256 in hexadecimal."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while part := file.read(1 << 20):
             digest.update(part)
-    return digest.hexdigest()[:16]
+    return digest.hexdigest()

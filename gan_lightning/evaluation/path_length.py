@@ -29,6 +29,11 @@ class PathLength(NamedTuple):
     std: float
     facts: dict[str, Any]
 
+    @property
+    def values(self) -> dict[str, float]:
+        """The two numbers, by the names that cards and logs give them."""
+        return {"ppl_mean": self.mean, "ppl_std": self.std}
+
 
 def check_path_length(game: Any, where: str) -> None:
     """Refuse what draws no images from latents.

@@ -184,19 +184,21 @@ def log_weights(trainer: Any, game: Any, step: int) -> None:
     The keys are `weights/critic/<layer>` and `weights/generator/<layer>`. A layer's biases, and layers that only scale and
     shift, have none.
     """
+    if not _takers_of_histograms(trainer):
+        return
     weights: dict[str, list[Tensor]] = {}
     for player, network in (("critic", game.critic), ("generator", game.generator)):
         for name, parameter in network.named_parameters():
             if parameter.dim() > 1:
                 own, is_parametrized, _ = name.partition(".parametrizations.")
                 layer = own if is_parametrized else name.rpartition(".")[0]
-                weights.setdefault(f"weights/{player}/{layer}", []).append(parameter.detach().float().cpu().flatten())
+                weights.setdefault(f"weights/{player}/{layer}", []).append(parameter.detach().flatten())
     log_histograms(trainer, {key: torch.cat(parts) for key, parts in weights.items()}, step)
 
 
 def log_histograms(trainer: Any, tensors: Mapping[str, Tensor], step: int) -> None:
     """Hand the finite values of each tensor to every logger that shows histograms; call it on rank 0."""
-    takers = [logger for logger in trainer.loggers if isinstance(logger, RunLogger | TensorBoardLogger)]
+    takers = _takers_of_histograms(trainer)
     if not takers:
         return
     flat = {key: values.detach().float().cpu().flatten() for key, values in tensors.items()}
@@ -207,3 +209,7 @@ def log_histograms(trainer: Any, tensors: Mapping[str, Tensor], step: int) -> No
         else:
             for key, values in finite.items():
                 logger.experiment.add_histogram(key, values, step)
+
+
+def _takers_of_histograms(trainer: Any) -> list[RunLogger | TensorBoardLogger]:
+    return [logger for logger in trainer.loggers if isinstance(logger, RunLogger | TensorBoardLogger)]

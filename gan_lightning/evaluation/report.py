@@ -83,10 +83,21 @@ def read_run(path: Path, name: str) -> Run:
         else:
             run.cards[file.name] = found
     run.config = _read_config(path / "config.yaml")
-    for file in sorted((path / "samples").glob("*.png")):
-        if file.stem.isdecimal():
-            run.grids.append((int(file.stem), file))
+    run.grids = [(int(file.stem), file) for file in grids_in(path)]
     return run
+
+
+def grids_in(folder: Path) -> list[Path]:
+    """Return the sample grids of a run folder, in the order of their updates."""
+    files = [path for path in (folder / "samples").glob("*.png") if path.stem.isdecimal()]
+    return sorted(files, key=lambda path: int(path.stem))
+
+
+def evenly(n: int, total: int) -> list[int]:
+    """Return at most n of the indices below `total`, evenly, with the first and the last; of one the last."""
+    if n == 1 and total:
+        return [total - 1]
+    return sorted({round(i * (total - 1) / (n - 1)) for i in range(n)}) if n < total else [*range(total)]
 
 
 def _read_metrics(path: Path, run: Run) -> None:
@@ -316,9 +327,8 @@ def _grids(run: Run, room: int) -> list[dict[str, Any]]:
     """Return as many grids, evenly over training and with the first and the last, as fit into so many bytes."""
     n = min(_GRIDS, len(run.grids))
     while n > 0:
-        chosen = sorted({round(i * (len(run.grids) - 1) / max(1, n - 1)) for i in range(n)}) if n > 1 else [-1]
         found: list[dict[str, Any]] = []
-        for index in chosen:
+        for index in evenly(n, len(run.grids)):
             update, path = run.grids[index]
             image = _embedded(path)
             if image is not None:

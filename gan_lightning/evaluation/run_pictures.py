@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from gan_lightning.errors import in_one_line, say
 from gan_lightning.evaluation.pictures import figure_of, rendered
-from gan_lightning.evaluation.report import Run, axes, read_run, thinned
+from gan_lightning.evaluation.report import Run, axes, evenly, read_run, thinned
 from gan_lightning.runs.files import replacing
 
 if TYPE_CHECKING:
@@ -33,9 +33,7 @@ def write_run_pictures(folder: Path) -> list[str]:
         with replacing(folder / "curves.png") as part:
             image.save(part, "PNG")
         written.append("curves.png")
-    last = max(0, len(run.grids) - 1)
-    chosen = sorted({round(i * last / (_FRAMES - 1)) for i in range(_FRAMES)}) if last >= _FRAMES else range(last + 1)
-    film = frames([run.grids[index][1] for index in chosen], LARGEST_FILM)
+    film = frames([run.grids[index][1] for index in evenly(_FRAMES, len(run.grids))], LARGEST_FILM)
     if len(film) > 1:
         with replacing(folder / "film.gif") as part:
             write_film(film, part)
@@ -69,12 +67,6 @@ def curves_of(run: Run) -> Image | None:
             panel.legend(fontsize=8)
     figure.supxlabel("generator updates", fontsize=9)
     return rendered(figure)
-
-
-def grids_in(folder: Path) -> list[Path]:
-    """Return the sample grids of a run folder, in the order of their updates."""
-    files = [path for path in (folder / "samples").glob("*.png") if path.stem.isdecimal()]
-    return sorted(files, key=lambda path: int(path.stem))
 
 
 def frames(files: Sequence[Path], largest: int | None = None) -> list[Image]:

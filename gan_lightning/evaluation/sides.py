@@ -24,7 +24,7 @@ from gan_lightning.description import rebuild
 from gan_lightning.errors import UserError, in_one_line, say
 from gan_lightning.evaluation.cards import short_hash
 from gan_lightning.evaluation.measures import Draw
-from gan_lightning.metrics.extractors import SECONDS_TO_REACH, reach
+from gan_lightning.metrics.extractors import download
 from gan_lightning.metrics.fidelity import Moments, chunks
 from gan_lightning.runs.checkpoint_files import is_whole
 from gan_lightning.shapes import Images, Shape
@@ -277,9 +277,7 @@ def clean_fid_side(given: str) -> Side:
     if not path.is_file():
         url = f"{CLEAN_FID}/{name}"
         try:
-            reach(url, SECONDS_TO_REACH)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            torch.hub.download_url_to_file(url, str(path), progress=False)
+            download(url, path)
         except (OSError, RuntimeError) as error:
             raise UserError(
                 f"{url} could not be downloaded ({in_one_line(error)}); put the file in {path.parent}"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
 from functools import partial
 from typing import Any
 
@@ -12,6 +10,7 @@ from lightning.pytorch import Callback, Trainer
 from torch import Tensor, nn
 
 from gan_lightning.data import data_of
+from gan_lightning.execution.process_state import process_kept
 from gan_lightning.games.game import Game
 from gan_lightning.networks import MLPCritic
 from gan_lightning.networks.base import Generator
@@ -21,29 +20,20 @@ from gan_lightning.shapes import Shape
 
 def play(game: Game, data: Any, n_updates: int, callbacks: list[Callback] | None = None) -> Game:
     """Train a game for so many generator updates on the CPU and return it."""
-    quiet = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.pytorch.utilities.rank_zero")]
-    levels = [logger.level for logger in quiet]
-    for logger in quiet:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module="lightning")
-            trainer = Trainer(
-                max_steps=n_updates,
-                accelerator="cpu",
-                devices=1,
-                logger=False,
-                callbacks=callbacks,
-                enable_progress_bar=False,
-                enable_checkpointing=False,
-                enable_model_summary=False,
-                num_sanity_val_steps=0,
-                limit_val_batches=0,
-            )
-            trainer.fit(game, datamodule=data)
-    finally:
-        for logger, level in zip(quiet, levels, strict=True):
-            logger.setLevel(level)
+    with process_kept():
+        trainer = Trainer(
+            max_steps=n_updates,
+            accelerator="cpu",
+            devices=1,
+            logger=False,
+            callbacks=callbacks,
+            enable_progress_bar=False,
+            enable_checkpointing=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            limit_val_batches=0,
+        )
+        trainer.fit(game, datamodule=data)
     return game
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from gan_lightning.lab.experiment import Experiment, Found, Row
 
 
@@ -38,10 +36,8 @@ def in_markdown(rows: list[list[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def write(experiment: Experiment, found: Found, folder: Path, seed: int) -> None:
-    """Write `<name>.md` and `<name>.png` into the folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    found.figure.savefig(folder / f"{experiment.name}.png", dpi=110)
+def page(experiment: Experiment, found: Found, seed: int) -> str:
+    """Return the page in Markdown; its picture is `<name>.png` beside it."""
     parts = [
         f"# {experiment.name}",
         experiment.sentence[0].upper() + experiment.sentence[1:] + ".",
@@ -51,4 +47,4 @@ def write(experiment: Experiment, found: Found, folder: Path, seed: int) -> None
         *([in_markdown(found.table)] if found.table else []),
         in_markdown([HEAD, *(cells(row) for row in found.rows)]),
     ]
-    (folder / f"{experiment.name}.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    return "\n\n".join(parts) + "\n"

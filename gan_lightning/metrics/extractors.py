@@ -327,9 +327,7 @@ def _hub_weights() -> Path:
     if path.is_file():
         return path
     try:
-        reach(URL_INCEPTION_V3, SECONDS_TO_REACH)
-        folder.mkdir(parents=True, exist_ok=True)
-        torch.hub.download_url_to_file(URL_INCEPTION_V3, str(path), path.stem.rsplit("-", 1)[-1], progress=False)
+        download(URL_INCEPTION_V3, path, path.stem.rsplit("-", 1)[-1])
     except (OSError, RuntimeError) as error:  # URLError and timeouts are OSErrors; RuntimeError: a wrong hash
         raise ExtractorUnavailable(
             f"no Inception weights: {URL_INCEPTION_V3} could not be downloaded ({_first_line(error)}); "
@@ -337,6 +335,29 @@ def _hub_weights() -> Path:
             f"then give its path as Inception's weights_path, or put it in {folder}"
         ) from error
     return path
+
+
+def download(url: str, path: Path, sha256: str | None = None) -> None:
+    """Fetch a file, whose folder is made; it is whole, or not there.
+
+    Example:
+        >>> file = Path("folder/hello.txt")
+        >>> download("data:,hello", file)
+        >>> file.read_text()
+        'hello'
+
+    Args:
+        url: Where it is.
+        path: Where it shall be.
+        sha256: The first digits of its hash.
+
+    Raises:
+        OSError: It is not within reach.
+        RuntimeError: Its hash is another.
+    """
+    reach(url, SECONDS_TO_REACH)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.hub.download_url_to_file(url, str(path), sha256, progress=False)
 
 
 def reach(url: str, seconds: float) -> None:

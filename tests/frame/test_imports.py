@@ -74,6 +74,7 @@ ALLOWED: dict[str, set[str]] = {
     "evaluation": {*_NAMED, "description", "metrics", "data", "games", "runs.checkpoint_files", "runs.files"},
     "lab": {
         *_NAMED,
+        "execution.process_state",
         "families",
         "games",
         "stabilizers",
