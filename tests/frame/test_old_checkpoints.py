@@ -37,6 +37,24 @@ def test_an_old_checkpoint_samples_the_same(name):
     close(game.sample(8, seed=3), torch.load(OLD / name / "samples.pt", weights_only=True))
 
 
+def drift(checkpoint, path):
+    """Return how far the elements may be off, by key, that a batch norm cancels, and its running means with them.
+
+    The gradient of a bias in front of a batch norm is rounding alone, below 1e-7 here where all others are above 1e-5, and
+    Adam makes steps of the learning rate of it: on another machine, other ones.
+    """
+    game, found = load_game(path), {}
+    for player, optimizer in zip(("critic", "generator"), checkpoint["optimizer_states"], strict=True):
+        most = 2 * optimizer["param_groups"][0]["lr"] * checkpoint["clock"]["updates_done"]
+        parameters = getattr(game, player).named_parameters()
+        for (name, _), state in zip(parameters, optimizer["state"].values(), strict=True):
+            found[f"{player}.{name}"] = most * (state["exp_avg_sq"].sqrt() < 1e-7)
+        for name, _ in getattr(game, player).named_buffers():
+            if name.endswith("running_mean"):
+                found[f"{player}.{name}"] = torch.tensor(most)
+    return found
+
+
 @pytest.mark.parametrize("run", RUNS, indirect=True)
 def test_an_old_run_resumes_and_validates(run):
     words = ["--runs_dir", run.parent, "--name", run.name, "--resume", "auto", "--trainer.max_steps=8"]
@@ -48,8 +66,11 @@ def test_an_old_run_resumes_and_validates(run):
     if not two:
         expected = torch.load(run / "resumed.pt", weights_only=True)
         assert list(checkpoint["state_dict"]) == list(expected)
+        slack = drift(checkpoint, run / "checkpoints" / "last.ckpt")
         for key, value in expected.items():
-            close(checkpoint["state_dict"][key], value)
+            found = checkpoint["state_dict"][key]
+            free = slack.get(key.replace("generator_average.", "generator.", 1), torch.zeros(()))
+            close(torch.where((found - value).abs() <= free, value, found), value)
     config = yaml.safe_load((run / "config.yaml").read_text())
     assert not any(f"gan_lightning.{old}." in str(config) for old in MOVED)
     outcome = command("validate", "--ckpt_path", run / "checkpoints" / "last.ckpt")
