@@ -1,6 +1,15 @@
 """Generators and critics, one file per architecture, and the layers they are made of."""
 
-from gan_lightning.networks.base import Critic, CriticFactory, Generator, GeneratorFactory, Ranker, RankerFactory
+from gan_lightning.networks.base import (
+    Critic,
+    CriticFactory,
+    Generator,
+    GeneratorFactory,
+    Ranker,
+    RankerFactory,
+    Translator,
+    TranslatorFactory,
+)
 from gan_lightning.networks.biggan import BigGANCritic, BigGANGenerator
 from gan_lightning.networks.dcgan import DCGANCritic, DCGANGenerator
 from gan_lightning.networks.encoders import (
@@ -30,6 +39,7 @@ from gan_lightning.networks.rankers import MatrixFactorization, MLPRanker, Popul
 from gan_lightning.networks.sagan import SAGANCritic, SAGANGenerator
 from gan_lightning.networks.sngan import SNGANCNNCritic, SNGANCNNGenerator, SNGANResNetCritic, SNGANResNetGenerator
 from gan_lightning.networks.text import TextCritic, TextGenerator
+from gan_lightning.networks.translation import ResNetTranslator, UNetTranslator
 from gan_lightning.networks.wgan_gp import (
     WGANGPCNNCritic,
     WGANGPCNNGenerator,
@@ -113,6 +123,7 @@ __all__ = [
     "RankerFactory",
     "RecomputedCritic",
     "RecomputedGenerator",
+    "ResNetTranslator",
     "SAGANCritic",
     "SAGANGenerator",
     "SNGANCNNCritic",
@@ -127,6 +138,9 @@ __all__ = [
     "SpectrallyNormalizedJointCritic",
     "TextCritic",
     "TextGenerator",
+    "Translator",
+    "TranslatorFactory",
+    "UNetTranslator",
     "VirtualBatchNorm",
     "VirtualBatchNormGenerator",
     "WGANGPCNNCritic",
