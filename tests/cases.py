@@ -62,6 +62,7 @@ from gan_lightning.networks import (
     ConvJointCritic,
     DCGANCritic,
     DCGANGenerator,
+    InstanceNorm,
     MatrixFactorization,
     MLPCritic,
     MLPEncoder,
@@ -195,7 +196,7 @@ def translators() -> dict[str, Any]:
     """Return the smallest networks of translation; the generator drops values."""
     return {
         "generator": partial(UNetTranslator, width=2, n_halvings=2),
-        "critic": partial(PatchCritic, width=2, n_layers=1, norm=torch.nn.InstanceNorm2d),
+        "critic": partial(PatchCritic, width=2, n_layers=1, norm=InstanceNorm),
     }
 
 

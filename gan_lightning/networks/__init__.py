@@ -28,7 +28,12 @@ from gan_lightning.networks.joint_critic import (
 )
 from gan_lightning.networks.layers.activations import Activation, LeakyReLU, LeakyReLUTenth, ShiftedSoftplus
 from gan_lightning.networks.layers.attention import SelfAttention
-from gan_lightning.networks.layers.conditional import ChannelLayerNorm, ConditionalBatchNorm2d, Normalisation
+from gan_lightning.networks.layers.conditional import (
+    ChannelLayerNorm,
+    ConditionalBatchNorm2d,
+    InstanceNorm,
+    Normalisation,
+)
 from gan_lightning.networks.layers.initialization import He, Initialization, Normal, Orthogonal, Xavier
 from gan_lightning.networks.layers.spectral_norm import spectrally_normalize
 from gan_lightning.networks.mlp import MLPCritic, MLPGenerator
@@ -100,6 +105,7 @@ __all__ = [
     "InitializedGenerator",
     "JointCritic",
     "JointCriticFactory",
+    "InstanceNorm",
     "LeakyReLU",
     "LeakyReLUTenth",
     "MLPCritic",

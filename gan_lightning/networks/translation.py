@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from gan_lightning.errors import UserError
 from gan_lightning.networks.base import Translator, require_pair
 from gan_lightning.networks.layers.activations import Activation, LeakyReLU
-from gan_lightning.networks.layers.conditional import Normalisation
+from gan_lightning.networks.layers.conditional import InstanceNorm, Normalisation
 from gan_lightning.networks.layers.initialization import initialize_normal
 from gan_lightning.randomness import Noise
 from gan_lightning.shapes import Images, Shape
@@ -35,7 +35,7 @@ class UNetTranslator(Translator):
         activation: Builds the activations of the doublings.
         down_activation: Builds the activations of the halvings.
         norm: Builds the normalisation of a number of channels, `torch.nn.Identity` for none. The paper's batch
-            normalisation has the statistics of a batch of one: `torch.nn.InstanceNorm2d`.
+            normalisation has the statistics of a batch of one: `InstanceNorm`.
 
     Raises:
         UserError: The images cannot be halved so often.
@@ -50,7 +50,7 @@ class UNetTranslator(Translator):
         n_dropout: int = 3,
         activation: Activation = nn.ReLU,
         down_activation: Activation = LeakyReLU,
-        norm: Normalisation = nn.InstanceNorm2d,
+        norm: Normalisation = InstanceNorm,
     ) -> None:
         super().__init__()
         source, target = require_pair(shape)
@@ -113,7 +113,7 @@ class ResNetTranslator(Translator):
         n_blocks: int = 9,
         n_halvings: int = 2,
         activation: Activation = nn.ReLU,
-        norm: Normalisation = nn.InstanceNorm2d,
+        norm: Normalisation = InstanceNorm,
     ) -> None:
         super().__init__()
         source, target = require_pair(shape)
