@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from gan_lightning.data import RandomImages, RealData, Ring, SyntheticFeedback
+from gan_lightning.data import RandomImages, RandomPairs, RealData, Ring, SyntheticFeedback
 from gan_lightning.families import (
     ACGAN,
     ALI,
@@ -31,10 +31,12 @@ from gan_lightning.families import (
     BiGAN,
     BigGAN,
     ConditionalGAN,
+    CycleGAN,
     GeometricGAN,
     McGAN,
     MinimaxGAN,
     NonSaturatingGAN,
+    Pix2Pix,
     ProjectionGAN,
     UnrolledGAN,
     WGANDiv,
@@ -44,6 +46,7 @@ from gan_lightning.games.game import Game
 from gan_lightning.games.gan import GAN
 from gan_lightning.games.joint import JointGAN
 from gan_lightning.games.retrieval import RetrievalGame
+from gan_lightning.games.translation import TranslationGame
 from gan_lightning.losses.divergences import Jeffrey, TotalVariation
 from gan_lightning.losses.kernels import UStatistic
 from gan_lightning.losses.matching import CovarianceMatching, MeanMatching
@@ -59,19 +62,23 @@ from gan_lightning.networks import (
     ConvJointCritic,
     DCGANCritic,
     DCGANGenerator,
+    InstanceNorm,
     MatrixFactorization,
     MLPCritic,
     MLPEncoder,
     MLPGenerator,
     MLPJointCritic,
+    PatchCritic,
     R3GANCritic,
     R3GANGenerator,
+    ResNetTranslator,
     SAGANCritic,
     SAGANGenerator,
     SNGANCNNCritic,
     SNGANCNNGenerator,
     SNGANResNetCritic,
     SNGANResNetGenerator,
+    UNetTranslator,
     WGANGPCNNCritic,
     WGANGPCNNGenerator,
 )
@@ -101,6 +108,8 @@ GREY = partial(RandomImages, image_size=8, channels=1, n=48, batch_size=4)
 COLOUR = partial(RandomImages, image_size=8, channels=3, n=48, batch_size=4, flip=True)
 LABELLED = partial(RandomImages, image_size=8, channels=1, n_classes=N_CLASSES, n=48, batch_size=4)
 FEEDBACK = partial(SyntheticFeedback, n_users=9, n_items=12, n_liked=4, n_held_out=3, batch_size=4)
+PAIRS = partial(RandomPairs, image_size=8, channels=3, source_channels=1, n=48, batch_size=4, flip=True)
+UNPAIRED = partial(RandomPairs, image_size=8, channels=1, source_channels=1, paired=False, n=9, batch_size=4)
 VECTORS = partial(Ring, n_modes=4, n=48, batch_size=4)
 
 
@@ -134,6 +143,8 @@ class Case:
         arguments = copy.deepcopy({**self.arguments, **overrides})
         if issubclass(self.family, RetrievalGame):
             arguments = {**factorization(), "shape": data.shape, **arguments}
+        if issubclass(self.family, TranslationGame):
+            arguments = {**translators(), "shape": data.shape, **arguments}
         if issubclass(self.family, GAN | JointGAN):
             networks = mlp() if issubclass(self.family, GAN) else joint_mlp()
             arguments = {**networks, "shape": data.shape, **arguments}
@@ -179,6 +190,14 @@ def factorization() -> dict[str, Any]:
     """Return the smallest players of retrieval."""
     tiny = partial(MatrixFactorization, embedding_dim=3, bound=0.5)
     return {"generator": tiny, "critic": tiny}
+
+
+def translators() -> dict[str, Any]:
+    """Return the smallest networks of translation; the generator drops values."""
+    return {
+        "generator": partial(UNetTranslator, width=2, n_halvings=2),
+        "critic": partial(PatchCritic, width=2, n_layers=1, norm=InstanceNorm),
+    }
 
 
 def joint_cnn() -> dict[str, Any]:
@@ -304,6 +323,16 @@ CASES = [
         name="labels",
     ),
     Case(R3GAN, data=VECTORS, name="vectors"),
+    Case(Pix2Pix, data=PAIRS, n_critic=2, critic_accumulation=2, generator_accumulation=2),
+    Case(CycleGAN, data=UNPAIRED, n_buffered=6, critic_accumulation=2, generator_accumulation=2),
+    Case(
+        CycleGAN,
+        data=PAIRS,
+        identity_weight=0.0,
+        n_buffered=3,
+        generator=partial(ResNetTranslator, width=2, n_blocks=1, n_halvings=1),
+        name="resnet",
+    ),
     Case(IRGAN, data=FEEDBACK, n_critic=2),
     Case(
         IRGAN,

@@ -10,6 +10,7 @@ from gan_lightning.callbacks.progress import Throughput, UpdateBar
 from gan_lightning.callbacks.retrieval import Retrieval
 from gan_lightning.callbacks.sample_grid import SampleGrid
 from gan_lightning.callbacks.text import NgramDivergence
+from gan_lightning.callbacks.translations import Translations
 
 __all__ = [
     "Canary",
@@ -22,5 +23,6 @@ __all__ = [
     "Retrieval",
     "SampleGrid",
     "Throughput",
+    "Translations",
     "UpdateBar",
 ]

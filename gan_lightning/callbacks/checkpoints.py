@@ -47,6 +47,8 @@ _DIRECTIONS: dict[str, Literal["min", "max"]] = {
     "ndcg": "max",
     "map": "max",
     "mrr": "max",
+    "l1": "min",
+    "cycle_error": "min",
 }
 """Whether the least or the greatest of our metrics is the best."""
 

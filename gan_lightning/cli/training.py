@@ -31,6 +31,7 @@ from gan_lightning.callbacks import (
     Retrieval,
     SampleGrid,
     Throughput,
+    Translations,
     UpdateBar,
 )
 from gan_lightning.callbacks.measuring import Measuring
@@ -67,7 +68,18 @@ from gan_lightning.runs.old_names import option_with_new_names, with_new_names
 from gan_lightning.runs.signals import STOPPED, end_at_once
 from gan_lightning.shapes import Shape
 
-_PORTABLE_KEYS = ("seed_everything", "name", "model", "data", "samples", "fidelity", "coverage", "retrieval", "ngrams")
+_PORTABLE_KEYS = (
+    "seed_everything",
+    "name",
+    "model",
+    "data",
+    "samples",
+    "fidelity",
+    "coverage",
+    "retrieval",
+    "ngrams",
+    "translations",
+)
 
 _LOGGERS = "lightning.pytorch.loggers"  # named in base.yaml
 
@@ -156,6 +168,7 @@ PARTS = {
     "coverage": Coverage,
     "retrieval": Retrieval,
     "ngrams": NgramDivergence,
+    "translations": Translations,
     "checkpoints": Checkpoints,
     "canary": Canary,
     "diagnostics": Diagnostics,
@@ -411,7 +424,10 @@ class GanLightningCLI(LightningCLI):
                 if key.startswith("val/fid") and key in before:
                     name = key.removeprefix("val/")
                     print(f"{name}: {before[key]:.2f} after {first} updates, {after[key]:.2f} after {done}")
-                elif key in ("val/precision_5", "val/ndcg_5", "val/js_1", "val/js_4") and key in before:
+                elif (
+                    key in ("val/precision_5", "val/ndcg_5", "val/js_1", "val/js_4", "val/l1", "val/cycle_error")
+                    and key in before
+                ):
                     name = key.removeprefix("val/")
                     print(f"{name}: {before[key]:.4f} after {first} updates, {after[key]:.4f} after {done}")
                 elif key == "val/modes":
