@@ -328,3 +328,11 @@ class Mixture(Protocol):
 
     centres: Tensor | None
     std: float | None
+
+
+@runtime_checkable
+class Styled(Protocol):
+    """Data with pictures of styles, beside those that are to be brought into them."""
+
+    def styles(self) -> list[Tensor]:
+        """Return each style's picture, uint8 `(C, H, W)`, of sizes of their own."""
