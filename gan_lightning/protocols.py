@@ -27,10 +27,13 @@ class Batch(NamedTuple):
         real: Images `(N, C, H, W)` or vectors `(N, D)`; what `Rounds` yields is raw (uint8 images), what the game
             receives is floating point, images in [-1, 1].
         labels: Class indices `(N,)`, int64, or None.
+        source: What the real samples are to be made from, `(N, ...)`, raw or scaled as they are; None of data that are
+            no pairs.
     """
 
     real: Tensor
     labels: Tensor | None
+    source: Tensor | None = None
 
 
 class Share(NamedTuple):
@@ -315,6 +318,23 @@ class RunLogger(ShowsPictures, Protocol):
 
     def log_histograms(self, histograms: Mapping[str, Tensor], step: int) -> None:
         """Record the histogram of each of some flat tensors."""
+
+
+@runtime_checkable
+class Paired(Protocol):
+    """Data of sources and targets: what something is to be made from, and what it is to look like.
+
+    Attributes:
+        is_paired: Whether each source belongs to the target of its row; otherwise they are two sets of their own.
+    """
+
+    is_paired: bool
+
+    def n_sources(self, split: Literal["train", "eval"]) -> int:
+        """Return how many sources a split has."""
+
+    def sources(self, split: Literal["train", "eval"], rows: Sequence[int]) -> Tensor:
+        """Return the sources of these rows of a split, raw: uint8 images `(N, C, H, W)`."""
 
 
 @runtime_checkable
