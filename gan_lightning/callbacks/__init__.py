@@ -10,6 +10,7 @@ from gan_lightning.callbacks.progress import Throughput, UpdateBar
 from gan_lightning.callbacks.retrieval import Retrieval
 from gan_lightning.callbacks.sample_grid import SampleGrid
 from gan_lightning.callbacks.text import NgramDivergence
+from gan_lightning.callbacks.upscaling import Upscaling
 
 __all__ = [
     "Canary",
@@ -23,4 +24,5 @@ __all__ = [
     "SampleGrid",
     "Throughput",
     "UpdateBar",
+    "Upscaling",
 ]

@@ -47,6 +47,9 @@ _DIRECTIONS: dict[str, Literal["min", "max"]] = {
     "ndcg": "max",
     "map": "max",
     "mrr": "max",
+    "psnr": "max",
+    "ssim": "max",
+    "distance": "min",
 }
 """Whether the least or the greatest of our metrics is the best."""
 

@@ -468,18 +468,24 @@ def reconstruct(args: list[str]) -> None:
 def stylize(args: list[str]) -> None:
     """Write pictures in another one's style."""
     parser = _Parser(prog="gan-lightning stylize", description=VERBS["stylize"], allow_abbrev=False)
-    parser.add_argument("source", metavar="IN", type=os.path.expanduser, help="a picture, or a folder or zip of pictures")
+    parser.add_argument(
+        "source", metavar="IN", type=os.path.expanduser, help="a picture, or a folder or zip of pictures"
+    )
     parser.add_argument(
         "--style", type=os.path.expanduser, help="the style's picture; with --ckpt_path the name of one of its styles"
     )
     parser.add_argument("--out", type=os.path.expanduser, required=True, help="folder to write to, new or empty")
-    parser.add_argument("--ckpt_path", type=os.path.expanduser, help="a checkpoint of StyleTransfer: one pass, any size")
+    parser.add_argument(
+        "--ckpt_path", type=os.path.expanduser, help="a checkpoint of StyleTransfer: one pass, any size"
+    )
     parser.add_argument(
         "--strength", type=_above_0, default=1.0, help="of the style: any number above 0; with --ckpt_path at most 1"
     )
     parser.add_argument("--steps", type=_count, help="how often a picture is changed; 300 if left out")
     parser.add_argument(
-        "--size", type=_count, help="pixels of the longer side at which it is changed; 512 if left out; the result is whole"
+        "--size",
+        type=_count,
+        help="pixels of the longer side at which it is changed; 512 if left out; the result is whole",
     )
     parser.add_argument(
         "--network",
@@ -506,10 +512,14 @@ def stylize(args: list[str]) -> None:
 def upscale(args: list[str]) -> None:
     """Write pictures 2 or 4 times as large."""
     parser = _Parser(prog="gan-lightning upscale", description=VERBS["upscale"], allow_abbrev=False)
-    parser.add_argument("source", metavar="IN", type=os.path.expanduser, help="a picture, or a folder or zip of pictures")
+    parser.add_argument(
+        "source", metavar="IN", type=os.path.expanduser, help="a picture, or a folder or zip of pictures"
+    )
     parser.add_argument("--ckpt_path", type=os.path.expanduser, required=True, help="the checkpoint, of SRGAN")
     parser.add_argument("--out", type=os.path.expanduser, required=True, help="folder to write to, new or empty")
-    parser.add_argument("--tile", type=_count, default=256, help="side of the pieces, in small pixels, that are computed at once")
+    parser.add_argument(
+        "--tile", type=_count, default=256, help="side of the pieces, in small pixels, that are computed at once"
+    )
     parser.add_argument(
         "--overlap", type=_count_or_0, help="small pixels around a piece that are computed with it; enough if left out"
     )

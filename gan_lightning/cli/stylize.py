@@ -189,7 +189,9 @@ def _style(options: Options) -> Opened:
     files = PictureFiles(options.style, options.value_range)
     height, width = files.sizes[files.names[0]]
     if min(height, width) < SMALLEST:
-        raise UserError(f"--style {options.style} has {width}x{height} pixels; it needs at least {SMALLEST} on each side")
+        raise UserError(
+            f"--style {options.style} has {width}x{height} pixels; it needs at least {SMALLEST} on each side"
+        )
     return files.open(files.names[0])
 
 

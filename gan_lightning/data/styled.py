@@ -68,7 +68,9 @@ class StyledFolder(RealData):
             raise UserError(f"style_size must be at least 16, or null for the pictures' own, got {style_size}")
         names = [Path(style).stem for style in styles] if classes is None else list(classes)
         if len(names) != len(styles):
-            raise UserError(f"classes names {len(names)} styles, and there are {len(styles)} pictures in styles; give as many")
+            raise UserError(
+                f"classes names {len(names)} styles, and there are {len(styles)} pictures in styles; give as many"
+            )
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
             raise UserError(f"two styles are called {twice!r}; rename a file, or give classes")

@@ -58,7 +58,9 @@ class PictureFiles:
         for name in self.names:
             target = str(PurePosixPath(name).with_suffix(".png"))
             if target in written:
-                raise UserError(f"{written[target]} and {name} of {source} would both be written as {target}; rename one")
+                raise UserError(
+                    f"{written[target]} and {name} of {source} would both be written as {target}; rename one"
+                )
             written[target] = name
         self.sizes = {name: tuple(self.open(name).colours.shape[1:]) for name in self.names}
         """Height and width of each."""

@@ -77,7 +77,9 @@ class StyleTransfer(Game):
     ) -> None:
         images = require_images(shape)
         if not 1 <= patch_size <= min(images.height, images.width):
-            raise UserError(f"patch_size must be in [1, {min(images.height, images.width)}], the images' side, got {patch_size}")
+            raise UserError(
+                f"patch_size must be in [1, {min(images.height, images.width)}], the images' side, got {patch_size}"
+            )
         weights = {
             "content_weight": content_weight,
             "style_weight": style_weight,
@@ -116,7 +118,9 @@ class StyleTransfer(Game):
         """Refuse data without the styles that the network was built for, and load the perceptual network."""
         data = self.trainer.datamodule  # type: ignore[attr-defined]
         if not isinstance(data, Styled):
-            raise UserError(f"StyleTransfer needs pictures of styles, and {type(data).__name__} has none; take StyledFolder")
+            raise UserError(
+                f"StyleTransfer needs pictures of styles, and {type(data).__name__} has none; take StyledFolder"
+            )
         if len(data.styles()) != self.n_styles:
             raise UserError(
                 f"the network has n_classes {self.n_styles} styles and the data have {len(data.styles())}; set "
@@ -180,7 +184,9 @@ class StyleTransfer(Game):
         """Return each layer's Gram matrices of all styles, `(n_styles, C, C)`."""
         if not self._targets:
             with torch.no_grad():
-                found = [self.perceptual(picture.to(images), self.perceptual.style_layers) for picture in self._pictures]
+                found = [
+                    self.perceptual(picture.to(images), self.perceptual.style_layers) for picture in self._pictures
+                ]
                 self._targets = {
                     layer: torch.cat([gram_matrix(maps[layer]) for maps in found])
                     for layer in self.perceptual.style_layers

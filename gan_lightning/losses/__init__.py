@@ -103,4 +103,10 @@ __all__ = [
     "SoftplusReward",
     "policy_gradient_loss",
     "ranking_loss",
+    "RelativisticPairing",
+    "activation_distance",
+    "content_loss",
+    "gram_matrix",
+    "style_loss",
+    "total_variation",
 ]

@@ -226,7 +226,9 @@ class VGGPerceptual(PerceptualNetwork):
             path = Path(self.weights_path).expanduser()
         try:
             given = torch.load(path, map_location="cpu", weights_only=True)
-            own = {name.removeprefix("features."): value for name, value in given.items() if name.startswith("features.")}
+            own = {
+                name.removeprefix("features."): value for name, value in given.items() if name.startswith("features.")
+            }
             features.load_state_dict(own)
         except Exception as error:  # bytes that are no state dict raise anything
             raise UserError(

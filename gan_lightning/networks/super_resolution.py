@@ -1,4 +1,4 @@
-"""Generators of super-resolution: small pictures in, large ones out, by sub-pixel convolutions (Shi et al. 2016, arXiv:1609.05158)."""
+"""Generators of super-resolution, by sub-pixel convolutions (Shi et al. 2016, arXiv:1609.05158)."""
 
 from __future__ import annotations
 
@@ -49,7 +49,9 @@ def factor_of(shape: Shape) -> tuple[int, int]:
     small, large = shape.source, shape.target
     factors = {large.height / small.height, large.width / small.width}
     if factors not in ({2.0}, {4.0}):
-        raise UserError(f"super-resolution makes images 2 or 4 times as large, and the data's pairs are {small} and {large}")
+        raise UserError(
+            f"super-resolution makes images 2 or 4 times as large, and the data's pairs are {small} and {large}"
+        )
     if small.channels != large.channels:
         raise UserError(
             f"both images of a pair must have the same channels for super-resolution, got {small.channels} and {large.channels}"
@@ -135,9 +137,7 @@ class RRDBNet(Upscaler):
         self.reach = 1 + 15 * n_blocks + 1 + 3
         self.on_bicubic = on_bicubic
         self.first = nn.Conv2d(channels, width, 3, padding=1)
-        self.blocks = nn.ModuleList(
-            nn.ModuleList(_Dense(width, growth) for _ in range(3)) for _ in range(n_blocks)
-        )
+        self.blocks = nn.ModuleList(nn.ModuleList(_Dense(width, growth) for _ in range(3)) for _ in range(n_blocks))
         self.last = nn.Conv2d(width, width, 3, padding=1)
         self.up = nn.ModuleList(nn.Conv2d(width, 4 * width, 3, padding=1) for _ in range(self.factor // 2))
         self.hidden = nn.Conv2d(width, width, 3, padding=1)
