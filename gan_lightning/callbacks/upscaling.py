@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -9,13 +10,12 @@ from lightning.pytorch import Trainer
 from torch import Tensor
 
 from gan_lightning.callbacks.measuring import Measurement, Measuring
-from gan_lightning.data.decoding import resize
+from gan_lightning.evaluation.enlarging import bicubic
 from gan_lightning.evaluation.pictures import grid, log_picture, to_uint8
 from gan_lightning.metrics.extractors import FeatureExtractor
 from gan_lightning.metrics.fidelity import gather_rows, shard
 from gan_lightning.metrics.super_resolution import fidelity_of_pictures
 from gan_lightning.protocols import Paired, Upscales
-from gan_lightning.shapes import Images
 
 _AT_ONCE = 16
 
@@ -73,14 +73,16 @@ class Upscaling(Measuring):
             real, small = large[chosen], data.sources("eval", chosen)
             rows.append((index, self._compare(game, small, real)))
         values = dict(zip(self._names(), gather_rows(rows).double().nanmean(0).tolist(), strict=True))
-        values = {name: value for name, value in values.items() if value == value}  # no SSIM of pictures too small for it
+        values = {
+            name: value for name, value in values.items() if value == value
+        }  # no SSIM of pictures too small for it
         if trainer.is_global_zero and trainer.state.fn == "fit":
             self._draw(trainer, game, data, large)
         facts = {
             "n_pictures": n,
             "factor": game.factor,
-            "protocol": f"luma of ITU-R 601 (16 ... 235) of 8-bit pictures without a border of {game.factor} pixels; PSNR, and SSIM "
-            "with a Gaussian window of 11 pixels, sigma 1.5; means over pictures; bicubic as Pillow does",
+            "protocol": f"luma of ITU-R 601 (16 ... 235) of 8-bit pictures without a border of {game.factor} pixels; PSNR, and "
+            "SSIM with a Gaussian window of 11 pixels, sigma 1.5; means over pictures; bicubic as Pillow does",
             "held_out": data.reference("eval").description,
             "extractor": None if self.extractor is None else self.extractor.name,
             "data": type(data).__name__,
@@ -89,7 +91,7 @@ class Upscaling(Measuring):
 
     def _compare(self, game: Any, small: Tensor, real: Tensor) -> Tensor:
         made = to_uint8(game.upscale(small.float() / 127.5 - 1).cpu())
-        plain = _bicubic(small, real)
+        plain = bicubic(small, game.factor)
         found = [fidelity_of_pictures(real, made, game.factor)]
         found_plain = [fidelity_of_pictures(real, plain, game.factor)]
         if self.extractor is not None:
@@ -99,20 +101,16 @@ class Upscaling(Measuring):
         return torch.cat([*found, *found_plain], 1)
 
     def _draw(self, trainer: Trainer, game: Any, data: Any, large: Tensor) -> None:
-        from pathlib import Path
-
         chosen = list(range(min(8, len(large))))
         real, small = large[chosen], data.sources("eval", chosen)
         made = to_uint8(game.upscale(small.float() / 127.5 - 1).cpu())
         pixels = small.repeat_interleave(game.factor, 2).repeat_interleave(game.factor, 3)
         image = grid(
-            torch.cat([pixels, _bicubic(small, real), made, real]), len(chosen), ["small", "bicubic", "ours", "large"]
+            torch.cat([pixels, bicubic(small, game.factor), made, real]),
+            len(chosen),
+            ["small", "bicubic", "ours", "large"],
         )
         path = Path(trainer.default_root_dir) / "samples" / f"{game.updates_done:06d}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         image.save(path)
         log_picture(trainer, "upscaled", image, game.updates_done)
-
-
-def _bicubic(small: Tensor, real: Tensor) -> Tensor:
-    return resize(small, Images(real.shape[2], real.shape[3], real.shape[1]), "none")

@@ -16,9 +16,9 @@ from gan_lightning import __version__
 from gan_lightning.cli.stylize import chosen_device
 from gan_lightning.errors import RunFailed, UserError
 from gan_lightning.evaluation.cards import file_hash
+from gan_lightning.evaluation.enlarging import in_tiles
 from gan_lightning.evaluation.picture_files import PictureFiles, empty_folder, write_picture
 from gan_lightning.evaluation.pictures import to_uint8
-from gan_lightning.evaluation.tiles import in_tiles
 from gan_lightning.families.srgan import SRGAN
 from gan_lightning.games.restore import load_game
 

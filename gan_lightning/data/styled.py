@@ -11,8 +11,9 @@ from torch import Tensor
 from gan_lightning.data.base import RealData, Split
 from gan_lightning.data.decoding import Crop, ImageSize, decode, file_shape, upright_size
 from gan_lightning.data.image_folder import ImageFolder
-from gan_lightning.data.stream import RealSamples
-from gan_lightning.errors import UserError, in_one_line
+from gan_lightning.data.samples import RealSamples
+from gan_lightning.data.stream import generator
+from gan_lightning.errors import UserError, in_one_line, require
 
 
 @final
@@ -127,3 +128,58 @@ class StyledFolder(RealData):
             return torch.from_numpy(decode(content, file_shape(size, self.channels), "none").pixels.copy())
         except Exception as error:  # Pillow raises anything on bytes that are no picture
             raise UserError(f"cannot read the style {file}: {in_one_line(error)}") from error
+
+
+@final
+class RandomStyled(RealData):
+    """Uniform noise as pictures and as styles, for tests and benchmarks.
+
+    Example:
+        >>> data = RandomStyled(image_size=16, n_styles=2, n=10)
+        >>> data.reference("train").images.shape, data.classes
+        (torch.Size([10, 3, 16, 16]), ['0', '1'])
+
+    Args:
+        image_size: Height and width of pictures and styles, one number or `[height, width]`.
+        n_styles: Number of styles.
+        channels: Number of channels.
+        n: Number of pictures in each split.
+        sample_seed: Seed of the draw.
+        batch_size: Size of the global batch, summed over processes.
+        seed: Seed of sample order and flips; null takes the module's seed.
+        flip: Mirror training pictures at random.
+
+    Raises:
+        UserError: A number is out of its range.
+    """
+
+    def __init__(
+        self,
+        image_size: int | list[int],
+        n_styles: int = 1,
+        channels: int = 3,
+        n: int = 256,
+        sample_seed: int = 0,
+        batch_size: int = 64,
+        seed: int | None = None,
+        flip: bool = False,
+    ) -> None:
+        super().__init__(batch_size, seed, flip)
+        require("RandomStyled", channels=channels, n=n, sample_seed=sample_seed)
+        if n_styles < 1:
+            raise UserError(f"n_styles must be at least 1, got {n_styles}")
+        self.image_size, self.channels, self.n, self.sample_seed = image_size, channels, n, sample_seed
+        self.n_classes = n_styles
+        self.save_hyperparameters(logger=False)
+
+    def load_split(self, split: Split) -> RealSamples:
+        """Draw the split."""
+        random = generator(self.sample_seed, 0 if split == "train" else 1)
+        images = torch.randint(0, 256, (self.n, *self.shape.size), dtype=torch.uint8, generator=random)
+        return RealSamples(images, None, f"RandomStyled, {split} split, {self.n} images of {self.shape}")
+
+    def styles(self) -> list[Tensor]:
+        """Return each style's picture, uint8 `(C, H, W)`."""
+        random = generator(self.sample_seed, 2)
+        drawn = torch.randint(0, 256, (self.n_classes, *self.shape.size), dtype=torch.uint8, generator=random)
+        return list(drawn)

@@ -97,7 +97,7 @@ def _opened(content: bytes, value_range: list[float] | None) -> Opened:
         has_alpha = image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info
         is_grey = image.mode in ("1", "L", "LA", "La", "I", "F") or image.mode.startswith("I;16")
         is_deep = image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG")
-        is_deep |= image.mode not in ("I", "F") and any(";16" in str(tile[3]) for tile in getattr(image, "tile", []))
+        is_deep |= image.mode not in ("I", "F") and any(";16" in str(tile[3]) for tile in image.tile)
     if value_range is None and is_deep:
         value_range = [0, 65535]  # white of 16 bits in PNG and TIFF
     height, width = upright_size(content)

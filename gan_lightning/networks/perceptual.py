@@ -79,7 +79,9 @@ class PerceptualNetwork(ABC):
         return self
 
     def __call__(self, images: Tensor, layers: Sequence[str] | None = None) -> dict[str, Tensor]:
-        """Return the activations `(N, C, H', W')` of each layer, differentiable, in the images' type, on their device.
+        """Return the activations `(N, C, H', W')` of each layer, differentiable, on the images' device.
+
+        They are in the images' type, of 32 bits at least.
 
         Args:
             images: Grey or RGB images `(N, C, H, W)` in [-1, 1], of any size.
@@ -87,6 +89,7 @@ class PerceptualNetwork(ABC):
         """
         module = self.load()._module
         assert module is not None
+        images = images.to(torch.promote_types(images.dtype, torch.float32))
         module.to(images.device, images.dtype)
         wanted = {*self.style_layers, *self.content_layers} if layers is None else set(layers)
         with torch.autocast(images.device.type, enabled=False):
@@ -291,7 +294,7 @@ class RandomFilters(PerceptualNetwork):
             )
         self.layers = tuple(f"scale{number}" for number in range(1, n_scales + 1))
         super().__init__(self.layers, self.layers, style_layers, content_layers)
-        self.n_filters, self.kernel, self.seed = n_filters, kernel, seed
+        self.n_filters, self.n_scales, self.kernel, self.seed = n_filters, n_scales, kernel, seed
 
     def _build(self) -> nn.Module:
         weight = torch.empty(self.n_filters, 3, self.kernel, self.kernel)

@@ -105,7 +105,7 @@ class _Layer(nn.Module):
     def forward(self, maps: Tensor, labels: Tensor, strength: Tensor) -> Tensor:
         maps = instance_norm(self.convolution(mirrored(maps, self.border)))
         gain, offset = (
-            torch.lerp(table.weight[-1].expand(len(labels), -1), table(labels), strength[:, None].to(maps))
+            torch.lerp(table.weight[-1].expand(len(labels), -1), table(labels), strength[:, None].to(table.weight))
             for table in (self.gain, self.offset)
         )
         return gain[:, :, None, None] * maps + offset[:, :, None, None]

@@ -130,6 +130,14 @@ def test_there_are_configs():
 
 def own_pictures(path: Path, folder: Path) -> list[str]:
     """Return what a config for one's own pictures needs beside it: where they are."""
+    if path.parent.name in ("srgan", "style_transfer"):
+        (folder / "mine").mkdir()
+        pixels = torch.randint(0, 256, (160, 160, 3), dtype=torch.uint8).numpy()
+        for file in ("mine/one.png", "style.png"):
+            Image.fromarray(pixels).save(folder / file)
+        words = ["--data.root", str(folder / "mine"), "--model.perceptual", "RandomFilters"]  # needs no wheel
+        styles = ["--data.styles", f"[{folder / 'style.png'}]"] if path.parent.name == "style_transfer" else []
+        return [*words, *styles]
     if path.parent.name != "pictures":
         return []
     (folder / "mine").mkdir()
@@ -151,7 +159,9 @@ def test_experiments_train(path, synthetic, tmp_path_factory):
     assert game.updates_done == 2
     metrics = synthetic["trainer"].callback_metrics
     losses = {key: float(value) for key, value in metrics.items() if key.startswith("loss/")}
-    assert len(losses) == 2 and all(math.isfinite(loss) for loss in losses.values()), losses
+    assert len(losses) == 1 + bool(game.critic_updates_in_round(1)) and all(
+        math.isfinite(loss) for loss in losses.values()
+    ), losses
     (folder,) = (entry for entry in tmp_path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
     assert (folder / "checkpoints" / "last.ckpt").is_file()
 
