@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import instance_norm, interpolate, pad
+from torch.nn.functional import interpolate, pad
 
 from gan_lightning.errors import UserError
 from gan_lightning.networks.base import NClasses, Network, count_classes, require_images
@@ -103,7 +103,9 @@ class _Layer(nn.Module):
         self.border = kernel // 2
 
     def forward(self, maps: Tensor, labels: Tensor, strength: Tensor) -> Tensor:
-        maps = instance_norm(self.convolution(mirrored(maps, self.border)))
+        maps = self.convolution(mirrored(maps, self.border))
+        var, mean = torch.var_mean(maps, (2, 3), correction=0, keepdim=True)  # torch refuses maps of one pixel in training
+        maps = (maps - mean) * torch.rsqrt(var + 1e-5)
         gain, offset = (
             torch.lerp(table.weight[-1].expand(len(labels), -1), table(labels), strength[:, None].to(table.weight))
             for table in (self.gain, self.offset)
