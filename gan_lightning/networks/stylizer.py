@@ -104,7 +104,9 @@ class _Layer(nn.Module):
 
     def forward(self, maps: Tensor, labels: Tensor, strength: Tensor) -> Tensor:
         maps = self.convolution(mirrored(maps, self.border))
-        var, mean = torch.var_mean(maps, (2, 3), correction=0, keepdim=True)  # torch refuses maps of one pixel in training
+        var, mean = torch.var_mean(
+            maps, (2, 3), correction=0, keepdim=True
+        )  # torch refuses maps of one pixel in training
         maps = (maps - mean) * torch.rsqrt(var + 1e-5)
         gain, offset = (
             torch.lerp(table.weight[-1].expand(len(labels), -1), table(labels), strength[:, None].to(table.weight))
