@@ -167,7 +167,7 @@ def _by_checkpoint(options: Options, device: torch.device) -> tuple[Any, dict[st
 
     def apply(picture: Opened) -> tuple[Tensor, dict[str, float]]:
         colours = _scaled(picture.colours, device)
-        if game.shape.channels == 1:
+        if game.shape.size[0] == 1:
             colours = colours.mean(1, keepdim=True)
         return game.stylize(colours, names.index(style), options.strength).expand(-1, 3, -1, -1), {}
 

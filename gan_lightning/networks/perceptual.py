@@ -143,8 +143,11 @@ class EfficientNetPerceptual(PerceptualNetwork):
             raise UserError(
                 f"{error}; or take VGGPerceptual with a weights_path, or RandomFilters, which needs no weights"
             ) from error
-        for layer in (network.stem, *(layer for block in network.blocks for layer in block.layers)):
-            layer.convolution, layer.norm = fuse_conv_bn_eval(layer.convolution, layer.norm), nn.Identity()
+        for layer in list(network.modules()):
+            names = dict(layer.named_children())
+            convolution, norm = names.get("convolution"), names.get("norm")
+            if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):  # one map instead of two
+                layer.convolution, layer.norm = fuse_conv_bn_eval(convolution, norm), nn.Identity()
         parts = _Chain()
         for name, part in zip(self.layers, (network.stem, *network.blocks), strict=True):
             parts.add_module(name, part)
@@ -308,6 +311,8 @@ class RandomFilters(PerceptualNetwork):
 class _Filters(nn.Module):
     """One layer of filters on a picture, its half, its quarter, ..."""
 
+    weight: Tensor
+
     def __init__(self, weight: Tensor, names: Sequence[str]) -> None:
         super().__init__()
         self.names = names
@@ -317,7 +322,7 @@ class _Filters(nn.Module):
         found = {}
         for name in self.names:
             if name in wanted:
-                found[name] = conv2d(images, self.weight, padding="same").relu()
+                found[name] = conv2d(images, self.weight, padding=self.weight.shape[2] // 2).relu()
             images = avg_pool2d(images, 2, ceil_mode=True)
         return found
 

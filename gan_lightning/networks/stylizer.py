@@ -69,10 +69,7 @@ class Stylizer(StyleNetwork):
                 _Layer(2 * width, 4 * width, 3, n, stride=2),
             ]
         )
-        self.blocks = nn.ModuleList(
-            nn.ModuleList([_Layer(4 * width, 4 * width, 3, n), _Layer(4 * width, 4 * width, 3, n)])
-            for _ in range(n_blocks)
-        )
+        self.blocks = nn.ModuleList(_Block(4 * width, n) for _ in range(n_blocks))
         self.up = nn.ModuleList([_Layer(4 * width, 2 * width, 3, n), _Layer(2 * width, width, 3, n)])
         self.output = nn.Conv2d(width, channels, 9)
 
@@ -84,8 +81,8 @@ class Stylizer(StyleNetwork):
         maps = pad_to(images, 4)
         for layer in self.down:
             maps = layer(maps, labels, strength).relu()
-        for first, second in self.blocks:
-            maps = maps + second(first(maps, labels, strength).relu(), labels, strength)
+        for block in self.blocks:
+            maps = block(maps, labels, strength)
         for layer in self.up:
             maps = layer(interpolate(maps, scale_factor=2.0, mode="nearest"), labels, strength).relu()
         return self.output(mirrored(maps, 4)).tanh()[:, :, :height, :width]
@@ -113,6 +110,17 @@ class _Layer(nn.Module):
             for table in (self.gain, self.offset)
         )
         return gain[:, :, None, None] * maps + offset[:, :, None, None]
+
+
+class _Block(nn.Module):
+    """Two layers whose result is added to what they were given."""
+
+    def __init__(self, width: int, n_styles: int) -> None:
+        super().__init__()
+        self.first, self.second = _Layer(width, width, 3, n_styles), _Layer(width, width, 3, n_styles)
+
+    def forward(self, maps: Tensor, labels: Tensor, strength: Tensor) -> Tensor:
+        return maps + self.second(self.first(maps, labels, strength).relu(), labels, strength)
 
 
 def mirrored(maps: Tensor, border: int) -> Tensor:

@@ -102,7 +102,8 @@ class SRResNet(Upscaler):
             up += [nn.Conv2d(width, 4 * width, 3, padding=1), nn.PixelShuffle(2), nn.PReLU()]
         self.up = nn.Sequential(*up)
         self.output = nn.Conv2d(width, channels, 9, padding=4)
-        _start_small(self.output, on_bicubic)
+        if on_bicubic:
+            _scale(self.output, 0.1)
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images `(N, C, h, w)` in [-1, 1] to images `(N, C, factor h, factor w)`, not clamped."""
@@ -137,21 +138,19 @@ class RRDBNet(Upscaler):
         self.reach = 1 + 15 * n_blocks + 1 + 3
         self.on_bicubic = on_bicubic
         self.first = nn.Conv2d(channels, width, 3, padding=1)
-        self.blocks = nn.ModuleList(nn.ModuleList(_Dense(width, growth) for _ in range(3)) for _ in range(n_blocks))
+        self.blocks = nn.ModuleList(nn.Sequential(*(_Dense(width, growth) for _ in range(3))) for _ in range(n_blocks))
         self.last = nn.Conv2d(width, width, 3, padding=1)
         self.up = nn.ModuleList(nn.Conv2d(width, 4 * width, 3, padding=1) for _ in range(self.factor // 2))
         self.hidden = nn.Conv2d(width, width, 3, padding=1)
         self.output = nn.Conv2d(width, channels, 3, padding=1)
-        _start_small(self.output, on_bicubic)
+        if on_bicubic:
+            _scale(self.output, 0.1)
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images `(N, C, h, w)` in [-1, 1] to images `(N, C, factor h, factor w)`, not clamped."""
         maps = start = self.first(images)
         for block in self.blocks:
-            inner = maps
-            for dense in block:
-                inner = dense(inner)
-            maps = maps + 0.2 * inner
+            maps = maps + 0.2 * block(maps)
         maps = start + self.last(maps)
         for convolution in self.up:
             maps = leaky_relu(pixel_shuffle(convolution(maps), 2), 0.2)
@@ -170,9 +169,7 @@ class _Dense(nn.Module):
         for layer in self.layers:
             assert isinstance(layer, nn.Conv2d)
             nn.init.kaiming_normal_(layer.weight)
-            with torch.no_grad():
-                layer.weight.mul_(0.1)  # the authors' scale, without which so deep a sum starts too large
-            nn.init.zeros_(layer.bias)
+            _scale(layer, 0.1)  # the authors', without which so deep a sum starts too large
 
     def forward(self, maps: Tensor) -> Tensor:
         found = [maps]
@@ -186,8 +183,9 @@ def bicubic(images: Tensor, factor: int) -> Tensor:
     return interpolate(images, scale_factor=float(factor), mode="bicubic", antialias=True)
 
 
-def _start_small(layer: nn.Conv2d, is_small: bool) -> None:
-    if is_small:
-        with torch.no_grad():
-            layer.weight.mul_(0.1)
-            layer.bias.zero_()
+@torch.no_grad()
+def _scale(layer: nn.Conv2d, factor: float) -> None:
+    """Scale initial weights, and start without a bias."""
+    assert layer.bias is not None
+    layer.weight.mul_(factor)
+    layer.bias.zero_()

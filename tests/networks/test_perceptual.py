@@ -84,7 +84,7 @@ def test_random_filters_are_the_same_each_time():
         (lambda: EfficientNetPerceptual([]), "style_layers .* at least one"),
         (lambda: EfficientNetPerceptual(weights_path="nowhere.pth"), "there is none at nowhere.pth"),
         (lambda: EfficientNetPerceptual(scale=0), "scale .* got 0"),
-        (lambda: VGGPerceptual(13), "16 or 19, got 13"),
+        (lambda: VGGPerceptual(13), "16 or 19, got 13"),  # type: ignore[arg-type]
         (lambda: RandomFilters(kernel=4), "odd kernel"),
     ],
 )
