@@ -231,6 +231,28 @@ class Ranking(Protocol):
         """Return the averaged generator's scores `(N, M)` of documents `(N, M)`, or of all, for queries `(N,)`."""
 
 
+@runtime_checkable
+class Translating(Protocol):
+    """What a watcher may ask of a game that makes targets from sources.
+
+    Attributes:
+        shape: Shape of a source and a target, a `shapes.Pair`.
+        updates_done: Generator updates so far.
+        samples_seen: Targets shown to the critic so far.
+        ema_decay: Decay of the running average that translations are made by.
+        directions: From sources to targets, AtoB, and perhaps back, BtoA.
+    """
+
+    shape: Shape
+    updates_done: int
+    samples_seen: int
+    ema_decay: float
+    directions: tuple[str, ...]
+
+    def translate(self, sources: Tensor, direction: str = "AtoB", seed: int = 0) -> Tensor:
+        """Return what the averaged generator makes of images `(N, c, H, W)` in [-1, 1], of any height and width."""
+
+
 class Verdicts(NamedTuple):
     """What a critic makes of real samples and of as many generated ones.
 

@@ -32,10 +32,12 @@ from gan_lightning.families import (
     BiGAN,
     BigGAN,
     ConditionalGAN,
+    CycleGAN,
     GeometricGAN,
     McGAN,
     MinimaxGAN,
     NonSaturatingGAN,
+    Pix2Pix,
     ProjectionGAN,
     StyleTransfer,
     UnrolledGAN,
@@ -46,6 +48,7 @@ from gan_lightning.games.game import Game
 from gan_lightning.games.gan import GAN
 from gan_lightning.games.joint import JointGAN
 from gan_lightning.games.retrieval import RetrievalGame
+from gan_lightning.games.translation import TranslationGame
 from gan_lightning.losses.divergences import Jeffrey, TotalVariation
 from gan_lightning.losses.kernels import UStatistic
 from gan_lightning.losses.matching import CovarianceMatching, MeanMatching
@@ -61,14 +64,17 @@ from gan_lightning.networks import (
     ConvJointCritic,
     DCGANCritic,
     DCGANGenerator,
+    InstanceNorm,
     MatrixFactorization,
     MLPCritic,
     MLPEncoder,
     MLPGenerator,
     MLPJointCritic,
+    PatchCritic,
     R3GANCritic,
     R3GANGenerator,
     RandomFilters,
+    ResNetTranslator,
     RRDBNet,
     SAGANCritic,
     SAGANGenerator,
@@ -78,6 +84,7 @@ from gan_lightning.networks import (
     SNGANResNetGenerator,
     SRResNet,
     Stylizer,
+    UNetTranslator,
     WGANGPCNNCritic,
     WGANGPCNNGenerator,
 )
@@ -110,6 +117,8 @@ LABELLED = partial(RandomImages, image_size=8, channels=1, n_classes=N_CLASSES, 
 FEEDBACK = partial(SyntheticFeedback, n_users=9, n_items=12, n_liked=4, n_held_out=3, batch_size=4)
 SMALL_AND_LARGE = partial(RandomPairs, image_size=8, factor=2, n=48, batch_size=4, flip=True)
 STYLED = partial(RandomStyled, image_size=16, n_styles=1, n=48, batch_size=4, flip=True)
+PAIRS = partial(RandomPairs, image_size=8, channels=3, source_channels=1, n=48, batch_size=4, flip=True)
+UNPAIRED = partial(RandomPairs, image_size=8, channels=1, source_channels=1, paired=False, n=9, batch_size=4)
 VECTORS = partial(Ring, n_modes=4, n=48, batch_size=4)
 
 
@@ -145,6 +154,8 @@ class Case:
             arguments = {**factorization(), "shape": data.shape, **arguments}
         if issubclass(self.family, SRGAN | StyleTransfer):
             arguments = {"shape": data.shape, "critic": partial(MLPCritic, width=6, n_layers=1), **arguments}
+        if issubclass(self.family, TranslationGame):
+            arguments = {**translators(), "shape": data.shape, **arguments}
         if issubclass(self.family, GAN | JointGAN):
             networks = mlp() if issubclass(self.family, GAN) else joint_mlp()
             arguments = {**networks, "shape": data.shape, **arguments}
@@ -190,6 +201,14 @@ def factorization() -> dict[str, Any]:
     """Return the smallest players of retrieval."""
     tiny = partial(MatrixFactorization, embedding_dim=3, bound=0.5)
     return {"generator": tiny, "critic": tiny}
+
+
+def translators() -> dict[str, Any]:
+    """Return the smallest networks of translation; the generator drops values."""
+    return {
+        "generator": partial(UNetTranslator, width=2, n_halvings=2),
+        "critic": partial(PatchCritic, width=2, n_layers=1, norm=InstanceNorm),
+    }
 
 
 def joint_cnn() -> dict[str, Any]:
@@ -346,6 +365,16 @@ CASES = [
     ),
     Case(StyleTransfer, data=STYLED, **stylizing(), adversarial_weight=0.1),
     Case(StyleTransfer, data=partial(STYLED, n_styles=2), **stylizing(2), generator_accumulation=2, name="two"),
+    Case(Pix2Pix, data=PAIRS, n_critic=2, critic_accumulation=2, generator_accumulation=2),
+    Case(CycleGAN, data=UNPAIRED, n_buffered=6, critic_accumulation=2, generator_accumulation=2),
+    Case(
+        CycleGAN,
+        data=PAIRS,
+        identity_weight=0.0,
+        n_buffered=3,
+        generator=partial(ResNetTranslator, width=2, n_blocks=1, n_halvings=1),
+        name="resnet",
+    ),
     Case(IRGAN, data=FEEDBACK, n_critic=2),
     Case(
         IRGAN,

@@ -259,8 +259,8 @@ class RealData(LightningDataModule, ABC):
             module.dtype if module is not None and isinstance(module.dtype, torch.dtype) else torch.get_default_dtype()
         )
         return [
-            Batch(scale(real, dtype), labels, None if source is None else scale(source, dtype))
-            for real, labels, source in batch
+            Batch(scale(real, dtype), labels, *(part if part is None else scale(part, dtype) for part in source))
+            for real, labels, *source in batch
         ]
 
 

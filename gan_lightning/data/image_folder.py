@@ -220,7 +220,7 @@ class ImageFolder(RealData):
         options |= {} if self.value_range is None else {"value_range": self.value_range}
         options |= {} if self.limit is None or split != "train" else {"limit": self.limit}
         options |= self._variant
-        halves = {"halves": True} if "halves" in self._variant else {}
+        halves: dict[str, Any] = {"halves": True} if "halves" in self._variant else {}
         shape = file_shape(self.image_size, self.channels)
         folders = [Path(self.cache_dir).expanduser()] if self.cache_dir else [pack_home()]
         recipe = Recipe(

@@ -1,6 +1,15 @@
 """Generators and critics, one file per architecture, and the layers they are made of."""
 
-from gan_lightning.networks.base import Critic, CriticFactory, Generator, GeneratorFactory, Ranker, RankerFactory
+from gan_lightning.networks.base import (
+    Critic,
+    CriticFactory,
+    Generator,
+    GeneratorFactory,
+    Ranker,
+    RankerFactory,
+    Translator,
+    TranslatorFactory,
+)
 from gan_lightning.networks.biggan import BigGANCritic, BigGANGenerator
 from gan_lightning.networks.dcgan import DCGANCritic, DCGANGenerator
 from gan_lightning.networks.encoders import (
@@ -19,7 +28,12 @@ from gan_lightning.networks.joint_critic import (
 )
 from gan_lightning.networks.layers.activations import Activation, LeakyReLU, LeakyReLUTenth, ShiftedSoftplus
 from gan_lightning.networks.layers.attention import SelfAttention
-from gan_lightning.networks.layers.conditional import ChannelLayerNorm, ConditionalBatchNorm2d, Normalisation
+from gan_lightning.networks.layers.conditional import (
+    ChannelLayerNorm,
+    ConditionalBatchNorm2d,
+    InstanceNorm,
+    Normalisation,
+)
 from gan_lightning.networks.layers.initialization import He, Initialization, Normal, Orthogonal, Xavier
 from gan_lightning.networks.layers.spectral_norm import spectrally_normalize
 from gan_lightning.networks.mlp import MLPCritic, MLPGenerator
@@ -33,6 +47,7 @@ from gan_lightning.networks.sngan import SNGANCNNCritic, SNGANCNNGenerator, SNGA
 from gan_lightning.networks.stylizer import StyleNetwork, StyleNetworkFactory, Stylizer
 from gan_lightning.networks.super_resolution import RRDBNet, SRResNet, Upscaler, UpscalerFactory
 from gan_lightning.networks.text import TextCritic, TextGenerator
+from gan_lightning.networks.translation import ResNetTranslator, UNetTranslator
 from gan_lightning.networks.wgan_gp import (
     WGANGPCNNCritic,
     WGANGPCNNGenerator,
@@ -93,6 +108,7 @@ __all__ = [
     "InitializedGenerator",
     "JointCritic",
     "JointCriticFactory",
+    "InstanceNorm",
     "LeakyReLU",
     "LeakyReLUTenth",
     "MLPCritic",
@@ -116,6 +132,7 @@ __all__ = [
     "RankerFactory",
     "RecomputedCritic",
     "RecomputedGenerator",
+    "ResNetTranslator",
     "SAGANCritic",
     "SAGANGenerator",
     "SNGANCNNCritic",
@@ -130,6 +147,9 @@ __all__ = [
     "SpectrallyNormalizedJointCritic",
     "TextCritic",
     "TextGenerator",
+    "Translator",
+    "TranslatorFactory",
+    "UNetTranslator",
     "VirtualBatchNorm",
     "VirtualBatchNormGenerator",
     "WGANGPCNNCritic",
