@@ -187,6 +187,8 @@ def _style(options: Options) -> Opened:
     if Path(options.style).expanduser().is_dir():
         raise UserError(f"--style {options.style} is a folder; give a picture")
     files = PictureFiles(options.style, options.value_range)
+    if len(files.names) > 1:
+        raise UserError(f"--style {options.style} has {len(files.names)} pictures; give one")
     height, width = files.sizes[files.names[0]]
     if min(height, width) < SMALLEST:
         raise UserError(

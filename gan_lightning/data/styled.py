@@ -41,6 +41,7 @@ class StyledFolder(RealData):
         flip: Mirror training pictures at random.
         limit: Train on a fixed random subset of this many pictures.
         classes: Names of the styles; null takes those of their files.
+        value_range: The values that are black and white in pixels deeper than 8 bits.
 
     Raises:
         UserError: As `ImageFolder`; or a style's file is not there, is no picture, or has another one's name.
@@ -61,8 +62,10 @@ class StyledFolder(RealData):
         flip: bool = True,
         limit: int | None = None,
         classes: list[str] | None = None,
+        value_range: list[float] | None = None,
     ) -> None:
         super().__init__(batch_size, seed, flip, limit=limit)
+        self.value_range = value_range
         if not styles:
             raise UserError("styles must name at least one picture, got an empty list")
         if style_size is not None and style_size < 16:
@@ -91,6 +94,7 @@ class StyledFolder(RealData):
             eval_fraction=eval_fraction,
             cache_dir=cache_dir,
             limit=limit,
+            value_range=value_range,
         )
         self._styles: list[Tensor] = []
         self.save_hyperparameters(logger=False)
@@ -125,7 +129,9 @@ class StyledFolder(RealData):
             height, width = upright_size(content)
             scale = 1.0 if self.style_size is None else self.style_size / min(height, width)
             size = [max(1, round(height * scale)), max(1, round(width * scale))]
-            return torch.from_numpy(decode(content, file_shape(size, self.channels), "none").pixels.copy())
+            return torch.from_numpy(
+                decode(content, file_shape(size, self.channels), "none", self.value_range).pixels.copy()
+            )
         except Exception as error:  # Pillow raises anything on bytes that are no picture
             raise UserError(f"cannot read the style {file}: {in_one_line(error)}") from error
 
