@@ -370,3 +370,33 @@ class Mixture(Protocol):
 
     centres: Tensor | None
     std: float | None
+
+
+@runtime_checkable
+class Styled(Protocol):
+    """Data with pictures of styles, beside those that are to be brought into them."""
+
+    def styles(self) -> list[Tensor]:
+        """Return each style's picture, uint8 `(C, H, W)`, of sizes of their own."""
+
+
+@runtime_checkable
+class Upscales(Protocol):
+    """What a watcher may ask of a game that makes pictures larger.
+
+    Attributes:
+        updates_done: Generator updates so far.
+        samples_seen: Large pictures shown so far.
+        ema_decay: Decay of the running average that is measured.
+    """
+
+    updates_done: int
+    samples_seen: int
+    ema_decay: float
+
+    @property
+    def factor(self) -> int:
+        """By how much each side grows."""
+
+    def upscale(self, images: Tensor) -> Tensor:
+        """Return what the averaged generator makes of images `(N, C, h, w)` in [-1, 1], clamped to [-1, 1]."""

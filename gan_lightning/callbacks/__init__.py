@@ -11,6 +11,7 @@ from gan_lightning.callbacks.retrieval import Retrieval
 from gan_lightning.callbacks.sample_grid import SampleGrid
 from gan_lightning.callbacks.text import NgramDivergence
 from gan_lightning.callbacks.translations import Translations
+from gan_lightning.callbacks.upscaling import Upscaling
 
 __all__ = [
     "Canary",
@@ -25,4 +26,5 @@ __all__ = [
     "Throughput",
     "Translations",
     "UpdateBar",
+    "Upscaling",
 ]

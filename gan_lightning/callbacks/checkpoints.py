@@ -49,6 +49,9 @@ _DIRECTIONS: dict[str, Literal["min", "max"]] = {
     "mrr": "max",
     "l1": "min",
     "cycle_error": "min",
+    "psnr": "max",
+    "ssim": "max",
+    "distance": "min",
 }
 """Whether the least or the greatest of our metrics is the best."""
 

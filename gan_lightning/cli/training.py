@@ -33,6 +33,7 @@ from gan_lightning.callbacks import (
     Throughput,
     Translations,
     UpdateBar,
+    Upscaling,
 )
 from gan_lightning.callbacks.measuring import Measuring
 from gan_lightning.cli.config_files import config_folder
@@ -79,6 +80,7 @@ _PORTABLE_KEYS = (
     "retrieval",
     "ngrams",
     "translations",
+    "upscaling",
 )
 
 _LOGGERS = "lightning.pytorch.loggers"  # named in base.yaml
@@ -169,6 +171,7 @@ PARTS = {
     "retrieval": Retrieval,
     "ngrams": NgramDivergence,
     "translations": Translations,
+    "upscaling": Upscaling,
     "checkpoints": Checkpoints,
     "canary": Canary,
     "diagnostics": Diagnostics,

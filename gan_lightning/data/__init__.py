@@ -11,6 +11,7 @@ from gan_lightning.data.pairs import ImagePairs, RandomPairs
 from gan_lightning.data.query_documents import QueryDocuments
 from gan_lightning.data.samples import PairedSamples, RealSamples, Sources, StoredSources
 from gan_lightning.data.stream import Batch, Rounds
+from gan_lightning.data.styled import RandomStyled, StyledFolder
 from gan_lightning.data.synthetic import GaussianMixture, Grid, RandomImages, Ring, SwissRoll
 from gan_lightning.data.text import Text
 from gan_lightning.data.torchvision_images import TorchvisionImages
@@ -34,6 +35,7 @@ __all__ = [
     "QueryDocuments",
     "RandomImages",
     "RandomPairs",
+    "RandomStyled",
     "RealData",
     "RealSamples",
     "Ring",
@@ -41,6 +43,7 @@ __all__ = [
     "SideBySide",
     "Sources",
     "StoredSources",
+    "StyledFolder",
     "SwissRoll",
     "SyntheticFeedback",
     "Text",
