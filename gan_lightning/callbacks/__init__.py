@@ -5,6 +5,7 @@ from gan_lightning.callbacks.checkpoints import Checkpoints
 from gan_lightning.callbacks.coverage import Coverage
 from gan_lightning.callbacks.diagnostics import Diagnostics
 from gan_lightning.callbacks.fidelity import Fidelity
+from gan_lightning.callbacks.music import MelodyStatistics
 from gan_lightning.callbacks.preemption import Preemption
 from gan_lightning.callbacks.progress import Throughput, UpdateBar
 from gan_lightning.callbacks.retrieval import Retrieval
@@ -17,6 +18,7 @@ __all__ = [
     "Coverage",
     "Diagnostics",
     "Fidelity",
+    "MelodyStatistics",
     "NgramDivergence",
     "Preemption",
     "Retrieval",

@@ -47,6 +47,10 @@ _DIRECTIONS: dict[str, Literal["min", "max"]] = {
     "ndcg": "max",
     "map": "max",
     "mrr": "max",
+    "pitch_class_tv": "min",
+    "duration_tv": "min",
+    "interval_js": "min",
+    "in_key_gap": "min",
 }
 """Whether the least or the greatest of our metrics is the best."""
 

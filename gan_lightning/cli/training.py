@@ -26,6 +26,7 @@ from gan_lightning.callbacks import (
     Coverage,
     Diagnostics,
     Fidelity,
+    MelodyStatistics,
     NgramDivergence,
     Preemption,
     Retrieval,
@@ -67,7 +68,7 @@ from gan_lightning.runs.old_names import option_with_new_names, with_new_names
 from gan_lightning.runs.signals import STOPPED, end_at_once
 from gan_lightning.shapes import Shape
 
-_PORTABLE_KEYS = ("seed_everything", "name", "model", "data", "samples", "fidelity", "coverage", "retrieval", "ngrams")
+_PORTABLE_KEYS = ("seed_everything", "name", "model", "data", "samples", "fidelity", "coverage", "retrieval", "ngrams", "music")
 
 _LOGGERS = "lightning.pytorch.loggers"  # named in base.yaml
 
@@ -156,6 +157,7 @@ PARTS = {
     "coverage": Coverage,
     "retrieval": Retrieval,
     "ngrams": NgramDivergence,
+    "music": MelodyStatistics,
     "checkpoints": Checkpoints,
     "canary": Canary,
     "diagnostics": Diagnostics,

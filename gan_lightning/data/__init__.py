@@ -5,6 +5,7 @@ from gan_lightning.data.digits import Digits
 from gan_lightning.data.image_folder import ImageFolder
 from gan_lightning.data.implicit_feedback import ImplicitFeedback, SyntheticFeedback
 from gan_lightning.data.loaded import data_of, from_dataset
+from gan_lightning.data.melodies import Melodies
 from gan_lightning.data.query_documents import QueryDocuments
 from gan_lightning.data.stream import Batch, RealSamples, Rounds
 from gan_lightning.data.synthetic import GaussianMixture, Grid, RandomImages, Ring, SwissRoll
@@ -18,6 +19,7 @@ __all__ = [
     "Grid",
     "ImageFolder",
     "ImplicitFeedback",
+    "Melodies",
     "QueryDocuments",
     "RandomImages",
     "RealData",
