@@ -10,6 +10,7 @@ from gan_lightning.callbacks.preemption import Preemption
 from gan_lightning.callbacks.progress import Throughput, UpdateBar
 from gan_lightning.callbacks.retrieval import Retrieval
 from gan_lightning.callbacks.sample_grid import SampleGrid
+from gan_lightning.callbacks.sound import SoundStatistics
 from gan_lightning.callbacks.text import NgramDivergence
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Preemption",
     "Retrieval",
     "SampleGrid",
+    "SoundStatistics",
     "Throughput",
     "UpdateBar",
 ]

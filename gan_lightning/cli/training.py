@@ -31,6 +31,7 @@ from gan_lightning.callbacks import (
     Preemption,
     Retrieval,
     SampleGrid,
+    SoundStatistics,
     Throughput,
     UpdateBar,
 )
@@ -68,7 +69,7 @@ from gan_lightning.runs.old_names import option_with_new_names, with_new_names
 from gan_lightning.runs.signals import STOPPED, end_at_once
 from gan_lightning.shapes import Shape
 
-_PORTABLE_KEYS = ("seed_everything", "name", "model", "data", "samples", "fidelity", "coverage", "retrieval", "ngrams", "music")
+_PORTABLE_KEYS = ("seed_everything", "name", "model", "data", "samples", "fidelity", "coverage", "retrieval", "ngrams", "music", "sound")
 
 _LOGGERS = "lightning.pytorch.loggers"  # named in base.yaml
 
@@ -158,6 +159,7 @@ PARTS = {
     "retrieval": Retrieval,
     "ngrams": NgramDivergence,
     "music": MelodyStatistics,
+    "sound": SoundStatistics,
     "checkpoints": Checkpoints,
     "canary": Canary,
     "diagnostics": Diagnostics,

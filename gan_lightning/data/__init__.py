@@ -1,5 +1,6 @@
 """Real samples: Lightning data modules over one counter-based stream."""
 
+from gan_lightning.data.audio_folder import AudioFolder
 from gan_lightning.data.base import RealData
 from gan_lightning.data.digits import Digits
 from gan_lightning.data.image_folder import ImageFolder
@@ -13,6 +14,7 @@ from gan_lightning.data.text import Text
 from gan_lightning.data.torchvision_images import TorchvisionImages
 
 __all__ = [
+    "AudioFolder",
     "Batch",
     "Digits",
     "GaussianMixture",

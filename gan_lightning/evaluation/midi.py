@@ -9,7 +9,11 @@ _TICKS = 480
 
 
 def midi_bytes(
-    notes: Iterable[tuple[int, int, int]], per_quarter: int, beats_per_minute: int = 96, program: int = 0
+    notes: Iterable[tuple[int, int, int]],
+    per_quarter: int,
+    beats_per_minute: int = 96,
+    program: int = 0,
+    velocity: int = 80,
 ) -> bytes:
     """Return the bytes of a MIDI file of one track.
 
@@ -18,6 +22,7 @@ def midi_bytes(
         per_quarter: Positions in a quarter note.
         beats_per_minute: Quarter notes in a minute.
         program: Instrument, 0 to 127 of General MIDI; 0 is a piano.
+        velocity: How loud each note is, 1 to 127.
     """
     events: list[tuple[int, int, int]] = []  # tick, 0 for an end before 1 for a beginning, pitch
     for start, length, pitch in notes:
@@ -25,7 +30,7 @@ def midi_bytes(
     track = b"\x00\xff\x51\x03" + round(6e7 / beats_per_minute).to_bytes(3, "big") + bytes((0, 0xC0, program))
     now = 0
     for tick, is_begun, pitch in sorted(events):
-        track += _variable(tick - now) + bytes((0x90 if is_begun else 0x80, pitch, 80 if is_begun else 0))
+        track += _variable(tick - now) + bytes((0x90 if is_begun else 0x80, pitch, velocity if is_begun else 0))
         now = tick
     track += b"\x00\xff\x2f\x00"
     header = b"MThd" + (6).to_bytes(4, "big") + b"".join(number.to_bytes(2, "big") for number in (0, 1, _TICKS))

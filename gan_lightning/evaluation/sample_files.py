@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import wave
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, final
@@ -10,13 +11,15 @@ import numpy as np
 from numpy.lib.format import open_memmap
 from torch import Tensor
 
+from gan_lightning.data.audio_files import to_int16
 from gan_lightning.evaluation import pictures
 from gan_lightning.evaluation.midi import midi_bytes
 from gan_lightning.evaluation.music_pictures import piano_rolls
+from gan_lightning.evaluation.sound_pictures import spectrograms
 from gan_lightning.metrics.music import melodies_of
 from gan_lightning.metrics.text import spelled
 from gan_lightning.protocols import Notation
-from gan_lightning.shapes import Images, Shape, Tokens, Vectors
+from gan_lightning.shapes import Images, Shape, Signals, Tokens, Vectors
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -116,6 +119,34 @@ class Midi(Form):
 
 
 @final
+class Sounds(Form):
+    """Sound: one WAV file each, 16 bits, in as many channels as it has."""
+
+    first = "000000.wav"
+
+    def __init__(self, shape: Shape, rate: int) -> None:
+        super().__init__(shape)
+        self.rate = rate
+
+    def write(self, samples: Tensor, first: int, n: int, folder: Path) -> None:
+        """Write sounds; what is louder than 1 is clipped."""
+        for index, sound in enumerate(samples.float().numpy(), first):
+            with wave.open(str(folder / f"{index:06d}.wav"), "wb") as file:
+                file.setnchannels(len(sound))
+                file.setsampwidth(2)
+                file.setframerate(self.rate)
+                file.writeframes(to_int16(sound.T).astype("<i2").tobytes())
+
+    def words(self, n: int) -> str:
+        """Return what n samples are, for messages."""
+        return f"{n} sounds of {self.rate} Hz"
+
+    def drawn(self, samples: Tensor, n_columns: int | None = None) -> Image:
+        """Return sounds as spectrograms."""
+        return spectrograms(samples, self.rate, n_columns)
+
+
+@final
 class Arrays(Form):
     """Anything else: one array `(n, ...)`, float32."""
 
@@ -145,6 +176,8 @@ def form_of(shape: Shape, checkpoint: dict[str, Any]) -> Form:
         return Lines(shape, vocabulary)
     if isinstance(shape, Tokens) and (notation := _said(checkpoint, "notation")):
         return Midi(shape, Notation(**notation))
+    if isinstance(shape, Signals) and (rate := _said(checkpoint, "rate")):
+        return Sounds(shape, rate)
     return Arrays(shape)
 
 

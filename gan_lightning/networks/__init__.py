@@ -30,6 +30,7 @@ from gan_lightning.networks.rankers import MatrixFactorization, MLPRanker, Popul
 from gan_lightning.networks.sagan import SAGANCritic, SAGANGenerator
 from gan_lightning.networks.sngan import SNGANCNNCritic, SNGANCNNGenerator, SNGANResNetCritic, SNGANResNetGenerator
 from gan_lightning.networks.text import TextCritic, TextGenerator
+from gan_lightning.networks.wavegan import PhaseShuffle, WaveGANCritic, WaveGANGenerator
 from gan_lightning.networks.wgan_gp import (
     WGANGPCNNCritic,
     WGANGPCNNGenerator,
@@ -105,6 +106,7 @@ __all__ = [
     "Normalisation",
     "Orthogonal",
     "PatchCritic",
+    "PhaseShuffle",
     "Popularity",
     "ProjectedCritic",
     "R3GANCritic",
@@ -135,6 +137,8 @@ __all__ = [
     "WGANGPGoodGenerator",
     "WGANGPResNetCritic",
     "WGANGPResNetGenerator",
+    "WaveGANCritic",
+    "WaveGANGenerator",
     "Xavier",
     "spectrally_normalize",
 ]
