@@ -23,7 +23,13 @@ from gan_lightning.metrics.music import (
 from gan_lightning.protocols import Notated
 
 _LONGEST = 3
-_NAMES = ["pitch_class_tv", "duration_tv", *(f"interval_js_{n}" for n in range(1, _LONGEST + 1)), "in_key", "in_key_gap"]
+_NAMES = [
+    "pitch_class_tv",
+    "duration_tv",
+    *(f"interval_js_{n}" for n in range(1, _LONGEST + 1)),
+    "in_key",
+    "in_key_gap",
+]
 
 
 class MelodyStatistics(Measuring):
@@ -80,7 +86,10 @@ class MelodyStatistics(Measuring):
             **self._baselines,
         }
         return Measurement(
-            statistics(generated, real, notation.in_c), facts, (str(self.n_samples), f"seed{self.seed}"), prefix="music-"
+            statistics(generated, real, notation.in_c),
+            facts,
+            (str(self.n_samples), f"seed{self.seed}"),
+            prefix="music-",
         )
 
 

@@ -31,8 +31,9 @@ class SampleGrid(Callback):
 
     A conditional generator gets one row per class, with its name, an unconditional one `n_rows`; no grid is higher than
     16,384 pixels. The first row of a grid of images are pictures of the training data. Vectors are drawn as a scatter plot
-    with real ones, melodies as piano rolls, sounds as spectrograms; text is written to `samples/<update>.txt`, one sample a line. Loggers that show histograms get those of
-    both players' weights, one a layer, at the start, at every validation and at the end. Rank 0 draws; other ranks do nothing.
+    with real ones, melodies as piano rolls, sounds as spectrograms; text is written to `samples/<update>.txt`, one sample a
+    line. Loggers that show histograms get those of both players' weights, one a layer, at the start, at every validation and
+    at the end. Rank 0 draws; other ranks do nothing.
 
     Args:
         every_n_updates: Generator updates between two grids; 0 draws only the first and the last, null (None) also one

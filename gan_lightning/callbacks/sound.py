@@ -9,7 +9,7 @@ from lightning.pytorch import Trainer
 from torch import Tensor
 
 from gan_lightning.callbacks.measuring import Measurement, Measuring
-from gan_lightning.data.base import scale
+from gan_lightning.evaluation.sound_pictures import waves_of
 from gan_lightning.metrics.fidelity import chunks, gather_rows, shard
 from gan_lightning.metrics.sound import (
     log_spectral_distance,
@@ -19,7 +19,7 @@ from gan_lightning.metrics.sound import (
     power_spectrum,
     usual_pitches,
 )
-from gan_lightning.protocols import Sounding
+from gan_lightning.protocols import Shaped, Sounding
 from gan_lightning.shapes import Signals
 
 
@@ -52,8 +52,8 @@ class SoundStatistics(Measuring):
 
     def applies(self, trainer: Trainer, game: Any) -> bool:
         """Tell whether the data are sound."""
-        data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        return isinstance(data, Sounding) and isinstance(getattr(data, "shape", None), Signals)
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        return isinstance(data, Sounding) and isinstance(data, Shaped) and isinstance(data.shape, Signals)
 
     def measure(self, trainer: Trainer, game: Any) -> Measurement:
         """Compare pitches and spectra."""
@@ -85,7 +85,7 @@ class SoundStatistics(Measuring):
         """Return pitches and spectrum of the evaluation split, the usual pitches of classes and the training split's numbers."""
         if self._real is None:
             train, held_out = data.reference("train"), data.reference("eval")
-            sounds = [scale(split.images[:, 0], torch.float32) for split in (train, held_out)]
+            sounds = [waves_of(split.images) for split in (train, held_out)]
             found = [pitches(waves, data.rate) for waves in sounds]
             spectra = [power_spectrum(waves) for waves in sounds]
             baseline = {

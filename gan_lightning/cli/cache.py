@@ -14,7 +14,8 @@ _KEPT = (".npy", ".pt", ".notes")
 def tell(clear: bool) -> None:
     """Print what the cache folder holds, line by line, and remove it if told to.
 
-    That is packed images (`packs/`, with the notes of music), and what was computed of real samples for metrics (`moments/`, `features/`).
+    That is packed images and sound, and the notes of music (`packs/`), and what was computed of real samples for metrics
+    (`moments/`, `features/`).
     """
     home = cache_home()
     files = sorted(path for path in home.rglob("*") if path.is_file()) if home.is_dir() else []

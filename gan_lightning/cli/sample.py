@@ -33,8 +33,8 @@ def write_samples(
 ) -> None:
     """Write n samples into the folder `out`, and `grid.png` if asked for.
 
-    Images are written as one PNG each, melodies as one MIDI file and sounds as one WAV file each, vectors as rows of `samples.csv`, text as lines of
-    `samples.txt`, other shapes as `samples.npy`, `(n, ...)` float32.
+    Images are written as one PNG each, melodies as one MIDI file and sounds as one WAV file each, vectors as rows of
+    `samples.csv`, text as lines of `samples.txt`, other shapes as `samples.npy`, `(n, ...)` float32.
 
     They are drawn and written in chunks of 64, so memory does not grow with n. A grid shows at most 1,024 images and is
     at most 16,384 pixels wide or high.

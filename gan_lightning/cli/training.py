@@ -69,7 +69,19 @@ from gan_lightning.runs.old_names import option_with_new_names, with_new_names
 from gan_lightning.runs.signals import STOPPED, end_at_once
 from gan_lightning.shapes import Shape
 
-_PORTABLE_KEYS = ("seed_everything", "name", "model", "data", "samples", "fidelity", "coverage", "retrieval", "ngrams", "music", "sound")
+_PORTABLE_KEYS = (
+    "seed_everything",
+    "name",
+    "model",
+    "data",
+    "samples",
+    "fidelity",
+    "coverage",
+    "retrieval",
+    "ngrams",
+    "music",
+    "sound",
+)
 
 _LOGGERS = "lightning.pytorch.loggers"  # named in base.yaml
 

@@ -217,7 +217,9 @@ def _splits(below: dict[str, Parts], rule: str, files: ImageFiles) -> dict[str, 
     if not evals or (rule == "folders" and (others or n_loose or not trains)):
         return everything
     if others or not (trains or n_loose):
-        beside = f"beside {others[0]}" if others else f"and no folder of training {files.noun}s beside {', '.join(evals)}"
+        beside = (
+            f"beside {others[0]}" if others else f"and no folder of training {files.noun}s beside {', '.join(evals)}"
+        )
         raise UserError(
             f"{files.root} has a folder {evals[0]} {beside}: if it is the evaluation split, put the training {files.noun}s into "
             "a folder train, or elsewhere and name it with eval_root; if it is a class, set labels=folders "

@@ -9,7 +9,7 @@ from typing import final
 import torch
 
 from gan_lightning.data.arrangement import Listing, OnError, arrange, hold_out
-from gan_lightning.data.audio_files import SUFFIXES, Form, soundfile_library, decode_audio
+from gan_lightning.data.audio_files import SUFFIXES, Form, decode_audio, soundfile_library
 from gan_lightning.data.base import RealData, Split
 from gan_lightning.data.image_files import ImageFiles, image_files
 from gan_lightning.data.packing import Pack, Recipe, pack_home, packed
@@ -140,7 +140,8 @@ class AudioFolder(RealData):
     def found(self) -> str:
         """Return in one line what there is to train on, and how long the recordings were before they were cut or padded."""
         text, (shortest, longest) = super().found(), self._pack("train").sides
-        return f"{text}; of {shortest / self.rate:.2f} to {longest / self.rate:.2f} s, cut or padded to {self.length / self.rate:.2f} s"
+        seconds = [f"{n / self.rate:.2f}" for n in (shortest, longest, self.length)]
+        return f"{text}; of {seconds[0]} to {seconds[1]} s, cut or padded to {seconds[2]} s"
 
     def state_dict(self) -> dict[str, object]:
         """Return what tells these data from others, and the rate."""

@@ -251,7 +251,7 @@ class RealData(LightningDataModule, ABC):
         return _one_tick()
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        """Scale a round on its device: uint8 images and int16 sound to [-1, 1], all to the module's dtype; pass a tick unchanged."""
+        """Scale a round on its device: images and sound to [-1, 1], all to the module's dtype; pass a tick unchanged."""
         if not isinstance(batch, list):
             return batch
         module = self.trainer.lightning_module if self.trainer is not None else None

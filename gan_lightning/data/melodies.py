@@ -31,12 +31,12 @@ class Melodies(RealData):
     Example:
         >>> from pathlib import Path
         >>> for name in "xyz":
-        ...     _ = Path(f"{name}.abc").write_text("X:1\\nM:4/4\\nL:1/4\\nK:G\\nG A B c | d2 B2 |\\n")
+        ...     _ = Path(f"{name}.abc").write_text("X:1\\nM:4/4\\nL:1/4\\nK:G\\nG B d g | d2 B2 |\\n")
         >>> data = Melodies(".", length=16, per_quarter=2, stride=4)
         >>> data.shape, data.notation
-        (Tokens(length=16, vocabulary=10), Notation(per_quarter=2, low=60, in_c=True))
-        >>> data.reference("train").images[0]  # G A B c as C D E F
-        tensor([2, 1, 4, 1, 6, 1, 7, 1, 9, 1, 1, 1, 6, 1, 1, 1], dtype=torch.uint8)
+        (Tokens(length=16, vocabulary=15), Notation(per_quarter=2, low=60, in_c=True))
+        >>> data.reference("train").images[0]  # G B d g as C E G c
+        tensor([ 2,  1,  6,  1,  9,  1, 14,  1,  9,  1,  1,  1,  6,  1,  1,  1], dtype=torch.uint8)
 
     Args:
         path: A file, a folder with all its music, or a folder of music21's corpus, such as `music21:bach`.
@@ -100,7 +100,9 @@ class Melodies(RealData):
             self.left_out = {"without notes that can be read": len(bad)}
             say(f"{self.path}: {len(bad)} files or tunes are left out, the first is {name} ({reason})")
         if len(pieces) < 2:
-            raise UserError(f"{self.path} has {len(pieces)} pieces with notes; one to train on and one to hold out are needed")
+            raise UserError(
+                f"{self.path} has {len(pieces)} pieces with notes; one to train on and one to hold out are needed"
+            )
         return pieces
 
     @cached_property
@@ -198,9 +200,7 @@ def melody_of(notes: list[Note]) -> list[Note]:
     highest = {note.start: note for note in sorted(notes, key=lambda note: (note.start, note.pitch))}
     melody = list(highest.values())
     ends = [following.start for following in melody[1:]] + [10**9]
-    return [
-        note._replace(length=min(note.length, end - note.start)) for note, end in zip(melody, ends, strict=True)
-    ]
+    return [note._replace(length=min(note.length, end - note.start)) for note, end in zip(melody, ends, strict=True)]
 
 
 def windows(melody: list[Note], length: int, stride: int, low: int) -> list[list[int]]:

@@ -187,21 +187,18 @@ def _scores(file: Path) -> list[Any]:
 def _piece(name: str, score: Any, per_quarter: int) -> Piece:
     music21 = _music21()
     parts, n_moved, n_graces = [], 0, 0
-    for part in list(getattr(score, "parts", [])) or [score]:
+    for part in list(score.parts) if isinstance(score, music21.stream.Score) and score.parts else [score]:
         notes: list[Note] = []
         sounding: dict[int, int] = {}  # pitch: place of its tied note
         for element in part.flatten().notes:
             is_chord = isinstance(element, music21.chord.Chord)
-            if isinstance(element, music21.harmony.Harmony) or not (
-                is_chord or isinstance(element, music21.note.Note)
-            ):
+            if isinstance(element, music21.harmony.Harmony) or not (is_chord or isinstance(element, music21.note.Note)):
                 continue  # the name of a chord above the staff, a drum
             if not element.duration.quarterLength:
                 n_graces += 1
                 continue
             begin, end = (
-                float(at) * per_quarter
-                for at in (element.offset, element.offset + element.duration.quarterLength)
+                float(at) * per_quarter for at in (element.offset, element.offset + element.duration.quarterLength)
             )
             start, stop = round(begin), max(round(end), round(begin) + 1)
             for note in element.notes if is_chord else [element]:

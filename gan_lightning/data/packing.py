@@ -1,11 +1,11 @@
 """Decode a set of images, or of recordings, once into one memory-mapped file, found again by its key.
 
-A pack is two files: `<owner>-<key>.npy`, the images `(N, C, H, W)` or recordings `(N, C, L)`, and `<owner>-<key>.json`, written last, which says
-that the pack is whole, what it holds and what was left out. Whoever opens one compares length, shape and the checksum of
-pieces from all over it; a damaged one is made anew. The key covers everything the pixels depend on, so a pack
-is never out of date, only unused; the packs that the same owner (one folder under one set of options) no longer uses
-are removed when a new one is made. Both files appear by a rename, so processes that pack the same set at the same time
-disturb nobody: the last one wins, with equal content.
+A pack is two files: `<owner>-<key>.npy`, the images `(N, C, H, W)` or recordings `(N, C, L)`, and `<owner>-<key>.json`,
+written last, which says that the pack is whole, what it holds and what was left out. Whoever opens one compares length,
+shape and the checksum of pieces from all over it; a damaged one is made anew. The key covers everything the values depend
+on, so a pack is never out of date, only unused; the packs that the same owner (one folder under one set of options) no
+longer uses are removed when a new one is made. Both files appear by a rename, so processes that pack the same set at the
+same time disturb nobody: the last one wins, with equal content.
 """
 
 from __future__ import annotations
@@ -235,7 +235,7 @@ def _reserved(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray
     except OSError as error:
         free = shutil.disk_usage(path.parent).free
         raise RunFailed(
-            f"{path.parent} has no room for what is packed: {error.strerror} ({need / 1e6:,.0f} MB are needed, "
+            f"{path.parent} has no room for the packed data: {error.strerror} ({need / 1e6:,.0f} MB are needed, "
             f"{free / 1e6:,.0f} MB are free); free some space, or name another folder with data.cache_dir"
         ) from error
     return images

@@ -29,8 +29,8 @@ class RealSamples:
         4
 
     Attributes:
-        images: uint8 images `(N, C, H, W)` in 0..255, int16 sound `(N, C, L)`, or float32 vectors `(N, D)`, on the CPU, contiguous. Never write
-            to it.
+        images: uint8 images `(N, C, H, W)` in 0..255, int16 sound `(N, C, L)`, or float32 vectors `(N, D)`, on the CPU,
+            contiguous. Never write to it.
         labels: Class indices `(N,)`, int64, or None.
         description: What it is, for people: data set, split, count, shape.
         digest: The content's hash where it is already known; `fingerprint` computes it otherwise.

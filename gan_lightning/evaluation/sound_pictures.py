@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from gan_lightning.data.base import scale
 from gan_lightning.evaluation.pictures import figure_of, rendered
 
 if TYPE_CHECKING:
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
 
 _RANGE = 70
 """Decibels between the lightest and the darkest."""
+
+
+def waves_of(recordings: Tensor) -> Tensor:
+    """Return the first channel `(N, L)` of recordings `(N, C, L)` as they are kept, in [-1, 1]."""
+    return scale(recordings[:, 0], torch.float32)
 
 
 def spectrograms(samples: Tensor, rate: int, n_columns: int | None = None, row_names: Sequence[str] = ()) -> Image:
@@ -49,6 +55,12 @@ def decibels(wave: Tensor, size: int = 256) -> Tensor:
     """Return the spectrogram `(F, T)` of a sound `(L,)` in decibels, 0 the loudest place."""
     size = min(size, len(wave))
     spectrum = torch.stft(
-        wave, size, max(size // 8, 1), window=torch.hann_window(size), center=True, pad_mode="constant", return_complex=True
+        wave,
+        size,
+        max(size // 8, 1),
+        window=torch.hann_window(size),
+        center=True,
+        pad_mode="constant",
+        return_complex=True,
     ).abs()
     return 20 * (spectrum / spectrum.max().clamp(min=1e-9)).clamp(min=1e-6).log10()

@@ -16,8 +16,7 @@ from gan_lightning.errors import UserError
 from gan_lightning.networks.base import Critic, Generator, NClasses, count_classes, require_labels
 from gan_lightning.shapes import Shape, Signals
 
-_STEP, _SHORTEST = 4, 16
-_FILTER: dict[str, int] = {"kernel_size": 25, "stride": _STEP, "padding": 11}
+_FILTER, _STEP, _PADDING, _SHORTEST = 25, 4, 11, 16
 
 
 @final
@@ -42,7 +41,7 @@ class WaveGANGenerator(Generator):
         widths = [width * 2 ** (n - 1 - i) for i in range(n)]
         self.first = nn.Linear(latent_dim + self.n_classes, widths[0] * -(-signals.length // _STEP**n))
         self.layers = nn.ModuleList(
-            nn.ConvTranspose1d(n_in, n_out, **_FILTER, output_padding=1)
+            nn.ConvTranspose1d(n_in, n_out, _FILTER, _STEP, _PADDING, output_padding=1)
             for n_in, n_out in zip(widths, [*widths[1:], signals.channels], strict=True)
         )
 
@@ -85,7 +84,8 @@ class WaveGANCritic(Critic):
         n, length = n_layers(signals.length), signals.length
         widths = [width * 2**i for i in range(n)]
         self.layers = nn.ModuleList(
-            nn.Conv1d(n_in, n_out, **_FILTER) for n_in, n_out in zip([signals.channels, *widths], widths, strict=False)
+            nn.Conv1d(n_in, n_out, _FILTER, _STEP, _PADDING)
+            for n_in, n_out in zip([signals.channels, *widths], widths, strict=False)
         )
         for _ in range(n):
             length = (length - 3) // _STEP + 1

@@ -54,7 +54,6 @@ def test_what_was_read_is_kept_until_a_file_changes(tunes, monkeypatch, tmp_path
         Melodies(str(tunes), length=16).shape  # noqa: B018
 
 
-
 def test_tied_notes_are_one_and_those_beside_the_grid_are_counted(tmp_path):
     (tmp_path / "a.abc").write_text("X:1\nM:4/4\nL:1/4\nK:C\n{c}C4- | C2 (3DEF G |\n")
     (piece,), _ = read_pieces([tmp_path / "a.abc"], 1, None)
