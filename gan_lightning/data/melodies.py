@@ -31,12 +31,13 @@ class Melodies(RealData):
     Example:
         >>> from pathlib import Path
         >>> for name in "xyz":
-        ...     _ = Path(f"{name}.abc").write_text("X:1\\nM:4/4\\nL:1/4\\nK:G\\nG B d g | d2 B2 |\\n")
+        ...     _ = Path(f"{name}.abc").write_text("X:1\\nM:4/4\\nL:1/4\\nK:G\\nG B d g | d2 G2 |\\n")
         >>> data = Melodies(".", length=16, per_quarter=2, stride=4)
         >>> data.shape, data.notation
-        (Tokens(length=16, vocabulary=15), Notation(per_quarter=2, low=60, in_c=True))
+        (Tokens(length=16, vocabulary=15), Notation(per_quarter=2, low=72, in_c=True))
         >>> data.reference("train").images[0]  # G B d g as C E G c
-        tensor([ 2,  1,  6,  1,  9,  1, 14,  1,  9,  1,  1,  1,  6,  1,  1,  1], dtype=torch.uint8)
+        tensor([ 2,  1,  6,  1,  9,  1, 14,  1,  9,  1,  1,  1,  2,  1,  1,  1],
+               dtype=torch.uint8)
 
     Args:
         path: A file, a folder with all its music, or a folder of music21's corpus, such as `music21:bach`.

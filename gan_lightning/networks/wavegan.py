@@ -1,7 +1,8 @@
 """Donahue, McAuley & Puckette, Adversarial Audio Synthesis, ICLR 2019, arXiv:1802.04208: WaveGAN.
 
 From section 3.2 and appendix D: DCGAN's layers in one dimension, filters of 25 samples and steps of 4, no batch
-normalisation, and a critic whose activations are shifted in time at random. Initial weights are torch's.
+normalisation, and a critic whose activations are shifted in time at random. Ours: initial weights after He, so that a
+sound is as loud as its latents from the first update on.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import Any, final
 
 import torch
 from torch import Tensor, nn, tanh
-from torch.nn.functional import embedding, leaky_relu, one_hot, relu
+from torch.nn.functional import embedding, leaky_relu, relu
 
 from gan_lightning.errors import UserError
 from gan_lightning.networks.base import Critic, Generator, NClasses, count_classes, require_labels
@@ -30,7 +31,8 @@ class WaveGANGenerator(Generator):
         shape: Length and channels of a sound.
         latent_dim: Number of latent coordinates.
         width: Channels before the last layer; they double towards the first. 64 in the paper.
-        n_classes: Number of classes, whose one-hot code is appended to the latents; 0 for none, auto for the data's.
+        n_classes: Number of classes, each with a learned vector as long as the latents, appended to them; 0 for none, auto for
+            the data's.
     """
 
     def __init__(self, shape: Shape, latent_dim: int = 100, width: int = 64, n_classes: NClasses = 0) -> None:
@@ -39,11 +41,17 @@ class WaveGANGenerator(Generator):
         self.latent_dim, self.n_classes, self.length = latent_dim, count_classes(n_classes), signals.length
         n = n_layers(signals.length)
         widths = [width * 2 ** (n - 1 - i) for i in range(n)]
-        self.first = nn.Linear(latent_dim + self.n_classes, widths[0] * -(-signals.length // _STEP**n))
+        n_in = latent_dim * (2 if self.n_classes else 1)
+        self.first = nn.Linear(n_in, widths[0] * -(-signals.length // _STEP**n))
+        if self.n_classes:
+            self.of_class = nn.Parameter(torch.randn(self.n_classes, latent_dim))
         self.layers = nn.ModuleList(
             nn.ConvTranspose1d(n_in, n_out, _FILTER, _STEP, _PADDING, output_padding=1)
             for n_in, n_out in zip(widths, [*widths[1:], signals.channels], strict=True)
         )
+        _initialize(self.first, self.first.in_features, gain=1.0)
+        for layer in self.layers:
+            _initialize(layer, layer.in_channels * _FILTER / _STEP)  # so many meet in a sample
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """Map latents `(N, D)` to sounds `(N, C, L)` in [-1, 1].
@@ -52,8 +60,7 @@ class WaveGANGenerator(Generator):
             UserError: The network is conditional and there are no labels.
         """
         if self.n_classes:
-            code = one_hot(require_labels(labels), self.n_classes)
-            latents = torch.cat([latents, code.to(latents.dtype)], dim=1)
+            latents = torch.cat([latents, embedding(require_labels(labels), self.of_class)], dim=1)
         hidden = self.first(latents).unflatten(1, (self.layers[0].in_channels, -1))  # type: ignore[arg-type]
         for layer in self.layers:
             hidden = layer(relu(hidden))
@@ -94,6 +101,8 @@ class WaveGANCritic(Critic):
                 f"phase_shuffle of WaveGANCritic must be below {length}, the positions of its last layer for "
                 f"{signals.length} samples, got {phase_shuffle}"
             )
+        for layer in self.layers:
+            _initialize(layer, layer.in_channels * _FILTER)
         self.shuffle = PhaseShuffle(phase_shuffle)
         self.n_features = widths[-1] * length
         self.output = nn.Linear(self.n_features, 1)
@@ -149,6 +158,12 @@ def shifted(inputs: Tensor, shifts: Tensor) -> Tensor:
     places = (torch.arange(length, device=inputs.device) - shifts).abs()
     places = (length - 1) - ((length - 1) - places).abs()
     return inputs.gather(2, places[:, None].expand_as(inputs))
+
+
+def _initialize(layer: Any, n_in: float, gain: float = 2.0) -> None:
+    """Draw weights that keep the size of activations, of n_in inputs to each output (He et al. 2015); biases are 0."""
+    nn.init.normal_(layer.weight, std=(gain / n_in) ** 0.5)
+    nn.init.zeros_(layer.bias)
 
 
 def n_layers(length: int) -> int:
