@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from gan_lightning.data import RandomImages, RealData, Ring, SyntheticFeedback
+from gan_lightning.data import RandomImages, RealData, RealSamples, Ring, SyntheticFeedback
 from gan_lightning.families import (
     ACGAN,
     ALI,
@@ -72,6 +72,8 @@ from gan_lightning.networks import (
     SNGANCNNGenerator,
     SNGANResNetCritic,
     SNGANResNetGenerator,
+    WaveGANCritic,
+    WaveGANGenerator,
     WGANGPCNNCritic,
     WGANGPCNNGenerator,
 )
@@ -93,14 +95,35 @@ from gan_lightning.stabilizers.generator_terms import HistoricalAveraging as Gen
 from gan_lightning.stabilizers.gradient_penalties import R1, R2
 from gan_lightning.stabilizers.historical_averaging import HistoricalAveraging
 from gan_lightning.stabilizers.lecam import LeCam
+from gan_lightning.shapes import Signals
 from gan_lightning.stabilizers.slopes import couples_batch
 
 N_CLASSES = 3
+
+
+class Waves(RealData):
+    """Sine waves of a frequency for each class, as 16-bit sound."""
+
+    def __init__(self, length: int = 64, n: int = 48, batch_size: int = 4, seed: int | None = None) -> None:
+        super().__init__(batch_size, seed)
+        self.length, self.n, self.n_classes = length, n, N_CLASSES
+        self.save_hyperparameters(logger=False)
+
+    @property
+    def shape(self) -> Signals:
+        return Signals(self.length, 1)
+
+    def load_split(self, split: Any) -> RealSamples:
+        labels = torch.arange(self.n) % self.n_classes
+        phases = (0.3 + 0.2 * labels[:, None]) * torch.arange(self.length) + torch.arange(self.n)[:, None]
+        return RealSamples((20_000 * torch.sin(phases)).to(torch.int16)[:, None], labels, "sine waves")
+
 
 GREY = partial(RandomImages, image_size=8, channels=1, n=48, batch_size=4)
 COLOUR = partial(RandomImages, image_size=8, channels=3, n=48, batch_size=4, flip=True)
 LABELLED = partial(RandomImages, image_size=8, channels=1, n_classes=N_CLASSES, n=48, batch_size=4)
 FEEDBACK = partial(SyntheticFeedback, n_users=9, n_items=12, n_liked=4, n_held_out=3, batch_size=4)
+SIGNALS = Waves
 VECTORS = partial(Ring, n_modes=4, n=48, batch_size=4)
 
 
@@ -241,6 +264,14 @@ def biggan(n_classes: int) -> dict[str, Any]:
     }
 
 
+def wavegan(n_classes: int = 0) -> dict[str, Any]:
+    """Return WaveGAN's networks, narrowed; without phase shuffle, whose draws are each process's own."""
+    return {
+        "generator": partial(WaveGANGenerator, width=2, latent_dim=3, n_classes=n_classes),
+        "critic": partial(WaveGANCritic, width=2, phase_shuffle=0, n_classes=n_classes),
+    }
+
+
 def r3gan(n_classes: int = 0) -> dict[str, Any]:
     """Return R3GAN's networks, narrowed."""
     narrow: dict[str, Any] = {"width": 4, "n_blocks": 1, "group_size": 4, "n_classes": n_classes}
@@ -263,6 +294,7 @@ CASES = [
     Case(WGANGP, data=COLOUR, **cnn(WGANGPCNNGenerator, WGANGPCNNCritic)),
     Case(WGANGP, data=VECTORS, critic_accumulation=2, generator_accumulation=2, name="vectors-accumulated"),
     Case(WGANGP, data=LABELLED, **mlp(N_CLASSES), n_critic=2, critic_clip_norm=0.5, name="conditional-clipped"),
+    Case(WGANGP, data=SIGNALS, n_critic=2, **wavegan(N_CLASSES), name="sound"),
     Case(SNGAN, n_critic=1, **resnet()),
     Case(SNGAN, data=LABELLED, n_critic=2, **resnet(N_CLASSES), name="conditional"),
     Case(SNGAN, data=COLOUR, objective=NonSaturating(), **cnn(SNGANCNNGenerator, SNGANCNNCritic), name="cnn"),
@@ -304,6 +336,7 @@ CASES = [
         name="labels",
     ),
     Case(R3GAN, data=VECTORS, name="vectors"),
+    Case(R3GAN, data=SIGNALS, **wavegan(), name="sound"),
     Case(IRGAN, data=FEEDBACK, n_critic=2),
     Case(
         IRGAN,
