@@ -45,8 +45,10 @@ def spectrograms(samples: Tensor, rate: int, n_columns: int | None = None, row_n
         row, column = divmod(index, n_columns)
         if column == 0 and row < len(row_names):
             axes.set_ylabel(row_names[row], fontsize=7)
-        axes.set_xticks([0, round(seconds, 2)] if row == n_rows - 1 else [])
-        axes.set_yticks([0, rate / 2000] if column == 0 else [])
+        axes.set_xticks(
+            [0, seconds] if row == n_rows - 1 else [], ["0", f"{seconds:.2f} s"] if row == n_rows - 1 else []
+        )
+        axes.set_yticks([0, rate / 2000] if column == 0 else [], ["0", f"{rate / 2000:g} kHz"] if column == 0 else [])
         axes.tick_params(labelsize=6)
     return rendered(figure)
 
