@@ -83,6 +83,7 @@ from gan_lightning.observations.base import Compose
 from gan_lightning.observations.instance_noise import InstanceNoise
 from gan_lightning.observations.packing import Packing
 from gan_lightning.optimizers.schedules import CosineDecay, LinearDecay
+from gan_lightning.shapes import Signals
 from gan_lightning.stabilizers.base import GeneratorTerm
 from gan_lightning.stabilizers.consistency import ConsistencyRegularization
 from gan_lightning.stabilizers.generator_terms import (
@@ -95,7 +96,6 @@ from gan_lightning.stabilizers.generator_terms import HistoricalAveraging as Gen
 from gan_lightning.stabilizers.gradient_penalties import R1, R2
 from gan_lightning.stabilizers.historical_averaging import HistoricalAveraging
 from gan_lightning.stabilizers.lecam import LeCam
-from gan_lightning.shapes import Signals
 from gan_lightning.stabilizers.slopes import couples_batch
 
 N_CLASSES = 3
