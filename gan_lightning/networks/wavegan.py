@@ -45,13 +45,14 @@ class WaveGANGenerator(Generator):
         self.first = nn.Linear(n_in, widths[0] * -(-signals.length // _STEP**n))
         if self.n_classes:
             self.of_class = nn.Parameter(torch.randn(self.n_classes, latent_dim))
-        self.layers = nn.ModuleList(
+        layers = [
             nn.ConvTranspose1d(n_in, n_out, _FILTER, _STEP, _PADDING, output_padding=1)
             for n_in, n_out in zip(widths, [*widths[1:], signals.channels], strict=True)
-        )
+        ]
         _initialize(self.first, self.first.in_features, gain=1.0)
-        for layer in self.layers:
+        for layer in layers:
             _initialize(layer, layer.in_channels * _FILTER / _STEP)  # so many meet in a sample
+        self.layers = nn.ModuleList(layers)
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """Map latents `(N, D)` to sounds `(N, C, L)` in [-1, 1].
@@ -90,10 +91,10 @@ class WaveGANCritic(Critic):
         self.n_classes = count_classes(n_classes)
         n, length = n_layers(signals.length), signals.length
         widths = [width * 2**i for i in range(n)]
-        self.layers = nn.ModuleList(
+        layers = [
             nn.Conv1d(n_in, n_out, _FILTER, _STEP, _PADDING)
             for n_in, n_out in zip([signals.channels, *widths], widths, strict=False)
-        )
+        ]
         for _ in range(n):
             length = (length - 3) // _STEP + 1
         if phase_shuffle >= length:
@@ -101,8 +102,9 @@ class WaveGANCritic(Critic):
                 f"phase_shuffle of WaveGANCritic must be below {length}, the positions of its last layer for "
                 f"{signals.length} samples, got {phase_shuffle}"
             )
-        for layer in self.layers:
+        for layer in layers:
             _initialize(layer, layer.in_channels * _FILTER)
+        self.layers = nn.ModuleList(layers)
         self.shuffle = PhaseShuffle(phase_shuffle)
         self.n_features = widths[-1] * length
         self.output = nn.Linear(self.n_features, 1)
