@@ -68,7 +68,7 @@ def render(given: argparse.Namespace, name: str, program: int, velocity: int, pi
     notes = [Note(place * in_quarters[0], in_quarters[1], pitch) for place, pitch in enumerate(pitches)]
     with tempfile.TemporaryDirectory() as folder:
         midi, wave = Path(folder) / "notes.mid", Path(folder) / "notes.wav"
-        midi.write_bytes(midi_bytes(notes, 100, beats_per_minute, program, velocity))
+        midi.write_bytes(midi_bytes([notes], 100, beats_per_minute, program, velocity))
         options = ["-ni", "-q", "-R", "0", "-C", "0", "-g", "0.8", "-r", str(given.rate), "-F", str(wave)]
         subprocess.run(["fluidsynth", *options, given.font, str(midi)], check=True, stdout=subprocess.DEVNULL)
         samples, rate = soundfile.read(wave)

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Trainer
+from torch import Tensor
 
 from gan_lightning.callbacks.measuring import Measurement, Measuring
 from gan_lightning.metrics.fidelity import chunks, gather_rows, shard
@@ -18,6 +19,7 @@ from gan_lightning.metrics.music import (
     pitch_classes,
     share_in_key,
     shuffled,
+    symbols_of,
     total_variation,
 )
 from gan_lightning.protocols import Notated
@@ -35,7 +37,8 @@ _NAMES = [
 class MelodyStatistics(Measuring):
     """Compares generated melodies with held-out ones, at every validation and before the first update.
 
-    Logged are, of each position's most probable symbol: `val/pitch_class_tv` and `val/duration_tv`, the total variation
+    Of rolls each voice is a melody. Logged are, of each position's most probable symbol or row: `val/pitch_class_tv` and
+    `val/duration_tv`, the total variation
     between the histograms; `val/interval_js_1` to `_3`, the Jensen-Shannon divergence in bits between the n-grams of
     intervals; `val/in_key`, the share of notes in the scale of the key, and `val/in_key_gap`, how far it is from that of the
     held-out notes. The card has the same numbers for as many training windows, and for held-out ones with the notes of each
@@ -67,13 +70,15 @@ class MelodyStatistics(Measuring):
         ranges, notation = chunks(self.n_samples), data.notation
         mine = shard(len(ranges), trainer.global_rank, trainer.world_size)
         drawn = zip(mine, game.sample_chunks(mine, seed=self.seed), strict=True)
-        symbols = gather_rows([(chunk, samples[: len(ranges[chunk])].argmax(1).cpu()) for chunk, samples in drawn])
-        real = melodies_of(data.reference("eval").images, notation.low)
+        symbols = gather_rows([(chunk, symbols_of(samples[: len(ranges[chunk])].cpu())) for chunk, samples in drawn])
+        real = melodies_of(real_symbols(data.reference("eval").images), notation.low)
         if not self._baselines:
             train, random = data.reference("train").images, torch.Generator().manual_seed(self.seed)
             chosen = torch.randint(len(train), (self.n_samples,), generator=random)
             self._baselines = {
-                "of_training_melodies": statistics(melodies_of(train[chosen], notation.low), real, notation.in_c),
+                "of_training_melodies": statistics(
+                    melodies_of(real_symbols(train[chosen]), notation.low), real, notation.in_c
+                ),
                 "of_shuffled_notes": statistics(shuffled(real, random), real, notation.in_c),
             }
         generated = melodies_of(symbols, notation.low)
@@ -91,6 +96,11 @@ class MelodyStatistics(Measuring):
             (str(self.n_samples), f"seed{self.seed}"),
             prefix="music-",
         )
+
+
+def real_symbols(kept: Tensor) -> Tensor:
+    """Return the symbols `(N, L)` of samples as data keep them: symbols, or rolls `(N, C, H, L)` of 0 and 255."""
+    return kept if kept.ndim == 2 else symbols_of(kept.float() / 127.5 - 1)
 
 
 def statistics(melodies: list[Melody], real: list[Melody], in_c: bool) -> dict[str, float]:

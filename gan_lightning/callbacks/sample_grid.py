@@ -103,7 +103,7 @@ def draw_samples(game: Any, n_rows: int, n_columns: int, seed: int, data: Any = 
 
     Images have a row of the data's above them, always the same ones.
     """
-    if isinstance(game.shape, Tokens) and isinstance(data, Notated):
+    if isinstance(data, Notated):
         return piano_rolls(game.sample(n_rows * n_columns, seed=seed), game.shape, data.notation, n_columns)
     if isinstance(game.shape, Vectors):
         return scatter(game.sample(1000, seed=seed), real_samples(data, 200))

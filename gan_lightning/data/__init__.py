@@ -8,6 +8,7 @@ from gan_lightning.data.implicit_feedback import ImplicitFeedback, SyntheticFeed
 from gan_lightning.data.loaded import data_of, from_dataset
 from gan_lightning.data.melodies import Melodies
 from gan_lightning.data.query_documents import QueryDocuments
+from gan_lightning.data.rolls import Rolls
 from gan_lightning.data.stream import Batch, RealSamples, Rounds
 from gan_lightning.data.synthetic import GaussianMixture, Grid, RandomImages, Ring, SwissRoll
 from gan_lightning.data.text import Text
@@ -27,6 +28,7 @@ __all__ = [
     "RealData",
     "RealSamples",
     "Ring",
+    "Rolls",
     "Rounds",
     "SwissRoll",
     "SyntheticFeedback",

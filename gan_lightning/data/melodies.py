@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, final
 
 import torch
 
 from gan_lightning.data.arrangement import OnError
-from gan_lightning.data.base import RealData, Split
-from gan_lightning.data.music_files import Note, Piece, key_shift, music_files, read_pieces
-from gan_lightning.data.stream import RealSamples, generator
+from gan_lightning.data.base import Split
+from gan_lightning.data.music import Music
+from gan_lightning.data.music_files import Note
+from gan_lightning.data.stream import RealSamples
 from gan_lightning.data.text import Symbols, probabilities
-from gan_lightning.errors import UserError, say
-from gan_lightning.protocols import Batch, Notation
+from gan_lightning.errors import UserError
+from gan_lightning.protocols import Batch
 from gan_lightning.shapes import Tokens
 
 _REST, _HOLD, _FIRST = 0, 1, 2  # as metrics.music has them
 
 
 @final
-class Melodies(RealData):
+class Melodies(Music):
     """Melodies of MusicXML, MIDI and ABC files, cut into windows of a grid.
 
     At each position stands a rest, the hold of what sounds already, or the pitch that is struck. Of notes that sound at once
@@ -71,68 +71,20 @@ class Melodies(RealData):
         batch_size: int = 64,
         seed: int | None = None,
     ) -> None:
-        super().__init__(batch_size, seed)
-        if length < 2:
-            raise UserError(f"length of Melodies must be at least 2, got {length}")
-        if not 1 <= per_quarter <= 96:
-            raise UserError(f"per_quarter must be 1 to 96 positions in a quarter note, got {per_quarter}")
+        super().__init__(path, length, per_quarter, in_c, stride, eval_fraction, on_error, cache_dir, batch_size, seed)
         if parts not in ("first", "all"):
             raise UserError(f"parts must be first or all, got {parts!r}")
-        if on_error not in ("raise", "skip"):
-            raise UserError(f"on_error must be raise or skip, got {on_error!r}")
-        if stride is not None and stride < 1:
-            raise UserError(f"stride must be at least 1, got {stride}")
-        if not 0 < eval_fraction < 1:
-            raise UserError(f"eval_fraction must be above 0 and below 1, got {eval_fraction}")
-        self.path, self.length, self.per_quarter, self.in_c, self.parts = path, length, per_quarter, in_c, parts
-        self.stride, self.eval_fraction, self.on_error, self.cache_dir = stride, eval_fraction, on_error, cache_dir
+        self.parts = parts
         self.save_hyperparameters(logger=False)
 
-    @cached_property
-    def _pieces(self) -> list[Piece]:
-        pieces, bad = read_pieces(music_files(self.path), self.per_quarter, self.cache_dir)
-        if bad:
-            name, reason = next(iter(bad.items()))
-            if self.on_error == "raise":
-                raise UserError(
-                    f"cannot take music from {name}: {reason}; fix or remove it, or leave such files out with "
-                    "on_error=skip (--data.on_error skip)"
-                )
-            self.left_out = {"without notes that can be read": len(bad)}
-            say(f"{self.path}: {len(bad)} files or tunes are left out, the first is {name} ({reason})")
-        if len(pieces) < 2:
-            raise UserError(
-                f"{self.path} has {len(pieces)} pieces with notes; one to train on and one to hold out are needed"
-            )
-        return pieces
-
-    @cached_property
-    def _melodies(self) -> tuple[list[list[Note]], list[list[Note]]]:
-        """The melodies of both splits."""
-        n_held_out = min(max(round(self.eval_fraction * len(self._pieces)), 1), len(self._pieces) - 1)
-        held_out = set(torch.randperm(len(self._pieces), generator=generator(0, 7)).tolist()[:n_held_out])
-        melodies: tuple[list[list[Note]], list[list[Note]]] = ([], [])
-        for place, piece in enumerate(self._pieces):
-            shift = key_shift([note for part in piece.parts for note in part]) if self.in_c else 0
-            for part in [part for part in piece.parts if part][: 1 if self.parts == "first" else None]:
-                moved = [note._replace(pitch=note.pitch + shift) for note in part]
-                melodies[place in held_out].append(melody_of(moved))
-        return melodies
-
-    @cached_property
-    def notation(self) -> Notation:
-        """What the symbols mean."""
-        return Notation(self.per_quarter, self._range[0], self.in_c)
-
-    @cached_property
-    def _range(self) -> tuple[int, int]:
-        pitches = [note.pitch for split in self._melodies for melody in split for note in melody]
-        return min(pitches), max(pitches)
+    def taken(self, parts: list[list[Note]]) -> list[list[Note]]:
+        """Return the upper part, or all."""
+        return parts[:1] if self.parts == "first" else parts
 
     @property
     def shape(self) -> Tokens:
         """Length of a sample and number of symbols."""
-        low, high = self._range
+        low, high = self.range
         return Tokens(self.length, _FIRST + high - low + 1)
 
     @property
@@ -143,8 +95,9 @@ class Melodies(RealData):
     def load_split(self, split: Split) -> RealSamples:
         """Return the windows of a split; those without a note are left out."""
         rows = []
-        for melody in self._melodies[split == "eval"]:
-            rows += windows(melody, self.length, self.stride or max(self.length // 4, 1), self.notation.low)
+        for piece in self.voices[split == "eval"]:
+            for melody in piece:
+                rows += windows(melody, self.length, self.stride, self.range[0])
         what = f"melodies of {Path(self.path).name}, {split} split, {len(rows)} windows of {self.length}"
         return Symbols(torch.tensor(rows, dtype=torch.uint8), None, what)
 
@@ -155,53 +108,6 @@ class Melodies(RealData):
         module = self.trainer.lightning_module if self.trainer is not None else None
         dtype = module.dtype if module is not None and isinstance(module.dtype, torch.dtype) else torch.float32
         return [Batch(probabilities(real, self.shape.vocabulary, dtype), labels) for real, labels in batch]
-
-    def found(self) -> str:
-        """Return in one line what there is."""
-        n_notes = sum(len(part) for piece in self._pieces for part in piece.parts)
-        text = (
-            f"{len(self.reference('train')):,} windows of {self.length} positions to train on, "
-            f"{len(self.reference('eval')):,} held out, of {len(self._pieces):,} pieces with {n_notes:,} notes, "
-            f"{self.shape.vocabulary} symbols"
-        )
-        moved = sum(piece.n_moved for piece in self._pieces)
-        graces = sum(piece.n_graces for piece in self._pieces)
-        text += f"; {moved:,} notes moved to the grid" if moved else ""
-        text += f"; {graces:,} grace notes left out" if graces else ""
-        return text + "".join(f"; {n:,} {why}, left out" for why, n in self.left_out.items())
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return what tells these data from others, and what the symbols mean."""
-        return {**super().state_dict(), "notation": self.notation._asdict(), "n_symbols": self.shape.vocabulary}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Say what has changed since the checkpoint was written.
-
-        Raises:
-            UserError: The symbols mean something else.
-        """
-        then = (state_dict["notation"], state_dict["n_symbols"])
-        now = (self.notation._asdict(), self.shape.vocabulary)
-        if then != now:
-            raise UserError(
-                f"the checkpoint was trained on {_words(*then)}, and {self.path} has {_words(*now)}; give the music that it "
-                "was trained on, or train anew"
-            )
-        if "n" in state_dict:
-            super().load_state_dict(state_dict)
-
-
-def melody_of(notes: list[Note]) -> list[Note]:
-    """Return the highest of the notes that begin together, each until the next begins; notes are sorted by beginning.
-
-    Example:
-        >>> melody_of([Note(0, 4, 60), Note(0, 4, 64), Note(2, 2, 62)])
-        [Note(start=0, length=2, pitch=64), Note(start=2, length=2, pitch=62)]
-    """
-    highest = {note.start: note for note in sorted(notes, key=lambda note: (note.start, note.pitch))}
-    melody = list(highest.values())
-    ends = [following.start for following in melody[1:]] + [10**9]
-    return [note._replace(length=min(note.length, end - note.start)) for note, end in zip(melody, ends, strict=True)]
 
 
 def windows(melody: list[Note], length: int, stride: int, low: int) -> list[list[int]]:
@@ -220,8 +126,3 @@ def windows(melody: list[Note], length: int, stride: int, low: int) -> list[list
         sounding[note.start : note.start + note.length] = [_FIRST + note.pitch - low] * note.length
     rows = [[sounding[start], *symbols[start + 1 : start + length]] for start in range(0, n - length + 1, stride)]
     return [row for row in rows if max(row) >= _FIRST]
-
-
-def _words(notation: dict[str, Any], n_symbols: int) -> str:
-    in_c = "in C or A" if notation["in_c"] else "in their own keys"
-    return f"{n_symbols} symbols from pitch {notation['low']} on, {notation['per_quarter']} a quarter, {in_c}"

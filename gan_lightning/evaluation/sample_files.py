@@ -14,9 +14,8 @@ from torch import Tensor
 from gan_lightning.data.audio_files import to_int16
 from gan_lightning.evaluation import pictures
 from gan_lightning.evaluation.midi import midi_bytes
-from gan_lightning.evaluation.music_pictures import piano_rolls
+from gan_lightning.evaluation.music_pictures import piano_rolls, pieces_of
 from gan_lightning.evaluation.sound_pictures import spectrograms
-from gan_lightning.metrics.music import melodies_of
 from gan_lightning.metrics.text import spelled
 from gan_lightning.protocols import Notation
 from gan_lightning.shapes import Images, Shape, Signals, Tokens, Vectors
@@ -96,26 +95,26 @@ class Lines(Form):
 
 @final
 class Midi(Form):
-    """Melodies: one MIDI file each."""
+    """Melodies, or pieces of several voices: one MIDI file each."""
 
     first = "000000.mid"
 
-    def __init__(self, shape: Tokens, notation: Notation) -> None:
+    def __init__(self, shape: Shape, notation: Notation) -> None:
         super().__init__(shape)
-        self.tokens, self.notation = shape, notation
+        self.notation = notation
 
     def write(self, samples: Tensor, first: int, n: int, folder: Path) -> None:
-        """Write melodies."""
-        for index, melody in enumerate(melodies_of(samples.argmax(1), self.notation.low), first):
-            (folder / f"{index:06d}.mid").write_bytes(midi_bytes(melody, self.notation.per_quarter))
+        """Write pieces, a track for each voice."""
+        for index, piece in enumerate(pieces_of(samples, self.notation), first):
+            (folder / f"{index:06d}.mid").write_bytes(midi_bytes(piece, self.notation.per_quarter))
 
     def words(self, n: int) -> str:
         """Return what n samples are, for messages."""
-        return f"{n} melodies"
+        return f"{n} {'pieces' if isinstance(self.shape, Images) else 'melodies'}"
 
     def drawn(self, samples: Tensor, n_columns: int | None = None) -> Image:
         """Return melodies as piano rolls."""
-        return piano_rolls(samples, self.tokens, self.notation, n_columns)
+        return piano_rolls(samples, self.shape, self.notation, n_columns)
 
 
 @final
@@ -168,14 +167,14 @@ def form_of(shape: Shape, checkpoint: dict[str, Any]) -> Form:
         shape: Shape of a sample.
         checkpoint: The checkpoint, whole.
     """
+    if notation := _said(checkpoint, "notation"):
+        return Midi(shape, Notation(**notation))
     if isinstance(shape, Images):
         return Pictures(shape)
     if isinstance(shape, Vectors):
         return Rows(shape)
     if isinstance(shape, Tokens) and (vocabulary := _said(checkpoint, "vocabulary")):
         return Lines(shape, vocabulary)
-    if isinstance(shape, Tokens) and (notation := _said(checkpoint, "notation")):
-        return Midi(shape, Notation(**notation))
     if isinstance(shape, Signals) and (rate := _said(checkpoint, "rate")):
         return Sounds(shape, rate)
     return Arrays(shape)

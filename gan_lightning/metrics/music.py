@@ -18,6 +18,26 @@ Melody = list[tuple[int, int, int]]
 """Notes: where each begins and how long it is, in positions, and its MIDI number."""
 
 
+def symbols_of(samples: Tensor) -> Tensor:
+    """Return the symbols `(N, L)` of melodies as probabilities `(N, V, L)`, or `(N C, L)` of rolls `(N, C, H, L)`.
+
+    The melodies' are the most probable ones. In a roll, in [-1, 1], the lightest row sounds if it is above 0; the same row
+    as before is a hold.
+
+    Example:
+        >>> roll = torch.tensor([[-1.0, 1.0, 1.0], [-1.0, -1.0, 0.5]])  # the upper row sounds at last
+        >>> symbols_of(roll[None, None])
+        tensor([[0, 3, 1]])
+    """
+    if samples.ndim == 3:
+        return samples.argmax(1)
+    level, row = samples.flatten(0, 1).max(1)
+    pitch = torch.where(level > 0, FIRST + samples.shape[2] - 1 - row, REST)
+    held = (pitch[:, 1:] == pitch[:, :-1]) & (pitch[:, 1:] != REST)
+    pitch[:, 1:] = torch.where(held, HOLD, pitch[:, 1:])
+    return pitch
+
+
 def melodies_of(symbols: Tensor, low: int) -> list[Melody]:
     """Return the notes in each row of symbols `(N, L)`; a hold with nothing before it is a rest.
 

@@ -158,6 +158,7 @@ def examples(folder):
         "QueryDocuments": {"path": str(folder / "documents"), "threshold": 2.0},
         "AudioFolder": {"root": str(folder / "sounds"), "length": 16},
         "Melodies": {"path": str(folder / "tunes"), "parts": "all"},
+        "Rolls": {"path": str(folder / "tunes"), "voices": 1},
         "Text": {"path": str(folder / "text"), "length": 4},
     }
 
@@ -194,7 +195,7 @@ def test_yaml_builds_it_and_a_checkpoint_carries_its_arguments(name, folder):
     again = parser.parse_string(parser.dump(config))
     module = parser.instantiate_classes(again).data
     assert type(module).__name__ == name
-    if name in ("ImplicitFeedback", "SyntheticFeedback", "QueryDocuments", "Text", "Melodies", "AudioFolder"):
+    if name in ("ImplicitFeedback", "SyntheticFeedback", "QueryDocuments", "Text", "Melodies", "Rolls", "AudioFolder"):
         assert module.shape.n_values >= 2 and module.n_classes == 0
     else:
         assert module.image_size >= 0 and module.channels >= 1 and module.n_classes >= 0

@@ -28,7 +28,7 @@ def tunes(tmp_path):
     folder.mkdir()
     (folder / "a.abc").write_text(TUNE)
     (folder / "book.abc").write_text(TUNE + "\n" + TUNE.replace("X:1", "X:2").replace("K:D", "K:C"))
-    (folder / "c.mid").write_bytes(midi_bytes([(0, 4, 62), (0, 4, 50), (4, 2, 64), (6, 2, 60), (12, 4, 67)], 4))
+    (folder / "c.mid").write_bytes(midi_bytes([[(0, 4, 62), (0, 4, 50), (4, 2, 64), (6, 2, 60), (12, 4, 67)]], 4))
     return folder
 
 
@@ -85,9 +85,9 @@ def test_pieces_stand_in_c_or_in_their_own_keys(tunes):
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("empty.mid", midi_bytes([], 4), "empty.mid: it has no notes"),
+        ("empty.mid", midi_bytes([[]], 4), "empty.mid: it has no notes"),
         ("nothing.mid", b"", "nothing.mid: it is empty"),
-        ("broken.mid", midi_bytes([(0, 4, 60)], 4)[:30], "broken.mid: "),
+        ("broken.mid", midi_bytes([[(0, 4, 60)]], 4)[:30], "broken.mid: "),
         ("broken.mxl", b"PK\x03\x04 no zip", "broken.mxl: "),
         ("broken.xml", b"<score-partwise><part", "broken.xml: "),
     ],
@@ -125,7 +125,7 @@ def test_a_folder_of_other_files_or_with_one_piece_is_refused(tmp_path):
     with pytest.raises(ValueError, match="a.txt is no music file that can be read"):
         Melodies(str(tmp_path / "a.txt")).shape  # noqa: B018
     (tmp_path / "a.abc").write_text(TUNE)
-    with pytest.raises(ValueError, match="has 1 pieces with notes"):
+    with pytest.raises(ValueError, match="has 1 of 1 pieces with notes"):
         Melodies(str(tmp_path)).shape  # noqa: B018
 
 

@@ -26,9 +26,11 @@ from gan_lightning.data import (
     Melodies,
     QueryDocuments,
     RealData,
+    Rolls,
     SyntheticFeedback,
     Text,
 )
+from gan_lightning.evaluation.midi import midi_bytes
 from gan_lightning.shapes import Images, Shape
 from tests.training import assert_same, command
 
@@ -119,6 +121,13 @@ def synthetic(monkeypatch, tmp_path):
         elif isinstance(data, Melodies):
             for place in range(3):
                 Path(f"{place}.abc").write_text("X:1\nM:4/4\nL:1/4\nK:G\nG A B c | d2 B2 | d c B A | G4 |\n")
+            config.data.init_args.path, config.data.init_args.batch_size = ".", BATCH_SIZE
+            config.music.n_samples = 64
+            seen["data"] = build_data(config.data)
+        elif isinstance(data, Rolls):
+            for place in range(2):
+                upper = [(2 * i, 2, 60 + i) for i in range(8)]
+                Path(f"{place}.mid").write_bytes(midi_bytes([upper, *[[(0, 16, 48 + place)]] * 3], 2))
             config.data.init_args.path, config.data.init_args.batch_size = ".", BATCH_SIZE
             config.music.n_samples = 64
             seen["data"] = build_data(config.data)

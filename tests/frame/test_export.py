@@ -204,6 +204,8 @@ def test_every_shipped_generator_is_the_same_in_onnx_at_any_batch_size(spec: Any
     shape: Any = Vectors(2)
     if kind in ("Text", "Melodies"):
         shape = Tokens(32, 64)
+    elif kind == "Rolls":
+        shape = Images(48, 32, 4)
     elif kind == "AudioFolder":
         shape = Signals(data["length"], 1)
     elif kind not in ("Ring", "Grid"):

@@ -72,14 +72,17 @@ def test_melodies_without_notes_are_as_far_as_can_be():
 
 def test_a_midi_file_says_what_was_written(tmp_path):
     music21 = pytest.importorskip("music21")
-    notes = [(0, 1, 60), (1, 3, 64), (8, 16, 30), (300, 2, 100), (300, 1, 40)]
+    parts = [[(0, 1, 60), (1, 3, 64), (8, 16, 30), (300, 2, 100), (300, 1, 40)], [(0, 2, 60), (2, 2, 60)]]
     path = tmp_path / "a.mid"
-    path.write_bytes(midi_bytes(notes, per_quarter=4, beats_per_minute=90))
+    path.write_bytes(midi_bytes(parts, per_quarter=4, beats_per_minute=90))
     score = music21.converter.parse(path, forceSource=True, quantizePost=False)
-    found = sorted(
-        (round(float(element.offset) * 4), round(float(element.duration.quarterLength) * 4), pitch.midi)
-        for element in score.stripTies().flatten().notes  # it cuts notes at bar lines
-        for pitch in element.pitches
-    )
-    assert found == sorted(notes)
+    found = [
+        sorted(
+            (round(float(element.offset) * 4), round(float(element.duration.quarterLength) * 4), pitch.midi)
+            for element in part.stripTies().flatten().notes  # it cuts notes at bar lines
+            for pitch in element.pitches
+        )
+        for part in score.parts
+    ]
+    assert found == [sorted(notes) for notes in parts]
     assert score.flatten().getElementsByClass(music21.tempo.MetronomeMark)[0].number == 90
