@@ -32,10 +32,10 @@ class Melodies(Music):
         >>> from pathlib import Path
         >>> for name in "xyz":
         ...     _ = Path(f"{name}.abc").write_text("X:1\\nM:4/4\\nL:1/4\\nK:G\\nG B d g | d2 G2 |\\n")
-        >>> data = Melodies(".", length=16, per_quarter=2, stride=4)
-        >>> data.shape, data.notation
+        >>> tunes = Melodies(".", length=16, per_quarter=2, stride=4)
+        >>> tunes.shape, tunes.notation
         (Tokens(length=16, vocabulary=15), Notation(per_quarter=2, low=72, in_c=True))
-        >>> data.reference("train").images[0]  # G B d g as C E G c
+        >>> tunes.reference("train").images[0]  # G B d g as C E G c
         tensor([ 2,  1,  6,  1,  9,  1, 14,  1,  9,  1,  1,  1,  2,  1,  1,  1],
                dtype=torch.uint8)
 
