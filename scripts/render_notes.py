@@ -74,7 +74,7 @@ def render(given: argparse.Namespace, name: str, program: int, velocity: int, pi
         samples, rate = soundfile.read(wave)
     for place, pitch in enumerate(pitches):
         start = round(place * in_quarters[0] / 100 * 60 / beats_per_minute * rate)
-        label = f"{pitch}_{NAMES[pitch % 12]}{pitch // 12 - 1}"
+        label = f"{pitch}-{NAMES[pitch % 12]}{pitch // 12 - 1}"
         path = given.out / label / f"{name}_{velocity}.wav"
         path.parent.mkdir(parents=True, exist_ok=True)
         soundfile.write(path, samples[start : start + round(given.seconds * rate)], rate, subtype="PCM_16")

@@ -23,7 +23,7 @@ def test_rendered_notes_have_the_pitches_of_their_folders(tmp_path):
     words = ["notes", "--n_pitches", "2", "--low", "57", "--velocities", "100", "--seconds", "0.5"]
     subprocess.run([sys.executable, SCRIPT, *words], cwd=tmp_path, check=True, timeout=300)
     data = AudioFolder(str(tmp_path / "notes"), length=4000, rate=8000, cache_dir=str(tmp_path / "cache"))
-    assert data.classes == ["57_A3", "58_As3"]
+    assert data.classes == ["57-A3", "58-As3"]
     found = data.reference("train")
     assert len(found) == 24 and found.labels is not None
     heard = pitches(scale(found.images[:, 0], torch.float32), 8000)
