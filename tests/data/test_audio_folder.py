@@ -211,3 +211,14 @@ def test_a_run_with_phase_shuffle_goes_on_as_if_it_had_not_stopped(notes, tmp_pa
 def test_other_families_on_sound(notes, tmp_path, family):
     outcome = fit(tmp_path, config(notes, family, n_classes=0), "--trainer.max_steps", 2)
     assert outcome.code == 0, outcome.err
+
+
+def test_classes_that_look_like_numbers_are_names(notes, tmp_path):
+    (notes / "a").rename(notes / "69_E4")  # 690000 to jsonargparse
+    (notes / "c").rename(notes / "1e3")
+    outcome = fit(tmp_path, config(notes, n_critic=1), "--trainer.max_steps", 1)
+    assert outcome.code == 0, outcome.err
+    outcome = command("validate", "--ckpt_path", tmp_path / "run/checkpoints/last.ckpt")
+    assert outcome.code == 0, outcome.err
+    outcome = command("fit", "--config", tmp_path / "run/config.yaml", "--runs_dir", tmp_path / "again")
+    assert outcome.code == 0, outcome.err
