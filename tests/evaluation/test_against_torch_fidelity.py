@@ -76,8 +76,8 @@ def registered() -> Iterator[None]:
     for own in (Digits(), EfficientNetLite0()):
         register_feature_extractor(f"ours-{own.name}", wrapped(own))
     yield
-    for own in (Digits, EfficientNetLite0):
-        del FEATURE_EXTRACTORS_REGISTRY[f"ours-{own.name}"]
+    for kind in (Digits, EfficientNetLite0):
+        del FEATURE_EXTRACTORS_REGISTRY[f"ours-{kind.name}"]
 
 
 @pytest.mark.parametrize("name", ["digits", "efficientnet_lite0", "inception"])
