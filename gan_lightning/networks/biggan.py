@@ -23,7 +23,7 @@ from gan_lightning.networks.base import (
 )
 from gan_lightning.networks.layers.activations import Activation
 from gan_lightning.networks.layers.attention import SelfAttention
-from gan_lightning.networks.layers.resampled import UpsampledConv2d
+from gan_lightning.networks.layers.resampled import UpsampledConv2d, pixels_first
 from gan_lightning.networks.layers.resnet import CriticBlock, FirstCriticBlock, upsample
 from gan_lightning.networks.layers.spectral_norm import spectrally_normalize
 from gan_lightning.shapes import Shape
@@ -151,10 +151,10 @@ class BigGANGenerator(Generator):
         if self.n_classes > 0:
             shared = self.embedding(require_labels(labels))
             chunks = [torch.cat([shared, chunk], dim=1) for chunk in chunks]
-        hidden = self.unflatten(self.input(first))
+        hidden = pixels_first(self.unflatten(self.input(first)))
         for block, attention, conditions in zip(self.blocks, self.attention, chunks, strict=True):
             hidden = attention(block(hidden, conditions))
-        return tanh(self.output(self.activation(self.norm(hidden))))
+        return tanh(self.output(self.activation(self.norm(hidden)))).contiguous()
 
 
 class BigGANCritic(Critic):

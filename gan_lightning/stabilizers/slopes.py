@@ -41,7 +41,7 @@ def judges_alone(critic: nn.Module) -> bool:
     """
     return not couples_batch(critic) and all(
         type(module).__module__.startswith(("torch.", "gan_lightning."))
-        or getattr(module, "couples_batch", None) is False
+        or vars(type(module)).get("couples_batch") is False
         for module in critic.modules()
     )
 

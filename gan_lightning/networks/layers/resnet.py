@@ -10,7 +10,7 @@ from torch.nn.functional import avg_pool2d, interpolate
 
 from gan_lightning.networks.layers.activations import Activation
 from gan_lightning.networks.layers.conditional import Normalisation, batch_norm, normalize
-from gan_lightning.networks.layers.resampled import PooledConv2d, UpsampledConv2d
+from gan_lightning.networks.layers.resampled import PooledConv2d, UpsampledConv2d, pixels_first
 
 
 def upsample(images: Tensor) -> Tensor:
@@ -74,6 +74,7 @@ class FirstCriticBlock(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Map `(N, C_in, H, W)` to `(N, C_out, H/2, W/2)`."""
+        images = pixels_first(images)
         hidden = self.conv2(self.activation1(self.conv1(images)))
         return hidden + self.shortcut(avg_pool2d(images, 2))
 
@@ -162,7 +163,7 @@ class ResNetDecoder(nn.Module):
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """Map latents `(N, D)` and labels `(N,)` to images `(N, C, H, W)` in [-1, 1]."""
-        hidden = self.unflatten(self.input(latents))
+        hidden = pixels_first(self.unflatten(self.input(latents)))
         for block in self.blocks:
             hidden = block(hidden, labels)
-        return tanh(self.output(self.activation(self.norm(hidden))))
+        return tanh(self.output(self.activation(self.norm(hidden)))).contiguous()
