@@ -139,6 +139,7 @@ class RandomPairs(ImagePairs):
         channels: Channels of the targets.
         source_channels: Channels of the sources.
         paired: Whether each source belongs to its target; otherwise there is one source more than there are targets.
+        factor: By how much the sides of a source are shorter.
         n: Number of training targets; the evaluation split is an independent draw of as many.
         sample_seed: Seed of the draw.
         batch_size: Size of the global batch, summed over processes.
@@ -155,6 +156,7 @@ class RandomPairs(ImagePairs):
         channels: int = 3,
         source_channels: int = 3,
         paired: bool = True,
+        factor: int = 1,
         n: int = 256,
         sample_seed: int = 0,
         batch_size: int = 64,
@@ -164,9 +166,13 @@ class RandomPairs(ImagePairs):
         super().__init__(batch_size, seed, flip)
         require("RandomPairs", channels=channels, n=n, sample_seed=sample_seed)
         self.image_size, self.channels, self.n, self.sample_seed = image_size, channels, n, sample_seed
-        self.is_paired = paired
+        self.is_paired, self.factor = paired, factor
         target = self.target_shape
-        self.source_shape = Images(target.height, target.width, source_channels)
+        if factor < 1 or target.height % factor or target.width % factor:
+            raise UserError(
+                f"factor of RandomPairs must divide the sides {target.height} and {target.width}, got {factor}"
+            )
+        self.source_shape = Images(target.height // factor, target.width // factor, source_channels)
         self.save_hyperparameters(logger=False)
 
     def load_split(self, split: Split) -> PairedSamples:

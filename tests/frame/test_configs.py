@@ -19,7 +19,7 @@ from PIL import Image
 from gan_lightning.cli import training as lightning_cli
 from gan_lightning.cli.config_files import read_config
 from gan_lightning.data import ImplicitFeedback, QueryDocuments, RealData, SyntheticFeedback, Text
-from gan_lightning.shapes import Images, Shape
+from gan_lightning.shapes import Images, Pair, Shape
 from tests.training import assert_same, command
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -41,6 +41,7 @@ SMALL = [
     "--trainer.num_sanity_val_steps=0",
     "--trainer.limit_val_batches=0",
     "--fidelity.enabled=false",
+    "--translations.enabled=false",
     "--samples.n_rows=2",
     "--samples.n_columns=2",
 ]
@@ -102,6 +103,12 @@ def synthetic(monkeypatch, tmp_path):
             Path("documents.txt").write_text("\n".join(rows))
             config.data.init_args.path, config.data.init_args.batch_size = "documents.txt", BATCH_SIZE
             seen["data"] = build_data(config.data)
+        elif isinstance(data.shape, Pair):
+            source, target = data.shape.source, data.shape.target
+            sizes = {"source_channels": source.size[0], "factor": target.size[1] // source.size[1]}
+            kinds = {"image_size": data.image_size, "channels": data.channels, "paired": data.is_paired}
+            given = {**kinds, **sizes, "n": 8, "batch_size": BATCH_SIZE}
+            config.data = Namespace(class_path="gan_lightning.data.RandomPairs", init_args=Namespace(**given))
         elif isinstance(data.shape, Images):
             shape = {"image_size": data.image_size, "channels": data.channels, "n_classes": data.n_classes}
             options = {"n": 8, "batch_size": BATCH_SIZE, "flip": data.flip, "dequantize": data.dequantize}
@@ -130,7 +137,12 @@ def test_there_are_configs():
 
 def own_pictures(path: Path, folder: Path) -> list[str]:
     """Return what a config for one's own pictures needs beside it: where they are."""
-    if path.parent.name != "pictures":
+    if path.parent.name == "cycle_gan":
+        for kind in ("horse", "deer"):
+            (folder / "mine" / kind).mkdir(parents=True)
+            Image.new("RGB", (9, 8)).save(folder / "mine" / kind / "one.png")
+        return ["--data.source", str(folder / "mine"), "--data.target", str(folder / "mine")]
+    if path.parent.name not in ("pictures", "pix2pix"):
         return []
     (folder / "mine").mkdir()
     Image.new("RGB", (9, 8)).save(folder / "mine" / "one.png")
