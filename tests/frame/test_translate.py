@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 import gan_lightning as gl
-from gan_lightning.data import RandomPairs
+from gan_lightning.data import Edges, RandomPairs
 from tests.training import command, fit
 
 CRITIC = {"class_path": "PatchCritic", "init_args": {"width": 2, "n_layers": 1, "norm": "InstanceNorm"}}
@@ -131,3 +131,32 @@ def test_what_cannot_be_translated_is_refused_before_the_first_picture(run, imag
         assert outcome.code == 2 and outcome.err.strip().splitlines()[-1].count(word), (word, outcome)
         assert not (tmp_path / "o").exists()
     assert command("sample", "--ckpt_path", last, "--n", 2, "--out", tmp_path / "o").code == 2
+
+
+def test_whole_pictures_are_degraded_as_the_training_data_were(run, pictures, tmp_path):
+    (tmp_path / "targets").mkdir()
+    for index in range(4):
+        Image.effect_noise((16, 16), 90).convert("RGB").save(tmp_path / "targets" / f"{index}.png")
+    init = {"root": str(tmp_path / "targets"), "image_size": 8, "degradation": "Edges", "batch_size": 2}
+    config = {
+        "name": "edges",
+        "data": {"class_path": "DegradedFolder", "init_args": init},
+        "model": {
+            "generator": {"class_path": "UNetTranslator", "init_args": {"width": 2, "n_halvings": 2}},
+            "critic": CRITIC,
+        },
+        "trainer": {"accelerator": "cpu", "max_steps": 1, "logger": False},
+    }
+    config["model"] = {"class_path": "Pix2Pix", "init_args": config["model"]}
+    outcome = fit(tmp_path / "runs", config)
+    assert outcome.code == 0, outcome.err
+    last = tmp_path / "runs" / "edges" / "checkpoints" / "last.ckpt"
+    words = [pictures / "colour.png", "--ckpt_path", last, "--degrade"]
+    assert command("translate", *words, "--out", tmp_path / "out").code == 0
+    colours = torch.from_numpy(np.asarray(Image.open(pictures / "colour.png")).copy()).permute(2, 0, 1)[None]
+    made = gl.load(last).translate(Edges()(colours, [0]) / 127.5 - 1)[0]
+    expected = ((made.permute(1, 2, 0) + 1) * 127.5).round().numpy().astype(np.uint8)
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "out" / "colour.png")), expected)
+    words = [pictures, "--ckpt_path", run / "checkpoints" / "last.ckpt", "--out", tmp_path / "o", "--degrade"]
+    outcome = command("translate", *words)
+    assert outcome.code == 2 and "has no degradation" in outcome.err
