@@ -171,3 +171,17 @@ def test_the_networks_leave_other_pictures_alone():
         one: Any = network(Pair(Images(16, 16, 1), Images(16, 16, 3)), width=2, n_halvings=2)
         images = torch.rand(3, 1, 16, 16)
         torch.testing.assert_close(one(images)[1:2], one(images[1:2]))
+
+
+def test_what_is_added_to_the_source_is_added_before_tanh():
+    for network in (UNetTranslator, ResNetTranslator):
+        torch.manual_seed(0)
+        one: Any = network(Pair(Images(8, 8, 1), Images(8, 8, 3)), width=2, n_halvings=2, on_source=True)
+        sources = 2 * torch.rand(2, 1, 8, 8) - 1
+        made = one(sources)
+        one.on_source = False
+        alone = one(sources)
+        tanh_of_sum = (alone + 0.99 * sources) / (1 + alone * 0.99 * sources)  # the addition theorem
+        torch.testing.assert_close(made, tanh_of_sum)
+        with pytest.raises(UserError, match="on_source"):
+            network(Pair(Images(8, 8, 4), Images(8, 8, 3)), width=2, n_halvings=2, on_source=True)
