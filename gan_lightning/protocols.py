@@ -315,6 +315,42 @@ class Spelled(Protocol):
     vocabulary: list[str]
 
 
+class Notation(NamedTuple):
+    """What the symbols of a melody mean: 0 is a rest, 1 holds what sounded before, 2 + i strikes the pitch `low` + i.
+
+    Attributes:
+        per_quarter: Positions in a quarter note.
+        low: MIDI number of the lowest pitch.
+        in_c: Whether melodies stand in C major or A minor.
+    """
+
+    per_quarter: int
+    low: int
+    in_c: bool
+
+
+@runtime_checkable
+class Notated(Protocol):
+    """Data of melodies.
+
+    Attributes:
+        notation: What their symbols mean.
+    """
+
+    notation: Notation
+
+
+@runtime_checkable
+class Sounding(Protocol):
+    """Data of sound.
+
+    Attributes:
+        rate: Samples of a second.
+    """
+
+    rate: int
+
+
 @runtime_checkable
 class ShowsText(Protocol):
     """A logger that shows tables of text, such as Lightning's for Weights & Biases."""
@@ -370,3 +406,33 @@ class Mixture(Protocol):
 
     centres: Tensor | None
     std: float | None
+
+
+@runtime_checkable
+class Styled(Protocol):
+    """Data with pictures of styles, beside those that are to be brought into them."""
+
+    def styles(self) -> list[Tensor]:
+        """Return each style's picture, uint8 `(C, H, W)`, of sizes of their own."""
+
+
+@runtime_checkable
+class Upscales(Protocol):
+    """What a watcher may ask of a game that makes pictures larger.
+
+    Attributes:
+        updates_done: Generator updates so far.
+        samples_seen: Large pictures shown so far.
+        ema_decay: Decay of the running average that is measured.
+    """
+
+    updates_done: int
+    samples_seen: int
+    ema_decay: float
+
+    @property
+    def factor(self) -> int:
+        """By how much each side grows."""
+
+    def upscale(self, images: Tensor) -> Tensor:
+        """Return what the averaged generator makes of images `(N, C, h, w)` in [-1, 1], clamped to [-1, 1]."""

@@ -21,6 +21,8 @@ from gan_lightning.families.projection_gan import ProjectionGAN
 from gan_lightning.families.r3gan import R3GAN
 from gan_lightning.families.sagan import SAGAN
 from gan_lightning.families.sngan import SNGAN
+from gan_lightning.families.srgan import SRGAN
+from gan_lightning.families.style_transfer import StyleTransfer
 from gan_lightning.families.unrolled_gan import UnrolledGAN
 from gan_lightning.families.wgan import WGAN
 from gan_lightning.families.wgan_div import WGANDiv
@@ -38,6 +40,7 @@ __all__ = [
     "R3GAN",
     "SAGAN",
     "SNGAN",
+    "SRGAN",
     "WGAN",
     "WGANGP",
     "BiGAN",
@@ -50,6 +53,7 @@ __all__ = [
     "NonSaturatingGAN",
     "Pix2Pix",
     "ProjectionGAN",
+    "StyleTransfer",
     "UnrolledGAN",
     "WGANDiv",
 ]

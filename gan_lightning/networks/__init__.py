@@ -38,13 +38,17 @@ from gan_lightning.networks.layers.initialization import He, Initialization, Nor
 from gan_lightning.networks.layers.spectral_norm import spectrally_normalize
 from gan_lightning.networks.mlp import MLPCritic, MLPGenerator
 from gan_lightning.networks.patch import MultiScaleCritic, PatchCritic
+from gan_lightning.networks.perceptual import EfficientNetPerceptual, PerceptualNetwork, RandomFilters, VGGPerceptual
 from gan_lightning.networks.projected import ProjectedCritic
 from gan_lightning.networks.r3gan import R3GANCritic, R3GANGenerator
 from gan_lightning.networks.rankers import MatrixFactorization, MLPRanker, Popularity
 from gan_lightning.networks.sagan import SAGANCritic, SAGANGenerator
 from gan_lightning.networks.sngan import SNGANCNNCritic, SNGANCNNGenerator, SNGANResNetCritic, SNGANResNetGenerator
+from gan_lightning.networks.stylizer import StyleNetwork, StyleNetworkFactory, Stylizer
+from gan_lightning.networks.super_resolution import RRDBNet, SRResNet, Upscaler, UpscalerFactory
 from gan_lightning.networks.text import TextCritic, TextGenerator
 from gan_lightning.networks.translation import ResNetTranslator, UNetTranslator
+from gan_lightning.networks.wavegan import PhaseShuffle, WaveGANCritic, WaveGANGenerator
 from gan_lightning.networks.wgan_gp import (
     WGANGPCNNCritic,
     WGANGPCNNGenerator,
@@ -121,6 +125,7 @@ __all__ = [
     "Normalisation",
     "Orthogonal",
     "PatchCritic",
+    "PhaseShuffle",
     "Popularity",
     "ProjectedCritic",
     "R3GANCritic",
@@ -155,6 +160,19 @@ __all__ = [
     "WGANGPGoodGenerator",
     "WGANGPResNetCritic",
     "WGANGPResNetGenerator",
+    "WaveGANCritic",
+    "WaveGANGenerator",
     "Xavier",
     "spectrally_normalize",
+    "EfficientNetPerceptual",
+    "PerceptualNetwork",
+    "RandomFilters",
+    "VGGPerceptual",
+    "Stylizer",
+    "StyleNetwork",
+    "StyleNetworkFactory",
+    "RRDBNet",
+    "SRResNet",
+    "Upscaler",
+    "UpscalerFactory",
 ]
