@@ -11,6 +11,7 @@ from gan_lightning.callbacks.retrieval import Retrieval
 from gan_lightning.callbacks.sample_grid import SampleGrid
 from gan_lightning.callbacks.text import NgramDivergence
 from gan_lightning.callbacks.upscaling import Upscaling
+from gan_lightning.callbacks.translations import Translations
 
 __all__ = [
     "Canary",
@@ -23,6 +24,7 @@ __all__ = [
     "Retrieval",
     "SampleGrid",
     "Throughput",
+    "Translations",
     "UpdateBar",
     "Upscaling",
 ]

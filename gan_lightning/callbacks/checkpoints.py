@@ -50,6 +50,8 @@ _DIRECTIONS: dict[str, Literal["min", "max"]] = {
     "psnr": "max",
     "ssim": "max",
     "distance": "min",
+    "l1": "min",
+    "cycle_error": "min",
 }
 """Whether the least or the greatest of our metrics is the best."""
 

@@ -24,6 +24,7 @@ VERBS = {
     "sample": "write samples of a checkpoint as pictures",
     "augment": "write a labelled folder of a conditional checkpoint's samples, as training data",
     "reconstruct": "write held-out samples and what a checkpoint with an encoder makes of them",
+    "translate": "write what a checkpoint of Pix2Pix or CycleGAN makes of pictures",
     "stylize": "write pictures in the style of another one",
     "upscale": "write pictures 2 or 4 times as large, by a checkpoint of SRGAN",
     "recommend": "write the items that a checkpoint of IRGAN scores highest for users",
@@ -119,6 +120,8 @@ def _run(verb: str, rest: list[str]) -> None:
         augment(rest)
     elif verb == "reconstruct":
         reconstruct(rest)
+    elif verb == "translate":
+        translate(rest)
     elif verb == "stylize":
         stylize(rest)
     elif verb == "upscale":
@@ -463,6 +466,38 @@ def reconstruct(args: list[str]) -> None:
 
     with verb_errors():
         write_reconstructions(options.ckpt_path, options.out, options.n, options.seed, options.trust)
+
+
+def translate(args: list[str]) -> None:
+    """Write what a checkpoint makes of pictures."""
+    parser = _Parser(prog="gan-lightning translate", description=VERBS["translate"], allow_abbrev=False)
+    parser.add_argument(
+        "source", metavar="IN", type=os.path.expanduser, help="a picture, or a folder or zip of pictures"
+    )
+    parser.add_argument("--ckpt_path", type=os.path.expanduser, required=True, help="the checkpoint")
+    parser.add_argument("--out", type=os.path.expanduser, required=True, help="folder to write to, new or empty")
+    parser.add_argument(
+        "--direction", choices=["AtoB", "BtoA"], default="AtoB", help="from sources to targets, or back"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of what is random about a translation")
+    parser.add_argument("--value_range", type=_range, help="values that are black and white in deep pixels: 0,4095")
+    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ...; a GPU if there is one")
+    options = _parse(parser, args)
+
+    from gan_lightning.cli.mistakes import verb_errors
+    from gan_lightning.cli.translate import write_translations
+
+    with verb_errors():
+        write_translations(
+            options.source,
+            options.ckpt_path,
+            options.out,
+            options.direction,
+            options.seed,
+            options.value_range,
+            options.device,
+            options.trust,
+        )
 
 
 def stylize(args: list[str]) -> None:

@@ -31,6 +31,7 @@ from gan_lightning.callbacks import (
     Retrieval,
     SampleGrid,
     Throughput,
+    Translations,
     UpdateBar,
     Upscaling,
 )
@@ -79,6 +80,7 @@ _PORTABLE_KEYS = (
     "retrieval",
     "ngrams",
     "upscaling",
+    "translations",
 )
 
 _LOGGERS = "lightning.pytorch.loggers"  # named in base.yaml
@@ -169,6 +171,7 @@ PARTS = {
     "retrieval": Retrieval,
     "ngrams": NgramDivergence,
     "upscaling": Upscaling,
+    "translations": Translations,
     "checkpoints": Checkpoints,
     "canary": Canary,
     "diagnostics": Diagnostics,
@@ -424,7 +427,10 @@ class GanLightningCLI(LightningCLI):
                 if key.startswith("val/fid") and key in before:
                     name = key.removeprefix("val/")
                     print(f"{name}: {before[key]:.2f} after {first} updates, {after[key]:.2f} after {done}")
-                elif key in ("val/precision_5", "val/ndcg_5", "val/js_1", "val/js_4") and key in before:
+                elif (
+                    key in ("val/precision_5", "val/ndcg_5", "val/js_1", "val/js_4", "val/l1", "val/cycle_error")
+                    and key in before
+                ):
                     name = key.removeprefix("val/")
                     print(f"{name}: {before[key]:.4f} after {first} updates, {after[key]:.4f} after {done}")
                 elif key == "val/modes":

@@ -3,7 +3,8 @@
 Isola et al. 2017, Image-to-Image Translation with Conditional Adversarial Networks, arXiv:1611.07004 (section 6.1.1), and
 Zhu et al. 2017, Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks, arXiv:1703.10593
 (section 7.2), whose residual blocks are those of Johnson et al. 2016, arXiv:1603.08155. Pictures of any size pass that is a
-multiple of 2^halvings; instance normalisation, the default, treats each by itself.
+multiple of 2^halvings; instance normalisation, the default, treats each by itself. Convolutions before a
+normalisation have no bias.
 """
 
 from __future__ import annotations
@@ -61,15 +62,16 @@ class UNetTranslator(Translator):
         for level, n_out in enumerate(widths):
             n_in = source.channels if level == 0 else widths[level - 1]
             layers: list[nn.Module] = [] if level == 0 else [down_activation()]
-            layers.append(nn.Conv2d(n_in, n_out, 4, 2, 1))
-            if 0 < level < n_halvings - 1:
+            is_normed = 0 < level < n_halvings - 1
+            layers.append(nn.Conv2d(n_in, n_out, 4, 2, 1, bias=not is_normed))
+            if is_normed:
                 layers.append(norm(n_out))
             self.down.append(nn.Sequential(*layers))
         self.up = nn.ModuleList()
         for level in reversed(range(n_halvings)):
             n_in = widths[level] * (1 if level == n_halvings - 1 else 2)
             n_out = target.channels if level == 0 else widths[level - 1]
-            double = nn.ConvTranspose2d(n_in, n_out, 4, 2, 1)
+            double = nn.ConvTranspose2d(n_in, n_out, 4, 2, 1, bias=level == 0)
             self.up.append(nn.Sequential(activation(), double, nn.Tanh() if level == 0 else norm(n_out)))
         initialize_normal(self, gain_std=0.02)
 
@@ -126,17 +128,18 @@ class ResNetTranslator(Translator):
             )
         layers: list[nn.Module] = [
             nn.ReflectionPad2d(3),
-            nn.Conv2d(source.channels, width, 7),
+            nn.Conv2d(source.channels, width, 7, bias=False),
             norm(width),
             activation(),
         ]
         for level in range(n_halvings):
             n_in = width * 2**level
-            layers += [nn.Conv2d(n_in, 2 * n_in, 3, 2, 1), norm(2 * n_in), activation()]
+            layers += [nn.Conv2d(n_in, 2 * n_in, 3, 2, 1, bias=False), norm(2 * n_in), activation()]
         layers += [_Residual(width * 2**n_halvings, activation, norm) for _ in range(n_blocks)]
         for level in reversed(range(n_halvings)):
             n_out = width * 2**level
-            layers += [nn.ConvTranspose2d(2 * n_out, n_out, 3, 2, 1, output_padding=1), norm(n_out), activation()]
+            double = nn.ConvTranspose2d(2 * n_out, n_out, 3, 2, 1, output_padding=1, bias=False)
+            layers += [double, norm(n_out), activation()]
         layers += [nn.ReflectionPad2d(3), nn.Conv2d(width, target.channels, 7), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
         initialize_normal(self, gain_std=0.02)
@@ -151,8 +154,8 @@ class _Residual(nn.Module):
 
     def __init__(self, n: int, activation: Activation, norm: Normalisation) -> None:
         super().__init__()
-        first = [nn.ReflectionPad2d(1), nn.Conv2d(n, n, 3), norm(n), activation()]
-        self.layers = nn.Sequential(*first, nn.ReflectionPad2d(1), nn.Conv2d(n, n, 3), norm(n))
+        first = [nn.ReflectionPad2d(1), nn.Conv2d(n, n, 3, bias=False), norm(n), activation()]
+        self.layers = nn.Sequential(*first, nn.ReflectionPad2d(1), nn.Conv2d(n, n, 3, bias=False), norm(n))
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Map `(N, C, H, W)` to the same shape."""
