@@ -10,8 +10,8 @@ from gan_lightning.callbacks.progress import Throughput, UpdateBar
 from gan_lightning.callbacks.retrieval import Retrieval
 from gan_lightning.callbacks.sample_grid import SampleGrid
 from gan_lightning.callbacks.text import NgramDivergence
-from gan_lightning.callbacks.upscaling import Upscaling
 from gan_lightning.callbacks.translations import Translations
+from gan_lightning.callbacks.upscaling import Upscaling
 
 __all__ = [
     "Canary",
