@@ -315,6 +315,42 @@ class Spelled(Protocol):
     vocabulary: list[str]
 
 
+class Notation(NamedTuple):
+    """What the symbols of a melody mean: 0 is a rest, 1 holds what sounded before, 2 + i strikes the pitch `low` + i.
+
+    Attributes:
+        per_quarter: Positions in a quarter note.
+        low: MIDI number of the lowest pitch.
+        in_c: Whether melodies stand in C major or A minor.
+    """
+
+    per_quarter: int
+    low: int
+    in_c: bool
+
+
+@runtime_checkable
+class Notated(Protocol):
+    """Data of melodies.
+
+    Attributes:
+        notation: What their symbols mean.
+    """
+
+    notation: Notation
+
+
+@runtime_checkable
+class Sounding(Protocol):
+    """Data of sound.
+
+    Attributes:
+        rate: Samples of a second.
+    """
+
+    rate: int
+
+
 @runtime_checkable
 class ShowsText(Protocol):
     """A logger that shows tables of text, such as Lightning's for Weights & Biases."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from gan_lightning.data import RandomImages, RandomPairs, RandomStyled, RealData, Ring, SyntheticFeedback
+from gan_lightning.data import RandomImages, RandomPairs, RandomStyled, RealData, RealSamples, Ring, SyntheticFeedback
 from gan_lightning.families import (
     ACGAN,
     ALI,
@@ -85,6 +85,8 @@ from gan_lightning.networks import (
     SRResNet,
     Stylizer,
     UNetTranslator,
+    WaveGANCritic,
+    WaveGANGenerator,
     WGANGPCNNCritic,
     WGANGPCNNGenerator,
 )
@@ -95,6 +97,7 @@ from gan_lightning.observations.instance_noise import InstanceNoise
 from gan_lightning.observations.packing import Packing
 from gan_lightning.optimizers import SGD
 from gan_lightning.optimizers.schedules import CosineDecay, LinearDecay
+from gan_lightning.shapes import Signals
 from gan_lightning.stabilizers.base import GeneratorTerm
 from gan_lightning.stabilizers.consistency import ConsistencyRegularization
 from gan_lightning.stabilizers.generator_terms import (
@@ -111,6 +114,25 @@ from gan_lightning.stabilizers.slopes import couples_batch
 
 N_CLASSES = 3
 
+
+class Waves(RealData):
+    """Sine waves of a frequency for each class, as 16-bit sound."""
+
+    def __init__(self, length: int = 64, n: int = 48, batch_size: int = 4, seed: int | None = None) -> None:
+        super().__init__(batch_size, seed)
+        self.length, self.n, self.n_classes = length, n, N_CLASSES
+        self.save_hyperparameters(logger=False)
+
+    @property
+    def shape(self) -> Signals:
+        return Signals(self.length, 1)
+
+    def load_split(self, split: Any) -> RealSamples:
+        labels = torch.arange(self.n) % self.n_classes
+        phases = (0.3 + 0.2 * labels[:, None]) * torch.arange(self.length) + torch.arange(self.n)[:, None]
+        return RealSamples((20_000 * torch.sin(phases)).to(torch.int16)[:, None], labels, "sine waves")
+
+
 GREY = partial(RandomImages, image_size=8, channels=1, n=48, batch_size=4)
 COLOUR = partial(RandomImages, image_size=8, channels=3, n=48, batch_size=4, flip=True)
 LABELLED = partial(RandomImages, image_size=8, channels=1, n_classes=N_CLASSES, n=48, batch_size=4)
@@ -119,6 +141,7 @@ SMALL_AND_LARGE = partial(RandomPairs, image_size=8, factor=2, n=48, batch_size=
 STYLED = partial(RandomStyled, image_size=16, n_styles=1, n=48, batch_size=4, flip=True)
 PAIRS = partial(RandomPairs, image_size=8, channels=3, source_channels=1, n=48, batch_size=4, flip=True)
 UNPAIRED = partial(RandomPairs, image_size=8, channels=1, source_channels=1, paired=False, n=9, batch_size=4)
+SIGNALS = Waves
 VECTORS = partial(Ring, n_modes=4, n=48, batch_size=4)
 
 
@@ -282,6 +305,14 @@ def biggan(n_classes: int) -> dict[str, Any]:
     }
 
 
+def wavegan(n_classes: int = 0) -> dict[str, Any]:
+    """Return WaveGAN's networks, narrowed; without phase shuffle, whose draws are each process's own."""
+    return {
+        "generator": partial(WaveGANGenerator, width=2, latent_dim=3, n_classes=n_classes),
+        "critic": partial(WaveGANCritic, width=2, phase_shuffle=0, n_classes=n_classes),
+    }
+
+
 def r3gan(n_classes: int = 0) -> dict[str, Any]:
     """Return R3GAN's networks, narrowed."""
     narrow: dict[str, Any] = {"width": 4, "n_blocks": 1, "group_size": 4, "n_classes": n_classes}
@@ -304,6 +335,7 @@ CASES = [
     Case(WGANGP, data=COLOUR, **cnn(WGANGPCNNGenerator, WGANGPCNNCritic)),
     Case(WGANGP, data=VECTORS, critic_accumulation=2, generator_accumulation=2, name="vectors-accumulated"),
     Case(WGANGP, data=LABELLED, **mlp(N_CLASSES), n_critic=2, critic_clip_norm=0.5, name="conditional-clipped"),
+    Case(WGANGP, data=SIGNALS, n_critic=2, **wavegan(N_CLASSES), name="sound"),
     Case(SNGAN, n_critic=1, **resnet()),
     Case(SNGAN, data=LABELLED, n_critic=2, **resnet(N_CLASSES), name="conditional"),
     Case(SNGAN, data=COLOUR, objective=NonSaturating(), **cnn(SNGANCNNGenerator, SNGANCNNCritic), name="cnn"),
@@ -375,6 +407,7 @@ CASES = [
         generator=partial(ResNetTranslator, width=2, n_blocks=1, n_halvings=1),
         name="resnet",
     ),
+    Case(R3GAN, data=SIGNALS, **wavegan(), name="sound"),
     Case(IRGAN, data=FEEDBACK, n_critic=2),
     Case(
         IRGAN,

@@ -26,17 +26,19 @@ from gan_lightning.callbacks import (
     Coverage,
     Diagnostics,
     Fidelity,
+    MelodyStatistics,
     NgramDivergence,
     Preemption,
     Retrieval,
     SampleGrid,
+    SoundStatistics,
     Throughput,
     Translations,
     UpdateBar,
     Upscaling,
 )
 from gan_lightning.callbacks.measuring import Measuring
-from gan_lightning.cli.config_files import config_folder
+from gan_lightning.cli.config_files import as_yaml, config_folder
 from gan_lightning.cli.documents import Document, check_empty_keys, documents, options
 from gan_lightning.cli.mistakes import ABOUT_A_PATH, refused_path, user_errors
 from gan_lightning.cli.own_modules import searched
@@ -79,8 +81,10 @@ _PORTABLE_KEYS = (
     "coverage",
     "retrieval",
     "ngrams",
-    "upscaling",
     "translations",
+    "upscaling",
+    "music",
+    "sound",
 )
 
 _LOGGERS = "lightning.pytorch.loggers"  # named in base.yaml
@@ -96,7 +100,7 @@ class SaveConfig(SaveConfigCallback):
         self._classes = _classes_of(trainer.datamodule)  # type: ignore[attr-defined]
         if stage == "fit" and trainer.is_global_zero:
             path = Path(trainer.default_root_dir) / "config.yaml"
-            text = yaml.safe_dump(self._plain, sort_keys=False)
+            text = as_yaml(self._plain)
             if path.is_file() and path.read_text() != text:
                 path.rename(path.with_name(f"config.{_free_number(path)}.yaml"))
             path.write_text(text)
@@ -170,8 +174,10 @@ PARTS = {
     "coverage": Coverage,
     "retrieval": Retrieval,
     "ngrams": NgramDivergence,
-    "upscaling": Upscaling,
     "translations": Translations,
+    "upscaling": Upscaling,
+    "music": MelodyStatistics,
+    "sound": SoundStatistics,
     "checkpoints": Checkpoints,
     "canary": Canary,
     "diagnostics": Diagnostics,
@@ -492,7 +498,7 @@ def _with_checkpoint_config(args: list[str]) -> list[str]:
     if others:
         say(f"left out of the config in {path}, because no checkpoint has them: {', '.join(others)}")
     config = {key: config[key] for key in _PORTABLE_KEYS if key in config}
-    return [args[0], "--config", yaml.safe_dump(config), *args[1:]]
+    return [args[0], "--config", as_yaml(config), *args[1:]]
 
 
 def _typed_paths(args: list[str]) -> list[str]:

@@ -1,5 +1,6 @@
 """Real samples: Lightning data modules over one counter-based stream."""
 
+from gan_lightning.data.audio_folder import AudioFolder
 from gan_lightning.data.base import RealData
 from gan_lightning.data.degradations import Degradation, Edges, Grey, LowResolution, Masked
 from gan_lightning.data.digits import Digits
@@ -7,8 +8,10 @@ from gan_lightning.data.folder_pairs import DegradedFolder, SideBySide
 from gan_lightning.data.image_folder import ImageFolder
 from gan_lightning.data.implicit_feedback import ImplicitFeedback, SyntheticFeedback
 from gan_lightning.data.loaded import data_of, from_dataset
+from gan_lightning.data.melodies import Melodies
 from gan_lightning.data.pairs import ImagePairs, RandomPairs
 from gan_lightning.data.query_documents import QueryDocuments
+from gan_lightning.data.rolls import Rolls
 from gan_lightning.data.samples import PairedSamples, RealSamples, Sources, StoredSources
 from gan_lightning.data.stream import Batch, Rounds
 from gan_lightning.data.styled import RandomStyled, StyledFolder
@@ -18,6 +21,7 @@ from gan_lightning.data.torchvision_images import TorchvisionImages
 from gan_lightning.data.two_folders import TwoFolders, UnpairedFolders
 
 __all__ = [
+    "AudioFolder",
     "Batch",
     "Degradation",
     "DegradedFolder",
@@ -32,6 +36,7 @@ __all__ = [
     "Masked",
     "PairedSamples",
     "ImagePairs",
+    "Melodies",
     "QueryDocuments",
     "RandomImages",
     "RandomPairs",
@@ -39,6 +44,7 @@ __all__ = [
     "RealData",
     "RealSamples",
     "Ring",
+    "Rolls",
     "Rounds",
     "SideBySide",
     "Sources",

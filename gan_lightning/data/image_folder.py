@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from gan_lightning.data.arrangement import Listing, OnError, arrange
+from gan_lightning.data.arrangement import Listing, OnError, arrange, hold_out
 from gan_lightning.data.base import RealData, Split, drawn
 from gan_lightning.data.decoding import Crop, ImageSize, check_range, decode, file_shape
 from gan_lightning.data.image_files import ImageFiles, image_files
@@ -123,28 +123,8 @@ class ImageFolder(RealData):
             raise UserError(
                 f"eval_fraction is {fraction}, but {self.roots['eval']} is an evaluation split already; set it to 0"
             )
-        n_eval = round(len(train.names) * fraction)
-        if not 0 < n_eval < len(train.names):
-            raise UserError(
-                "eval_fraction must be between 0 and 1 and leave images on both sides, "
-                f"got {fraction} of {len(train.names)} images"
-            )
-        order = torch.randperm(len(train.names), generator=torch.Generator().manual_seed(0)).tolist()
-        kept, held_out = order[n_eval:], order[:n_eval]
-        if train.labels is not None:
-            trained = {train.labels[row] for row in kept}
-            for row in held_out:
-                if train.labels[row] not in trained:
-                    trained.add(train.labels[row])
-                    kept.append(row)
-            returned = set(kept)
-            held_out = [row for row in held_out if row not in returned]
-            if not held_out:
-                raise UserError(
-                    f"eval_fraction {fraction} holds out {n_eval} of {len(train.names)} images, all of them the last of "
-                    "their class; set a larger fraction"
-                )
-        self._listings = {"train": train.take(sorted(kept)), "eval": train.take(sorted(held_out))}
+        kept, held_out = hold_out(train, fraction)
+        self._listings = {"train": kept, "eval": held_out}
 
     def keep_class(self, name: str) -> None:
         """Keep the images of one class alone, before any is read.

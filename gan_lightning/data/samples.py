@@ -26,8 +26,8 @@ class RealSamples:
         4
 
     Attributes:
-        images: uint8 images `(N, C, H, W)` in 0..255, or float32 vectors `(N, D)`, on the CPU, contiguous. Never write
-            to it.
+        images: uint8 images `(N, C, H, W)` in 0..255, int16 sound `(N, C, L)`, or float32 vectors `(N, D)`, on the CPU,
+            contiguous. Never write to it.
         labels: Class indices `(N,)`, int64, or None.
         description: What it is, for people: data set, split, count, shape.
         digest: The content's hash where it is already known; `fingerprint` computes it otherwise.
@@ -166,6 +166,8 @@ def _as_tensor(name: str, values: Any) -> Tensor:
 
 def _check_images(images: Tensor) -> None:
     shape, dtype = tuple(images.shape), str(images.dtype).removeprefix("torch.")
+    if images.dtype == torch.int16 and images.ndim == 3:
+        return
     if images.dtype != torch.uint8 and not images.is_floating_point():
         raise UserError(f"samples must be uint8 in 0..255 or floating point, got {dtype} {shape}")
     if images.ndim < 2:

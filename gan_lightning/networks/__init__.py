@@ -48,6 +48,7 @@ from gan_lightning.networks.stylizer import StyleNetwork, StyleNetworkFactory, S
 from gan_lightning.networks.super_resolution import RRDBNet, SRResNet, Upscaler, UpscalerFactory
 from gan_lightning.networks.text import TextCritic, TextGenerator
 from gan_lightning.networks.translation import ResNetTranslator, UNetTranslator
+from gan_lightning.networks.wavegan import PhaseShuffle, WaveGANCritic, WaveGANGenerator
 from gan_lightning.networks.wgan_gp import (
     WGANGPCNNCritic,
     WGANGPCNNGenerator,
@@ -124,6 +125,7 @@ __all__ = [
     "Normalisation",
     "Orthogonal",
     "PatchCritic",
+    "PhaseShuffle",
     "Popularity",
     "ProjectedCritic",
     "R3GANCritic",
@@ -158,6 +160,8 @@ __all__ = [
     "WGANGPGoodGenerator",
     "WGANGPResNetCritic",
     "WGANGPResNetGenerator",
+    "WaveGANCritic",
+    "WaveGANGenerator",
     "Xavier",
     "spectrally_normalize",
     "EfficientNetPerceptual",

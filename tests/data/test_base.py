@@ -168,6 +168,9 @@ def examples(folder):
         "ImplicitFeedback": {"path": str(folder / "ratings"), "threshold": 3.0},
         "SyntheticFeedback": {"n_users": 3},
         "QueryDocuments": {"path": str(folder / "documents"), "threshold": 2.0},
+        "AudioFolder": {"root": str(folder / "sounds"), "length": 16},
+        "Melodies": {"path": str(folder / "tunes"), "parts": "all"},
+        "Rolls": {"path": str(folder / "tunes"), "voices": 1},
         "Text": {"path": str(folder / "text"), "length": 4},
     }
 
@@ -179,6 +182,11 @@ def folder(tmp_path):
     Image.new("RGB", (9, 9)).save(tmp_path / "one.png")
     (tmp_path / "ratings").write_text("1\t2\t3\n")
     (tmp_path / "documents").write_text("2 qid:1 1:0.5\n")
+    for name in ("tunes", "sounds"):
+        (tmp_path / name).mkdir()
+    for name in ("one", "other"):
+        (tmp_path / f"tunes/{name}.abc").write_text("X:1\nM:4/4\nL:1/4\nK:C\nC E G c |\n")
+    (tmp_path / "sounds/one.wav").write_bytes(b"")
     (tmp_path / "text").write_text("to be or not to be")
     return tmp_path
 
@@ -200,7 +208,7 @@ def test_yaml_builds_it_and_a_checkpoint_carries_its_arguments(name, folder):
     again = parser.parse_string(parser.dump(config))
     module = parser.instantiate_classes(again).data
     assert type(module).__name__ == name
-    if name in ("ImplicitFeedback", "SyntheticFeedback", "QueryDocuments", "Text"):
+    if name in ("ImplicitFeedback", "SyntheticFeedback", "QueryDocuments", "Text", "Melodies", "Rolls", "AudioFolder"):
         assert module.shape.n_values >= 2 and module.n_classes == 0
     else:
         assert module.image_size >= 0 and module.channels >= 1 and module.n_classes >= 0
