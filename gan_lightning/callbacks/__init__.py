@@ -12,6 +12,8 @@ from gan_lightning.callbacks.retrieval import Retrieval
 from gan_lightning.callbacks.sample_grid import SampleGrid
 from gan_lightning.callbacks.sound import SoundStatistics
 from gan_lightning.callbacks.text import NgramDivergence
+from gan_lightning.callbacks.translations import Translations
+from gan_lightning.callbacks.upscaling import Upscaling
 
 __all__ = [
     "Canary",
@@ -26,5 +28,7 @@ __all__ = [
     "SampleGrid",
     "SoundStatistics",
     "Throughput",
+    "Translations",
     "UpdateBar",
+    "Upscaling",
 ]

@@ -33,7 +33,9 @@ from gan_lightning.callbacks import (
     SampleGrid,
     SoundStatistics,
     Throughput,
+    Translations,
     UpdateBar,
+    Upscaling,
 )
 from gan_lightning.callbacks.measuring import Measuring
 from gan_lightning.cli.config_files import as_yaml, config_folder
@@ -79,6 +81,8 @@ _PORTABLE_KEYS = (
     "coverage",
     "retrieval",
     "ngrams",
+    "translations",
+    "upscaling",
     "music",
     "sound",
 )
@@ -170,6 +174,8 @@ PARTS = {
     "coverage": Coverage,
     "retrieval": Retrieval,
     "ngrams": NgramDivergence,
+    "translations": Translations,
+    "upscaling": Upscaling,
     "music": MelodyStatistics,
     "sound": SoundStatistics,
     "checkpoints": Checkpoints,
@@ -427,7 +433,10 @@ class GanLightningCLI(LightningCLI):
                 if key.startswith("val/fid") and key in before:
                     name = key.removeprefix("val/")
                     print(f"{name}: {before[key]:.2f} after {first} updates, {after[key]:.2f} after {done}")
-                elif key in ("val/precision_5", "val/ndcg_5", "val/js_1", "val/js_4") and key in before:
+                elif (
+                    key in ("val/precision_5", "val/ndcg_5", "val/js_1", "val/js_4", "val/l1", "val/cycle_error")
+                    and key in before
+                ):
                     name = key.removeprefix("val/")
                     print(f"{name}: {before[key]:.4f} after {first} updates, {after[key]:.4f} after {done}")
                 elif key == "val/modes":

@@ -258,7 +258,10 @@ class RealData(LightningDataModule, ABC):
         dtype = (
             module.dtype if module is not None and isinstance(module.dtype, torch.dtype) else torch.get_default_dtype()
         )
-        return [Batch(scale(real, dtype), labels) for real, labels in batch]
+        return [
+            Batch(scale(real, dtype), labels, *(part if part is None else scale(part, dtype) for part in source))
+            for real, labels, *source in batch
+        ]
 
 
 def scale(samples: Tensor, dtype: torch.dtype) -> Tensor:

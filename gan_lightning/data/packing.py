@@ -15,6 +15,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
@@ -295,7 +296,7 @@ def _fill(images: np.ndarray, recipe: Recipe, on_error: OnError) -> tuple[dict[i
             except UnknownRange as error:  # to leave out every such image would be to guess as well
                 raise UserError(f"{recipe.describe(i)}: {error}") from error
             except Exception as error:  # Pillow's plugins raise anything at all on hostile bytes
-                bad[i] = in_one_line(error)
+                bad[i] = re.sub(r"image file <_io.BytesIO object at \w+>", "an image in it", in_one_line(error))
         return bad
 
     bad: dict[int, str] = {}

@@ -68,7 +68,7 @@ class ACGAN(ObjectiveGAN):
 
     def critic_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
         """Return the objective's critic loss and the cross-entropies of the classes."""
-        real_features, fake_features = self.critic.features(real), self.critic.features(fake)
+        real_features, fake_features = self.judge_both(self.critic.features, real, fake)
         real_logits, fake_logits = self.critic.head(real_features), self.critic.head(fake_features)
         self.note_logits(real, real_logits)
         self.note_logits(fake, fake_logits)

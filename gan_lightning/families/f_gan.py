@@ -84,10 +84,8 @@ class FGAN(GAN):
 
     def critic_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
         """Return minus the variational bound of the divergence."""
-        bound = (
-            self.divergence.activation(self.critic(real, labels)).mean()
-            - self.divergence.conjugate_of(self.critic(fake, labels)).mean()
-        )
+        real_logits, fake_logits = self.judge_both(self.critic, real, fake, labels)
+        bound = self.divergence.activation(real_logits).mean() - self.divergence.conjugate_of(fake_logits).mean()
         return {self.divergence.name: -bound}
 
     def generator_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:

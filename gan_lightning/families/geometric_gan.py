@@ -48,7 +48,7 @@ class GeometricGAN(GAN):
 
     def critic_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
         """Return the hinge and the decay of the hyperplane's normal."""
-        real_logits, fake_logits = self.critic(real, labels), self.critic(fake, labels)
+        real_logits, fake_logits = self.judge_both(self.critic, real, fake, labels)
         normal = self.critic.last_layer().weight
         shard = self.noise.shard
         n = len(real) * shard.world_size * shard.n_parts

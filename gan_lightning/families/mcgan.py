@@ -65,7 +65,7 @@ class McGAN(GAN):
 
     def critic_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
         """Return minus each matching's distance."""
-        real_features, fake_features = self.critic.features(real, labels), self.critic.features(fake, labels)
+        real_features, fake_features = self.judge_both(self.critic.features, real, fake, labels)
         return {
             matching.name: wasserstein_critic_loss(
                 matching.score(real_features, directions), matching.score(fake_features, directions)

@@ -60,7 +60,7 @@ class R3GAN(GAN):
 
     def critic_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
         """Return the relativistic pairing loss; the penalties join as terms of their own."""
-        return {"relativistic": relativistic_pairing_critic_loss(self.critic(real, labels), self.critic(fake, labels))}
+        return {"relativistic": relativistic_pairing_critic_loss(*self.judge_both(self.critic, real, fake, labels))}
 
     def generator_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
         """Return the same loss with the parts exchanged."""

@@ -31,7 +31,7 @@ class ObjectiveGAN(GAN):
 
     def critic_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
         """Return the objective's critic loss."""
-        return {self.objective.name: self.objective.critic_loss(self.critic(real, labels), self.critic(fake, labels))}
+        return {self.objective.name: self.objective.critic_loss(*self.judge_both(self.critic, real, fake, labels))}
 
     def generator_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
         """Return the objective's generator loss."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,7 +18,7 @@ from gan_lightning.protocols import Verdicts
 from gan_lightning.randomness import Noise, Shard, mix
 from gan_lightning.stabilizers.base import CriticConstraint, CriticPenalty
 from gan_lightning.stabilizers.critic_of_turn import Judged
-from gan_lightning.stabilizers.slopes import couples_batch, gradient_norms, interpolate
+from gan_lightning.stabilizers.slopes import couples_batch, gradient_norms, interpolate, judges_alone
 
 
 class HeldCritic(SamplingGame):
@@ -78,6 +78,26 @@ class HeldCritic(SamplingGame):
     def note_logits(self, samples: Tensor, logits: Tensor) -> None:
         """Take note of the loss's logits `(N,)` of these very samples, for a family that calls the critic's parts."""
         self._known.append((samples, logits))
+
+    def judge_both(
+        self,
+        judge: Callable[[Tensor, Tensor | None], Tensor],
+        real: Tensor,
+        fake: Tensor,
+        labels: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Return what the critic, or a part of it, makes of real and generated samples `(N, ...)` of the same labels.
+
+        A critic that judges each sample by itself does so in one pass, with one power iteration of spectral
+        normalization, as in ajbrock/BigGAN-PyTorch; another one, such as one with batch statistics, in two.
+        """
+        if not judges_alone(self.critic) or real.shape != fake.shape:
+            return judge(real, labels), judge(fake, labels)
+        of_real, of_fake = judge(torch.cat([real, fake]), None if labels is None else labels.repeat(2)).chunk(2)
+        if judge is self.critic:
+            self.note_logits(real, of_real)
+            self.note_logits(fake, of_fake)
+        return of_real, of_fake
 
     @abstractmethod
     def shown(self, batch: Any) -> tuple[Tensor, Judged, Tensor | None]:

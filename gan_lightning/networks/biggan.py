@@ -23,6 +23,7 @@ from gan_lightning.networks.base import (
 )
 from gan_lightning.networks.layers.activations import Activation
 from gan_lightning.networks.layers.attention import SelfAttention
+from gan_lightning.networks.layers.resampled import UpsampledConv2d, pixels_first
 from gan_lightning.networks.layers.resnet import CriticBlock, FirstCriticBlock, upsample
 from gan_lightning.networks.layers.spectral_norm import spectrally_normalize
 from gan_lightning.shapes import Shape
@@ -79,7 +80,7 @@ class BigGANBlock(nn.Module):
         super().__init__()
         self.norm1 = ModulatedBatchNorm2d(in_channels, n_conditions)
         self.activation1 = activation()
-        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
+        self.conv1 = UpsampledConv2d(in_channels, out_channels)
         self.norm2 = ModulatedBatchNorm2d(out_channels, n_conditions)
         self.activation2 = activation()
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
@@ -87,7 +88,7 @@ class BigGANBlock(nn.Module):
 
     def forward(self, inputs: Tensor, conditions: Tensor) -> Tensor:
         """Map `(N, C_in, H, W)` and conditions `(N, Y)` to `(N, C_out, 2H, 2W)`."""
-        hidden = self.conv1(upsample(self.activation1(self.norm1(inputs, conditions))))
+        hidden = self.conv1(self.activation1(self.norm1(inputs, conditions)))
         hidden = self.conv2(self.activation2(self.norm2(hidden, conditions)))
         # A 1x1 convolution commutes with repeating pixels, and is four times cheaper before it.
         return hidden + upsample(self.shortcut(inputs))
@@ -150,10 +151,10 @@ class BigGANGenerator(Generator):
         if self.n_classes > 0:
             shared = self.embedding(require_labels(labels))
             chunks = [torch.cat([shared, chunk], dim=1) for chunk in chunks]
-        hidden = self.unflatten(self.input(first))
+        hidden = pixels_first(self.unflatten(self.input(first)))
         for block, attention, conditions in zip(self.blocks, self.attention, chunks, strict=True):
             hidden = attention(block(hidden, conditions))
-        return tanh(self.output(self.activation(self.norm(hidden))))
+        return tanh(self.output(self.activation(self.norm(hidden)))).contiguous()
 
 
 class BigGANCritic(Critic):

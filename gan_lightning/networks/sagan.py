@@ -24,6 +24,7 @@ from gan_lightning.networks.base import (
 from gan_lightning.networks.layers.activations import Activation
 from gan_lightning.networks.layers.attention import SelfAttention
 from gan_lightning.networks.layers.initialization import glorot_uniform
+from gan_lightning.networks.layers.resampled import pixels_first
 from gan_lightning.networks.layers.resnet import CriticBlock, FirstCriticBlock, GeneratorBlock
 from gan_lightning.networks.layers.spectral_norm import spectrally_normalize
 from gan_lightning.shapes import Shape
@@ -95,12 +96,12 @@ class SAGANGenerator(Generator):
         Raises:
             UserError: The network is conditional and there are no labels.
         """
-        hidden = self.unflatten(self.input(latents))
+        hidden = pixels_first(self.unflatten(self.input(latents)))
         for i, block in enumerate(self.blocks):
             hidden = block(hidden, labels)
             if i == self.attended:
                 hidden = self.attention(hidden)
-        return tanh(self.output(self.activation(self.norm(hidden))))
+        return tanh(self.output(self.activation(self.norm(hidden)))).contiguous()
 
 
 class SAGANCritic(Critic):

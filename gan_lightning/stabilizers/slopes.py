@@ -29,6 +29,23 @@ def couples_batch(network: nn.Module, of_pixels: bool = True) -> list[str]:
     ]
 
 
+def judges_alone(critic: nn.Module) -> bool:
+    """Tell whether a critic surely judges each sample by itself, so that several sets may share one pass.
+
+    Known are the layers of torch and of this package; one of somebody else's says so with the attribute `couples_batch`
+    False, on each of its classes.
+
+    Example:
+        >>> judges_alone(nn.Linear(2, 1)), judges_alone(nn.BatchNorm1d(2))
+        (True, False)
+    """
+    return not couples_batch(critic) and all(
+        type(module).__module__.startswith(("torch.", "gan_lightning."))
+        or vars(type(module)).get("couples_batch") is False
+        for module in critic.modules()
+    )
+
+
 def per_row(values: Tensor, like: Tensor) -> Tensor:
     """Return `values` `(N,)` as `(N, 1, ..., 1)` with as many axes as `like`.
 

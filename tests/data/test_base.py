@@ -153,6 +153,18 @@ def examples(folder):
         "SwissRoll": {"noise": 0.0},
         "GaussianMixture": {"dim": 4, "means": [1.0, 2.0]},
         "RandomImages": {"image_size": 8, "n_classes": 2},
+        "RandomPairs": {"image_size": 8, "source_channels": 1},
+        "DegradedFolder": {
+            "root": str(folder),
+            "image_size": 8,
+            "degradation": {
+                "class_path": "gan_lightning.data.Masked",
+                "init_args": {"share": 0.5, "place": "center", "seed": 0},
+            },
+        },
+        "SideBySide": {"root": str(folder), "image_size": 8, "direction": "BtoA"},
+        "TwoFolders": {"source": str(folder), "target": str(folder), "image_size": 8},
+        "UnpairedFolders": {"source": str(folder), "target": str(folder), "image_size": 8},
         "ImplicitFeedback": {"path": str(folder / "ratings"), "threshold": 3.0},
         "SyntheticFeedback": {"n_users": 3},
         "QueryDocuments": {"path": str(folder / "documents"), "threshold": 2.0},
@@ -180,13 +192,14 @@ def folder(tmp_path):
 
 
 CLASSES = sorted(name for name, cls in vars(data).items() if inspect.isclass(cls) and issubclass(cls, RealData))
+ABSTRACT = ("RealData", "ImagePairs")
 
 
 def test_every_data_module_is_listed(folder):
-    assert {*examples(folder), "RealData"} == set(CLASSES)
+    assert {*examples(folder), *ABSTRACT} == set(CLASSES)
 
 
-@pytest.mark.parametrize("name", [name for name in CLASSES if name != "RealData"])
+@pytest.mark.parametrize("name", [name for name in CLASSES if name not in ABSTRACT])
 def test_yaml_builds_it_and_a_checkpoint_carries_its_arguments(name, folder):
     arguments = examples(folder)[name]
     parser = jsonargparse.ArgumentParser(exit_on_error=False)
@@ -207,7 +220,7 @@ def test_yaml_builds_it_and_a_checkpoint_carries_its_arguments(name, folder):
     assert dict(type(module)(**loaded).hparams) == dict(module.hparams)
 
 
-@pytest.mark.parametrize("name", [name for name in CLASSES if name != "RealData"])
+@pytest.mark.parametrize("name", [name for name in CLASSES if name not in ABSTRACT])
 def test_every_argument_is_documented(name):
     cls = getattr(data, name)
     lines = [line.strip() for line in cls.__doc__.splitlines()]  # Python 3.13 takes the indentation away

@@ -10,6 +10,7 @@ from torch.nn.functional import avg_pool2d, interpolate
 
 from gan_lightning.networks.layers.activations import Activation
 from gan_lightning.networks.layers.conditional import Normalisation, batch_norm, normalize
+from gan_lightning.networks.layers.resampled import PooledConv2d, UpsampledConv2d, pixels_first
 
 
 def upsample(images: Tensor) -> Tensor:
@@ -41,7 +42,7 @@ class GeneratorBlock(nn.Module):
         super().__init__()
         self.norm1 = batch_norm(in_channels, n_classes, eps)
         self.activation1 = activation()
-        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=first_bias)
+        self.conv1 = UpsampledConv2d(in_channels, out_channels, bias=first_bias)
         self.norm2 = batch_norm(out_channels, n_classes, eps)
         self.activation2 = activation()
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
@@ -49,8 +50,8 @@ class GeneratorBlock(nn.Module):
 
     def forward(self, inputs: Tensor, labels: Tensor | None = None) -> Tensor:
         """Map `(N, C_in, H, W)` and labels `(N,)` to `(N, C_out, 2H, 2W)`."""
-        hidden = upsample(self.activation1(normalize(self.norm1, inputs, labels)))
-        hidden = self.activation2(normalize(self.norm2, self.conv1(hidden), labels))
+        hidden = self.conv1(self.activation1(normalize(self.norm1, inputs, labels)))
+        hidden = self.activation2(normalize(self.norm2, hidden, labels))
         # A 1x1 convolution commutes with repeating pixels, and is four times cheaper before it.
         return self.conv2(hidden) + upsample(self.shortcut(inputs))
 
@@ -68,13 +69,14 @@ class FirstCriticBlock(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
         self.activation1 = activation()
-        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
+        self.conv2 = PooledConv2d(out_channels, out_channels)
         self.shortcut = nn.Conv2d(in_channels, out_channels, 1)
 
     def forward(self, images: Tensor) -> Tensor:
         """Map `(N, C_in, H, W)` to `(N, C_out, H/2, W/2)`."""
+        images = pixels_first(images)
         hidden = self.conv2(self.activation1(self.conv1(images)))
-        return avg_pool2d(hidden, 2) + self.shortcut(avg_pool2d(images, 2))
+        return hidden + self.shortcut(avg_pool2d(images, 2))
 
 
 class CriticBlock(nn.Module):
@@ -109,7 +111,9 @@ class CriticBlock(nn.Module):
         self.conv1 = nn.Conv2d(in_channels, n_hidden, 3, padding=1, bias=first_bias)
         self.norm2 = norm(n_hidden)
         self.activation2 = activation()
-        self.conv2 = nn.Conv2d(n_hidden, out_channels, 3, padding=1)
+        self.conv2 = (
+            PooledConv2d(n_hidden, out_channels) if downsample else nn.Conv2d(n_hidden, out_channels, 3, padding=1)
+        )
         self.pool = nn.AvgPool2d(2) if downsample else nn.Identity()
         changed = downsample or in_channels != out_channels
         self.shortcut = nn.Conv2d(in_channels, out_channels, 1) if changed else nn.Identity()
@@ -117,7 +121,7 @@ class CriticBlock(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """Map `(N, C_in, H, W)` to `(N, C_out, H, W)`, or to half the resolution."""
         hidden = self.conv1(self.activation1(self.norm1(inputs)))
-        hidden = self.pool(self.conv2(self.activation2(self.norm2(hidden))))
+        hidden = self.conv2(self.activation2(self.norm2(hidden)))
         # A 1x1 convolution commutes with mean pooling, and is four times cheaper after it.
         return hidden + self.shortcut(self.pool(inputs))
 
@@ -159,7 +163,7 @@ class ResNetDecoder(nn.Module):
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """Map latents `(N, D)` and labels `(N,)` to images `(N, C, H, W)` in [-1, 1]."""
-        hidden = self.unflatten(self.input(latents))
+        hidden = pixels_first(self.unflatten(self.input(latents)))
         for block in self.blocks:
             hidden = block(hidden, labels)
-        return tanh(self.output(self.activation(self.norm(hidden))))
+        return tanh(self.output(self.activation(self.norm(hidden)))).contiguous()
