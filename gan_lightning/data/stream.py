@@ -240,12 +240,13 @@ class Rounds:
         per_rank = self.batch_size // self.world_size
         first = k * self.batch_size + self.rank * per_rank
         rows = self._rows(first, first + per_rank)
-        # numpy.take copies whole rows, from memory or a mapped file: several times faster than X[rows]
-        real = torch.from_numpy(np.take(self.source.images.numpy(), rows.numpy(), axis=0))
+        # numpy copies whole rows, from memory or a mapped file, and mirrors them, several times faster than torch
+        taken = np.take(self.source.images.numpy(), rows.numpy(), axis=0)
         if self.flip:
             mirrored = torch.rand(self.batch_size, generator=generator(self.seed, _FLIP, k)) < 0.5
-            mine = mirrored[self.rank * per_rank : (self.rank + 1) * per_rank]
-            real[mine] = real[mine].flip(-1)
+            mine = mirrored[self.rank * per_rank : (self.rank + 1) * per_rank].numpy()
+            taken[mine] = taken[mine][..., ::-1]
+        real = torch.from_numpy(taken)
         if self.dequantize:
             noise = torch.stack(
                 [torch.rand(real.shape[1:], generator=generator(self.seed, _NOISE, first + i)) for i in range(per_rank)]
