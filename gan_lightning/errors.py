@@ -101,11 +101,12 @@ _NAMES: dict[Range, str] = {
         width latent_width joint_width hidden_width latent_dim embedding_dim chunk_dim kernel_dim n_layers n_blocks n_kernels
         group_size n_critic n_critic_warm_up critic_accumulation generator_accumulation batch_size interval limit channels
         height length vocabulary dim n_samples n_seeds patience n_rows n_columns isc_splits n_modes n_side n_reference n_codes end
-        n_users n_items n_liked n_held_out n_factors n_draws n_negatives n_pretraining_negatives n_candidates
+        n_halvings n_users n_items n_liked n_held_out n_factors n_draws n_negatives n_pretraining_negatives n_candidates
         n n_updates n_scales p power log_every_n_steps num_nodes val_check_interval accumulate_grad_batches
     """,
     NOT_NEGATIVE: """
         weight gp_weight orthogonal_weight order_weight adversarial_weight real_class_weight fake_class_weight
+        l1_weight cycle_weight identity_weight n_buffered n_dropout
         generator_class_weight weight_decay eps gamma spread noise noise_dim n_classes n_unrolled n_warm_up n_power_iterations
         n_pretraining every_n_updates every_n_minutes start seed sample_seed split_seed sigma attention_size
     """,

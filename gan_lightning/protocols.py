@@ -27,10 +27,13 @@ class Batch(NamedTuple):
         real: Images `(N, C, H, W)` or vectors `(N, D)`; what `Rounds` yields is raw (uint8 images), what the game
             receives is floating point, images in [-1, 1].
         labels: Class indices `(N,)`, int64, or None.
+        source: What the real samples are to be made from, `(N, ...)`, raw or scaled as they are; None of data that are
+            no pairs.
     """
 
     real: Tensor
     labels: Tensor | None
+    source: Tensor | None = None
 
 
 class Share(NamedTuple):
@@ -228,6 +231,28 @@ class Ranking(Protocol):
         """Return the averaged generator's scores `(N, M)` of documents `(N, M)`, or of all, for queries `(N,)`."""
 
 
+@runtime_checkable
+class Translating(Protocol):
+    """What a watcher may ask of a game that makes targets from sources.
+
+    Attributes:
+        shape: Shape of a source and a target, a `shapes.Pair`.
+        updates_done: Generator updates so far.
+        samples_seen: Targets shown to the critic so far.
+        ema_decay: Decay of the running average that translations are made by.
+        directions: From sources to targets, AtoB, and perhaps back, BtoA.
+    """
+
+    shape: Shape
+    updates_done: int
+    samples_seen: int
+    ema_decay: float
+    directions: tuple[str, ...]
+
+    def translate(self, sources: Tensor, direction: str = "AtoB", seed: int = 0) -> Tensor:
+        """Return what the averaged generator makes of images `(N, c, H, W)` in [-1, 1], of any height and width."""
+
+
 class Verdicts(NamedTuple):
     """What a critic makes of real samples and of as many generated ones.
 
@@ -290,6 +315,42 @@ class Spelled(Protocol):
     vocabulary: list[str]
 
 
+class Notation(NamedTuple):
+    """What the symbols of a melody mean: 0 is a rest, 1 holds what sounded before, 2 + i strikes the pitch `low` + i.
+
+    Attributes:
+        per_quarter: Positions in a quarter note.
+        low: MIDI number of the lowest pitch.
+        in_c: Whether melodies stand in C major or A minor.
+    """
+
+    per_quarter: int
+    low: int
+    in_c: bool
+
+
+@runtime_checkable
+class Notated(Protocol):
+    """Data of melodies.
+
+    Attributes:
+        notation: What their symbols mean.
+    """
+
+    notation: Notation
+
+
+@runtime_checkable
+class Sounding(Protocol):
+    """Data of sound.
+
+    Attributes:
+        rate: Samples of a second.
+    """
+
+    rate: int
+
+
 @runtime_checkable
 class ShowsText(Protocol):
     """A logger that shows tables of text, such as Lightning's for Weights & Biases."""
@@ -318,6 +379,23 @@ class RunLogger(ShowsPictures, Protocol):
 
 
 @runtime_checkable
+class Paired(Protocol):
+    """Data of sources and targets: what something is to be made from, and what it is to look like.
+
+    Attributes:
+        is_paired: Whether each source belongs to the target of its row; otherwise they are two sets of their own.
+    """
+
+    is_paired: bool
+
+    def n_sources(self, split: Literal["train", "eval"]) -> int:
+        """Return how many sources a split has."""
+
+    def sources(self, split: Literal["train", "eval"], rows: Sequence[int]) -> Tensor:
+        """Return the sources of these rows of a split, raw: uint8 images `(N, C, H, W)`."""
+
+
+@runtime_checkable
 class Mixture(Protocol):
     """What a watcher may ask of data whose modes are known.
 
@@ -328,3 +406,33 @@ class Mixture(Protocol):
 
     centres: Tensor | None
     std: float | None
+
+
+@runtime_checkable
+class Styled(Protocol):
+    """Data with pictures of styles, beside those that are to be brought into them."""
+
+    def styles(self) -> list[Tensor]:
+        """Return each style's picture, uint8 `(C, H, W)`, of sizes of their own."""
+
+
+@runtime_checkable
+class Upscales(Protocol):
+    """What a watcher may ask of a game that makes pictures larger.
+
+    Attributes:
+        updates_done: Generator updates so far.
+        samples_seen: Large pictures shown so far.
+        ema_decay: Decay of the running average that is measured.
+    """
+
+    updates_done: int
+    samples_seen: int
+    ema_decay: float
+
+    @property
+    def factor(self) -> int:
+        """By how much each side grows."""
+
+    def upscale(self, images: Tensor) -> Tensor:
+        """Return what the averaged generator makes of images `(N, C, h, w)` in [-1, 1], clamped to [-1, 1]."""

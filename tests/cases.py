@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from gan_lightning.data import RandomImages, RealData, Ring, SyntheticFeedback
+from gan_lightning.data import RandomImages, RandomPairs, RandomStyled, RealData, RealSamples, Ring, SyntheticFeedback
 from gan_lightning.families import (
     ACGAN,
     ALI,
@@ -26,16 +26,20 @@ from gan_lightning.families import (
     R3GAN,
     SAGAN,
     SNGAN,
+    SRGAN,
     WGAN,
     WGANGP,
     BiGAN,
     BigGAN,
     ConditionalGAN,
+    CycleGAN,
     GeometricGAN,
     McGAN,
     MinimaxGAN,
     NonSaturatingGAN,
+    Pix2Pix,
     ProjectionGAN,
+    StyleTransfer,
     UnrolledGAN,
     WGANDiv,
 )
@@ -44,10 +48,11 @@ from gan_lightning.games.game import Game
 from gan_lightning.games.gan import GAN
 from gan_lightning.games.joint import JointGAN
 from gan_lightning.games.retrieval import RetrievalGame
+from gan_lightning.games.translation import TranslationGame
 from gan_lightning.losses.divergences import Jeffrey, TotalVariation
 from gan_lightning.losses.kernels import UStatistic
 from gan_lightning.losses.matching import CovarianceMatching, MeanMatching
-from gan_lightning.losses.objectives import NonSaturating, Wasserstein
+from gan_lightning.losses.objectives import NonSaturating, RelativisticPairing, Wasserstein
 from gan_lightning.losses.policy import Pairwise, SoftplusReward
 from gan_lightning.networks import (
     BigGANCritic,
@@ -59,19 +64,29 @@ from gan_lightning.networks import (
     ConvJointCritic,
     DCGANCritic,
     DCGANGenerator,
+    InstanceNorm,
     MatrixFactorization,
     MLPCritic,
     MLPEncoder,
     MLPGenerator,
     MLPJointCritic,
+    PatchCritic,
     R3GANCritic,
     R3GANGenerator,
+    RandomFilters,
+    ResNetTranslator,
+    RRDBNet,
     SAGANCritic,
     SAGANGenerator,
     SNGANCNNCritic,
     SNGANCNNGenerator,
     SNGANResNetCritic,
     SNGANResNetGenerator,
+    SRResNet,
+    Stylizer,
+    UNetTranslator,
+    WaveGANCritic,
+    WaveGANGenerator,
     WGANGPCNNCritic,
     WGANGPCNNGenerator,
 )
@@ -80,7 +95,9 @@ from gan_lightning.observations.augmentations import ColorJitter, Cutout, Transl
 from gan_lightning.observations.base import Compose
 from gan_lightning.observations.instance_noise import InstanceNoise
 from gan_lightning.observations.packing import Packing
+from gan_lightning.optimizers import SGD
 from gan_lightning.optimizers.schedules import CosineDecay, LinearDecay
+from gan_lightning.shapes import Signals
 from gan_lightning.stabilizers.base import GeneratorTerm
 from gan_lightning.stabilizers.consistency import ConsistencyRegularization
 from gan_lightning.stabilizers.generator_terms import (
@@ -97,10 +114,34 @@ from gan_lightning.stabilizers.slopes import couples_batch
 
 N_CLASSES = 3
 
+
+class Waves(RealData):
+    """Sine waves of a frequency for each class, as 16-bit sound."""
+
+    def __init__(self, length: int = 64, n: int = 48, batch_size: int = 4, seed: int | None = None) -> None:
+        super().__init__(batch_size, seed)
+        self.length, self.n, self.n_classes = length, n, N_CLASSES
+        self.save_hyperparameters(logger=False)
+
+    @property
+    def shape(self) -> Signals:
+        return Signals(self.length, 1)
+
+    def load_split(self, split: Any) -> RealSamples:
+        labels = torch.arange(self.n) % self.n_classes
+        phases = (0.3 + 0.2 * labels[:, None]) * torch.arange(self.length) + torch.arange(self.n)[:, None]
+        return RealSamples((20_000 * torch.sin(phases)).to(torch.int16)[:, None], labels, "sine waves")
+
+
 GREY = partial(RandomImages, image_size=8, channels=1, n=48, batch_size=4)
 COLOUR = partial(RandomImages, image_size=8, channels=3, n=48, batch_size=4, flip=True)
 LABELLED = partial(RandomImages, image_size=8, channels=1, n_classes=N_CLASSES, n=48, batch_size=4)
 FEEDBACK = partial(SyntheticFeedback, n_users=9, n_items=12, n_liked=4, n_held_out=3, batch_size=4)
+SMALL_AND_LARGE = partial(RandomPairs, image_size=8, factor=2, n=48, batch_size=4, flip=True)
+STYLED = partial(RandomStyled, image_size=16, n_styles=1, n=48, batch_size=4, flip=True)
+PAIRS = partial(RandomPairs, image_size=8, channels=3, source_channels=1, n=48, batch_size=4, flip=True)
+UNPAIRED = partial(RandomPairs, image_size=8, channels=1, source_channels=1, paired=False, n=9, batch_size=4)
+SIGNALS = Waves
 VECTORS = partial(Ring, n_modes=4, n=48, batch_size=4)
 
 
@@ -134,6 +175,10 @@ class Case:
         arguments = copy.deepcopy({**self.arguments, **overrides})
         if issubclass(self.family, RetrievalGame):
             arguments = {**factorization(), "shape": data.shape, **arguments}
+        if issubclass(self.family, SRGAN | StyleTransfer):
+            arguments = {"shape": data.shape, "critic": partial(MLPCritic, width=6, n_layers=1), **arguments}
+        if issubclass(self.family, TranslationGame):
+            arguments = {**translators(), "shape": data.shape, **arguments}
         if issubclass(self.family, GAN | JointGAN):
             networks = mlp() if issubclass(self.family, GAN) else joint_mlp()
             arguments = {**networks, "shape": data.shape, **arguments}
@@ -181,12 +226,31 @@ def factorization() -> dict[str, Any]:
     return {"generator": tiny, "critic": tiny}
 
 
+def translators() -> dict[str, Any]:
+    """Return the smallest networks of translation; the generator drops values."""
+    return {
+        "generator": partial(UNetTranslator, width=2, n_halvings=2),
+        "critic": partial(PatchCritic, width=2, n_layers=1, norm=InstanceNorm),
+    }
+
+
 def joint_cnn() -> dict[str, Any]:
     """Return convolutional networks of joint inference, narrowed."""
     return {
         "generator": partial(DCGANGenerator, width=4, latent_dim=3),
         "encoder": partial(ConvEncoder, width=4, hidden_width=6),
         "critic": partial(ConvJointCritic, width=4, latent_width=6, joint_width=6),
+    }
+
+
+def stylizing(n_styles: int = 1) -> dict[str, Any]:
+    """Return the smallest style network, and random filters to compare by."""
+    return {
+        "generator": partial(Stylizer, width=2, n_blocks=1, n_classes=n_styles),
+        "perceptual": RandomFilters(n_filters=4, n_scales=2, kernel=3),
+        "patch_size": 8,
+        "generator_optimizer": SGD(lr=0.01),  # Adam enlarges what is left of gradients that a normalisation cancels
+        "unchanged_share": 0.3,
     }
 
 
@@ -241,6 +305,14 @@ def biggan(n_classes: int) -> dict[str, Any]:
     }
 
 
+def wavegan(n_classes: int = 0) -> dict[str, Any]:
+    """Return WaveGAN's networks, narrowed; without phase shuffle, whose draws are each process's own."""
+    return {
+        "generator": partial(WaveGANGenerator, width=2, latent_dim=3, n_classes=n_classes),
+        "critic": partial(WaveGANCritic, width=2, phase_shuffle=0, n_classes=n_classes),
+    }
+
+
 def r3gan(n_classes: int = 0) -> dict[str, Any]:
     """Return R3GAN's networks, narrowed."""
     narrow: dict[str, Any] = {"width": 4, "n_blocks": 1, "group_size": 4, "n_classes": n_classes}
@@ -263,6 +335,7 @@ CASES = [
     Case(WGANGP, data=COLOUR, **cnn(WGANGPCNNGenerator, WGANGPCNNCritic)),
     Case(WGANGP, data=VECTORS, critic_accumulation=2, generator_accumulation=2, name="vectors-accumulated"),
     Case(WGANGP, data=LABELLED, **mlp(N_CLASSES), n_critic=2, critic_clip_norm=0.5, name="conditional-clipped"),
+    Case(WGANGP, data=SIGNALS, n_critic=2, **wavegan(N_CLASSES), name="sound"),
     Case(SNGAN, n_critic=1, **resnet()),
     Case(SNGAN, data=LABELLED, n_critic=2, **resnet(N_CLASSES), name="conditional"),
     Case(SNGAN, data=COLOUR, objective=NonSaturating(), **cnn(SNGANCNNGenerator, SNGANCNNCritic), name="cnn"),
@@ -304,6 +377,37 @@ CASES = [
         name="labels",
     ),
     Case(R3GAN, data=VECTORS, name="vectors"),
+    Case(
+        SRGAN,
+        data=SMALL_AND_LARGE,
+        generator=partial(SRResNet, width=2, n_blocks=1),
+        n_pretraining=2,
+        pixel_weight=0.1,
+        name="srresnet",
+    ),
+    Case(
+        SRGAN,
+        data=SMALL_AND_LARGE,
+        generator=partial(RRDBNet, width=2, growth=2, n_blocks=1),
+        perceptual=RandomFilters(n_filters=4, n_scales=2, kernel=3),
+        objective=RelativisticPairing(),
+        pixel_weight=0.1,
+        generator_accumulation=2,
+        name="esrgan",
+    ),
+    Case(StyleTransfer, data=STYLED, **stylizing(), adversarial_weight=0.1),
+    Case(StyleTransfer, data=partial(STYLED, n_styles=2), **stylizing(2), generator_accumulation=2, name="two"),
+    Case(Pix2Pix, data=PAIRS, n_critic=2, critic_accumulation=2, generator_accumulation=2),
+    Case(CycleGAN, data=UNPAIRED, n_buffered=6, critic_accumulation=2, generator_accumulation=2),
+    Case(
+        CycleGAN,
+        data=PAIRS,
+        identity_weight=0.0,
+        n_buffered=3,
+        generator=partial(ResNetTranslator, width=2, n_blocks=1, n_halvings=1),
+        name="resnet",
+    ),
+    Case(R3GAN, data=SIGNALS, **wavegan(), name="sound"),
     Case(IRGAN, data=FEEDBACK, n_critic=2),
     Case(
         IRGAN,

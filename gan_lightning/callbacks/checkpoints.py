@@ -47,6 +47,18 @@ _DIRECTIONS: dict[str, Literal["min", "max"]] = {
     "ndcg": "max",
     "map": "max",
     "mrr": "max",
+    "l1": "min",
+    "cycle_error": "min",
+    "psnr": "max",
+    "ssim": "max",
+    "distance": "min",
+    "pitch_class_tv": "min",
+    "duration_tv": "min",
+    "interval_js": "min",
+    "in_key_gap": "min",
+    "pitch_tv": "min",
+    "spectral_distance": "min",
+    "pitch_agreement": "max",
 }
 """Whether the least or the greatest of our metrics is the best."""
 

@@ -66,6 +66,8 @@ class Diagnostics(Callback):
         verdicts = game.judge(batch[-1]) if isinstance(game, Judging) else None
         found: dict[str, Any] = {f"grad_norm/{name}": norm for name, norm in self._norms.items()}
         for player, optimizer in zip(game.players, trainer.optimizers, strict=True):
+            if player.name not in self._before:  # a round in which the critic rests
+                continue
             before = self._before[player.name]
             moved = [now.detach() - then for now, then in zip(_parameters(optimizer), before, strict=True)]
             found[f"update_ratio/{player.name}"] = _norm(moved) / _norm(before).clamp(min=1e-30)

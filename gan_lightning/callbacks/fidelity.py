@@ -29,9 +29,11 @@ from gan_lightning.evaluation.measures import (
 from gan_lightning.evaluation.moments import measure_kept
 from gan_lightning.evaluation.path_length import check_path_length, path_length
 from gan_lightning.evaluation.pictures import to_uint8
+from gan_lightning.evaluation.translated import Translated
 from gan_lightning.metrics.extractors import ExtractorUnavailable, FeatureExtractor, Inception
 from gan_lightning.metrics.fidelity import chunks, proportional_labels
-from gan_lightning.protocols import Classed, Sampler
+from gan_lightning.protocols import Classed, Sampler, Translating
+from gan_lightning.shapes import Pair
 
 
 class Fidelity(Measuring):
@@ -41,8 +43,10 @@ class Fidelity(Measuring):
     behind (`val/fid_digits`) when they do not: numbers of two extractors cannot be compared. Precision and recall always
     carry it (`val/precision_inception`): torch-fidelity's default, and what is published, has a VGG16's features. Each
     evaluation leaves a card for each extractor in `evaluation/` (docs/metrics.md). Samples are drawn once for all
-    extractors and metrics. Ranks share them in chunks of 64 that are the same however many ranks there are. What is
-    computed of the real side is kept under the user's cache folder, by a key over all that it depends on.
+    extractors and metrics. Of a game that translates, at most `n_samples` sources of the split are, and the card has
+    `fid_of_sources`, the Fréchet distance of the sources themselves. Ranks share them in chunks of 64 that are the same
+    however many ranks there are. What is computed of the real side is kept under the user's cache folder, by a key over
+    all that it depends on.
 
     Args:
         extractor: Network whose features are compared; Inception if none is given.
@@ -96,23 +100,25 @@ class Fidelity(Measuring):
         self._lost: list[FeatureExtractor] = []  # whose weights are not here
         self._real: list[Measured] | None = None
         self._training: list[Measured] = []
+        self._of_sources: dict[str, float | None] = {}
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Load the extractors before anything is trained, and refuse what cannot be measured."""
-        self.enabled = self.enabled and isinstance(pl_module, Sampler)
+        self.enabled = self.enabled and self.watches(pl_module)
         if not self.enabled:
             return
         check_pairs(self.metrics, self.extractors, "fidelity.metrics [ppl]")
         if "ppl" in self.metrics:
             check_path_length(pl_module, "fidelity.metrics")
         game = cast(Sampler, pl_module)
+        n_classes = game.n_classes if isinstance(game, Sampler) else 0
         for extractor in self.extractors:
-            extractor.check(game.shape)
+            extractor.check(game.shape.target if isinstance(game.shape, Pair) else game.shape)
             check_sizes(self.metrics, self.n_samples, None, self.isc_splits, extractor.has_logits)
-        if self.n_samples < game.n_classes:
-            say(f"fidelity.n_samples {self.n_samples} is below the {game.n_classes} classes: some are not measured")
+        if self.n_samples < n_classes:
+            say(f"fidelity.n_samples {self.n_samples} is below the {n_classes} classes: some are not measured")
         by_class = [metric for metric in self.metrics if METRICS[metric].labels]
-        if by_class and not game.n_classes:
+        if by_class and not n_classes:
             raise UserError(f"fidelity.metrics {by_class[0]} is of classes, and this generator has none; leave it out")
         for extractor in list(self.extractors):
             try:
@@ -125,6 +131,10 @@ class Fidelity(Measuring):
                 self.extractors.remove(extractor)
                 self._lost.append(extractor)
         self.enabled = bool(self.extractors)
+
+    def watches(self, game: Any) -> bool:
+        """Tell whether the game draws samples, or translates sources."""
+        return isinstance(game, Sampler | Translating)
 
     def names(self, trainer: Trainer) -> list[str]:
         """Return what the numbers are logged as; the same if there is no extractor on this machine."""
@@ -156,22 +166,27 @@ class Fidelity(Measuring):
                     )
                 self._training = self._measure_real(trainer, "train", True)
 
-        labels = self._labels_of_fakes(game, reference)
+        n_classes = game.n_classes if isinstance(game, Sampler) else 0
+        n_samples, sampler, of_sources = self.n_samples, game, {}
+        if isinstance(game, Translating):
+            sampler = Translated(game, trainer.datamodule, self.split, self.n_samples)  # type: ignore[attr-defined]
+            n_samples, of_sources = len(sampler), self._measure_sources(trainer, sampler)
+        labels = self._labels_of_fakes(game, reference) if n_classes else None
         given = {} if labels is None else {"labels": labels}
         is_8_bit = reference.images.dtype == torch.uint8  # otherwise fakes are compared as the floats they are
         classes = None
-        if game.n_classes:
-            classes = torch.arange(self.n_samples) % game.n_classes if labels is None else labels
+        if n_classes:
+            classes = torch.arange(n_samples) % n_classes if labels is None else labels
         seeds = [self.seed + index for index in range(self.n_seeds)]
         numbers: list[list[Any]] = [[] for _ in self.extractors]
         for seed in seeds:
 
             def generate(indices: Iterable[int], seed: int = seed) -> Iterable[Tensor]:
-                yield from game.sample_chunks(indices, seed=seed, **given)
+                yield from sampler.sample_chunks(indices, seed=seed, **given)
 
             fakes = measure(
                 self.extractors if self._needs_features else [],
-                self.n_samples,
+                n_samples,
                 generate,
                 keep=self._needs("both") or self._needs("fake"),
                 logits=any(name in self.metrics for name in OF_LOGITS),
@@ -180,7 +195,7 @@ class Fidelity(Measuring):
                 rank=trainer.global_rank,
                 world_size=trainer.world_size,
             )
-            names = list(game.classes) if game.n_classes and isinstance(game, Classed) else []
+            names = list(game.classes) if n_classes and isinstance(game, Classed) else []
             for index, (real, fake) in enumerate(zip(self._real, fakes, strict=True)):
                 training = self._training[index] if self._training else None
                 numbers[index].append(compared(self.metrics, real, fake, self.isc_splits, training, names))
@@ -190,8 +205,8 @@ class Fidelity(Measuring):
                 before = numbers[index].pop() if self._needs_features else Numbers({}, {})
                 numbers[index].append(Numbers(before.values | length.values, before.details | length.facts))
         facts = {
-            "labels": self._labels_for_people(game, reference),
-            "classes": game.classes if game.n_classes and isinstance(game, Classed) else None,
+            "labels": self._labels_for_people(game, reference) if n_classes else None,
+            "classes": game.classes if n_classes and isinstance(game, Classed) else None,
             "real": reference.description,
             "real_split": self.split,
             "n_real": len(reference.images),
@@ -212,11 +227,23 @@ class Fidelity(Measuring):
                 "extractor_fingerprint": extractor.fingerprint(),
                 "extractor_resize": extractor.resize,
                 **rows[0].details,
+                **({"n_translated": n_samples, "fid_of_sources": of_sources.get(extractor.name)} if of_sources else {}),
             }
             is_first = extractor is self.extractors[0] or trainer.state.fn != "fit"
             prefix = "" if is_first else f"{extractor.log_suffix.strip('_') or extractor.name}-"
             found.append(Measurement(values, own, tuple(differs), extractor.key, prefix))
         return found
+
+    def _measure_sources(self, trainer: Trainer, sources: Translated) -> dict[str, float | None]:
+        """Return the Fréchet distance of the sources themselves from the targets, by the extractor; None if not comparable."""
+        if not self._of_sources:
+            self._of_sources = dict.fromkeys((one.name for one in self.extractors), None)
+            if sources.can_be_compared() and self._real:
+                ranks = trainer.global_rank, trainer.world_size
+                found = measure(self.extractors, len(sources), sources.untranslated, False, False, None, None, *ranks)
+                for extractor, real, given in zip(self.extractors, self._real, found, strict=True):
+                    self._of_sources[extractor.name] = compared(["fid"], real, given).values["fid"]
+        return self._of_sources
 
     @property
     def _needs_features(self) -> bool:

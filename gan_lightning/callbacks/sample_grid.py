@@ -9,6 +9,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from gan_lightning.errors import UserError, require
+from gan_lightning.evaluation.music_pictures import piano_rolls
 from gan_lightning.evaluation.pictures import (
     LARGEST_SIDE,
     cell,
@@ -19,9 +20,10 @@ from gan_lightning.evaluation.pictures import (
     real_samples,
     scatter,
 )
+from gan_lightning.evaluation.sound_pictures import spectrograms
 from gan_lightning.metrics.text import spelled
-from gan_lightning.protocols import Classed, Sampler, Spelled
-from gan_lightning.shapes import Images, Tokens, Vectors
+from gan_lightning.protocols import Classed, Notated, Sampler, Sounding, Spelled
+from gan_lightning.shapes import Images, Signals, Tokens, Vectors
 
 
 class SampleGrid(Callback):
@@ -29,8 +31,9 @@ class SampleGrid(Callback):
 
     A conditional generator gets one row per class, with its name, an unconditional one `n_rows`; no grid is higher than
     16,384 pixels. The first row of a grid of images are pictures of the training data. Vectors are drawn as a scatter plot
-    with real ones; text is written to `samples/<update>.txt`, one sample a line. Loggers that show histograms get those of
-    both players' weights, one a layer, at the start, at every validation and at the end. Rank 0 draws; other ranks do nothing.
+    with real ones, melodies as piano rolls, sounds as spectrograms; text is written to `samples/<update>.txt`, one sample a
+    line. Loggers that show histograms get those of both players' weights, one a layer, at the start, at every validation and
+    at the end. Rank 0 draws; other ranks do nothing.
 
     Args:
         every_n_updates: Generator updates between two grids; 0 draws only the first and the last, null (None) also one
@@ -100,6 +103,8 @@ def draw_samples(game: Any, n_rows: int, n_columns: int, seed: int, data: Any = 
 
     Images have a row of the data's above them, always the same ones.
     """
+    if isinstance(data, Notated):
+        return piano_rolls(game.sample(n_rows * n_columns, seed=seed), game.shape, data.notation, n_columns)
     if isinstance(game.shape, Vectors):
         return scatter(game.sample(1000, seed=seed), real_samples(data, 200))
     real = real_samples(data, n_columns) if isinstance(game.shape, Images) else None
@@ -114,6 +119,8 @@ def draw_samples(game: Any, n_rows: int, n_columns: int, seed: int, data: Any = 
         if real is not None or classes != [str(i) for i in range(len(classes))]:
             names = [name if len(name) <= 24 else f"{name[:23]}…" for name in classes[:n_rows]]
     samples = game.sample(n_rows * n_columns, labels, seed)
+    if isinstance(game.shape, Signals) and isinstance(data, Sounding):
+        return spectrograms(samples, data.rate, n_columns, names)
     if real is not None and len(real) == n_columns:
         samples, names = torch.cat([real.to(samples), samples]), ["real", *names]
     return drawn(samples, game.shape, n_columns, names)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from copy import deepcopy
 from functools import lru_cache
 from pathlib import Path
@@ -13,6 +14,25 @@ from gan_lightning.errors import UserError, nearest
 
 BASE = "base"
 """The key under which a config file names the file, or the list of files, that it adds to."""
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes text that jsonargparse would read as a number, such as the class 64_E4, between quotes."""
+
+
+_Dumper.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9][0-9_]*(\.[0-9_]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
+
+
+def as_yaml(config: dict[str, Any]) -> str:
+    """Return a config of plain values as text that means the same to jsonargparse, its keys in their order.
+
+    Example:
+        >>> as_yaml({"classes": ["64_E4", "cat"], "lr": 1e-3})
+        "classes:\\n- '64_E4'\\n- cat\\nlr: 0.001\\n"
+    """
+    return yaml.dump(config, Dumper=_Dumper, sort_keys=False)
 
 
 def config_folder() -> Path:

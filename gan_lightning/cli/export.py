@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 
 import gan_lightning
+from gan_lightning.cli.config_files import as_yaml
 from gan_lightning.description import describe, describe_module
 from gan_lightning.errors import UserError, in_one_line
 from gan_lightning.evaluation.output import output_folder, write_whole
@@ -89,7 +89,7 @@ def share(ckpt_path: str, out: str, trust: bool = False) -> None:
         "README.md": _model_card(facts, config).encode(),
     }
     if config:
-        files["config.yaml"] = yaml.safe_dump(config, sort_keys=False).encode()
+        files["config.yaml"] = as_yaml(config).encode()
     for name, content in files.items():
         write_whole(folder / name, lambda file, content=content: file.write(content))  # type: ignore[misc]
     print(f"{', '.join(files)} in {folder}; gan_lightning.load({str(folder)!r}) reads it back", file=sys.stderr)

@@ -24,6 +24,9 @@ VERBS = {
     "sample": "write samples of a checkpoint as pictures",
     "augment": "write a labelled folder of a conditional checkpoint's samples, as training data",
     "reconstruct": "write held-out samples and what a checkpoint with an encoder makes of them",
+    "translate": "write what a checkpoint of Pix2Pix or CycleGAN makes of pictures",
+    "stylize": "write pictures in the style of another one",
+    "upscale": "write pictures 2 or 4 times as large, by a checkpoint of SRGAN",
     "recommend": "write the items that a checkpoint of IRGAN scores highest for users",
     "lab": "play small worlds with known answers: tables and pictures of what theory says",
     "configs": "list the configs that ship; show NAME prints one, copy NAME FILE writes it to a file",
@@ -117,6 +120,12 @@ def _run(verb: str, rest: list[str]) -> None:
         augment(rest)
     elif verb == "reconstruct":
         reconstruct(rest)
+    elif verb == "translate":
+        translate(rest)
+    elif verb == "stylize":
+        stylize(rest)
+    elif verb == "upscale":
+        upscale(rest)
     elif verb == "recommend":
         recommend(rest)
     elif verb == "export":
@@ -208,6 +217,22 @@ def _share(text: str) -> float:
     if not 0 < share < 1:
         raise argparse.ArgumentTypeError(f"must be a number between 0 and 1, got {text!r}")
     return share
+
+
+def _above_0(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be a number above 0, got {text!r}")
+    return number
+
+
+def _count_or_0(text: str) -> int:
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 0, got {text!r}")
+    return int(text)
 
 
 def _count(text: str) -> int:
@@ -441,6 +466,116 @@ def reconstruct(args: list[str]) -> None:
 
     with verb_errors():
         write_reconstructions(options.ckpt_path, options.out, options.n, options.seed, options.trust)
+
+
+def translate(args: list[str]) -> None:
+    """Write what a checkpoint makes of pictures."""
+    parser = _Parser(prog="gan-lightning translate", description=VERBS["translate"], allow_abbrev=False)
+    parser.add_argument(
+        "source", metavar="IN", type=os.path.expanduser, help="a picture, or a folder or zip of pictures"
+    )
+    parser.add_argument("--ckpt_path", type=os.path.expanduser, required=True, help="the checkpoint")
+    parser.add_argument("--out", type=os.path.expanduser, required=True, help="folder to write to, new or empty")
+    parser.add_argument(
+        "--direction", choices=["AtoB", "BtoA"], default="AtoB", help="from sources to targets, or back"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of what is random about a translation")
+    parser.add_argument("--value_range", type=_range, help="values that are black and white in deep pixels: 0,4095")
+    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ...; a GPU if there is one")
+    options = _parse(parser, args)
+
+    from gan_lightning.cli.mistakes import verb_errors
+    from gan_lightning.cli.translate import write_translations
+
+    with verb_errors():
+        write_translations(
+            options.source,
+            options.ckpt_path,
+            options.out,
+            options.direction,
+            options.seed,
+            options.value_range,
+            options.device,
+            options.trust,
+        )
+
+
+def stylize(args: list[str]) -> None:
+    """Write pictures in another one's style."""
+    parser = _Parser(prog="gan-lightning stylize", description=VERBS["stylize"], allow_abbrev=False)
+    parser.add_argument(
+        "source", metavar="IN", type=os.path.expanduser, help="a picture, or a folder or zip of pictures"
+    )
+    parser.add_argument(
+        "--style", type=os.path.expanduser, help="the style's picture; with --ckpt_path the name of one of its styles"
+    )
+    parser.add_argument("--out", type=os.path.expanduser, required=True, help="folder to write to, new or empty")
+    parser.add_argument(
+        "--ckpt_path", type=os.path.expanduser, help="a checkpoint of StyleTransfer: one pass, any size"
+    )
+    parser.add_argument(
+        "--strength", type=_above_0, default=1.0, help="of the style: any number above 0; with --ckpt_path at most 1"
+    )
+    parser.add_argument("--steps", type=_count, help="how often a picture is changed; 300 if left out")
+    parser.add_argument(
+        "--size",
+        type=_count,
+        help="pixels of the longer side at which it is changed; 512 if left out; the result is whole",
+    )
+    parser.add_argument(
+        "--network",
+        choices=["efficientnet_lite0", "vgg16", "vgg19", "random_filters"],
+        help="whose activations are compared; efficientnet_lite0 if left out",
+    )
+    parser.add_argument("--weights", type=os.path.expanduser, help="file of the network's weights")
+    parser.add_argument(
+        "--critic_weight", type=_above_0, help="add a critic that learns to tell the style's patches, with this weight"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the critic and of random_filters")
+    parser.add_argument("--value_range", type=_range, help="values that are black and white in deep pixels: 0,4095")
+    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ...; a GPU if there is one")
+    options = _parse(parser, args)
+
+    from gan_lightning.cli.mistakes import verb_errors
+    from gan_lightning.cli.stylize import Options
+    from gan_lightning.cli.stylize import stylize as write
+
+    with verb_errors():
+        write(Options(**vars(options)))
+
+
+def upscale(args: list[str]) -> None:
+    """Write pictures 2 or 4 times as large."""
+    parser = _Parser(prog="gan-lightning upscale", description=VERBS["upscale"], allow_abbrev=False)
+    parser.add_argument(
+        "source", metavar="IN", type=os.path.expanduser, help="a picture, or a folder or zip of pictures"
+    )
+    parser.add_argument("--ckpt_path", type=os.path.expanduser, required=True, help="the checkpoint, of SRGAN")
+    parser.add_argument("--out", type=os.path.expanduser, required=True, help="folder to write to, new or empty")
+    parser.add_argument(
+        "--tile", type=_count, default=256, help="side of the pieces, in small pixels, that are computed at once"
+    )
+    parser.add_argument(
+        "--overlap", type=_count_or_0, help="small pixels around a piece that are computed with it; enough if left out"
+    )
+    parser.add_argument("--value_range", type=_range, help="values that are black and white in deep pixels: 0,4095")
+    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ...; a GPU if there is one")
+    options = _parse(parser, args)
+
+    from gan_lightning.cli.mistakes import verb_errors
+    from gan_lightning.cli.upscale import write_upscaled
+
+    with verb_errors():
+        write_upscaled(
+            options.source,
+            options.ckpt_path,
+            options.out,
+            options.tile,
+            options.overlap,
+            options.value_range,
+            options.device,
+            options.trust,
+        )
 
 
 def recommend(args: list[str]) -> None:

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.lib.format import open_memmap
 from torch import Tensor
 from tqdm import tqdm
 
 from gan_lightning.errors import RunFailed, UserError, nearest
 from gan_lightning.evaluation.output import output_folder
-from gan_lightning.evaluation.pictures import LARGEST_SIDE, cell, drawn, picture, to_uint8
+from gan_lightning.evaluation.pictures import LARGEST_SIDE, cell
+from gan_lightning.evaluation.sample_files import form_of
 from gan_lightning.games.restore import load_game
 from gan_lightning.games.sampling import SAMPLE_CHUNK, SamplingGame
-from gan_lightning.metrics.text import spelled
 from gan_lightning.runs.checkpoint_files import read_checkpoint
-from gan_lightning.shapes import Images, Shape, Signals, Tokens, Vectors
+from gan_lightning.shapes import Shape, Signals, Vectors
 
 
 def write_samples(
@@ -36,8 +33,8 @@ def write_samples(
 ) -> None:
     """Write n samples into the folder `out`, and `grid.png` if asked for.
 
-    Images are written as one PNG each, vectors as rows of `samples.csv`, text as lines of `samples.txt`, other
-    shapes as `samples.npy`, `(n, ...)` float32.
+    Images are written as one PNG each, melodies as one MIDI file and sounds as one WAV file each, vectors as rows of
+    `samples.csv`, text as lines of `samples.txt`, other shapes as `samples.npy`, `(n, ...)` float32.
 
     They are drawn and written in chunks of 64, so memory does not grow with n. A grid shows at most 1,024 images and is
     at most 16,384 pixels wide or high.
@@ -48,11 +45,9 @@ def write_samples(
     """
     game, classes = sampling_game(ckpt_path, labels, device, trust)
     options = {} if truncation is None else {"truncation": truncation}
-    is_image = isinstance(game.shape, Images)
     game.sample(1, classes, seed, **options)  # refuses before there is a folder
-    vocabulary = _vocabulary(read_checkpoint(ckpt_path)) if isinstance(game.shape, Tokens) else None
-    table = "samples.csv" if isinstance(game.shape, Vectors) else "samples.txt" if vocabulary else "samples.npy"
-    folder = output_folder(out, "000000.png" if is_image else table, *(["grid.png"] if with_grid else []))
+    form = form_of(game.shape, read_checkpoint(ckpt_path))
+    folder = output_folder(out, form.first, *(["grid.png"] if with_grid else []))
     shown: list[Tensor] = []
     n_shown = min(n, _largest_grid(game.shape)) if with_grid else 0
     try:
@@ -61,20 +56,19 @@ def write_samples(
                 first = chunk * SAMPLE_CHUNK
                 for samples in game.sample_chunks([chunk], classes, seed, **options):
                     samples = samples[: n - first].cpu()
-                    _write(samples, first, n, folder, game.shape, vocabulary)
+                    form.write(samples, first, n, folder)
                     bar.update(len(samples))
                 if first < n_shown:
                     shown.append(samples[: n_shown - first])
         if with_grid:
             n_turn = len(classes) if classes else game.n_classes  # samples after which the labels begin again
             n_columns = n_turn * max(1, round(n_shown**0.5 / n_turn)) if 1 < n_turn <= n_shown else None
-            drawn(torch.cat(shown), game.shape, n_columns).save(folder / "grid.png")
+            form.drawn(torch.cat(shown), n_columns).save(folder / "grid.png")
             if n_shown < n:
                 print(f"grid.png shows the first {n_shown:,} of {n:,} samples", file=sys.stderr)
     except OSError as error:
         raise RunFailed(f"{folder} cannot be written to any more: {error.strerror}; free some space") from error
-    what = f"{n} pictures" if is_image else table
-    print(f"{what} of {ckpt_path} (update {game.updates_done}, seed {seed}) in {folder}", file=sys.stderr)
+    print(f"{form.words(n)} of {ckpt_path} (update {game.updates_done}, seed {seed}) in {folder}", file=sys.stderr)
 
 
 def sampling_game(
@@ -122,34 +116,6 @@ def class_indices(text: str, names: Sequence[str]) -> list[int]:
                 f"--labels: there is no class {word!r}{nearest(word, names)}; the classes are {', '.join(names[:20])}"
             )
     return found
-
-
-def _vocabulary(checkpoint: dict[str, Any]) -> list[str] | None:
-    """Return the symbols of the text that a checkpoint was trained on, None if its data have none."""
-    return next(
-        (part["vocabulary"] for part in checkpoint.values() if isinstance(part, dict) and "vocabulary" in part), None
-    )
-
-
-def _write(
-    samples: Tensor, first: int, n: int, folder: Path, shape: Shape, vocabulary: list[str] | None = None
-) -> None:
-    """Write the samples from number `first` on, of n in all, as `write_samples` says."""
-    if isinstance(shape, Images):
-        for index, pixels in enumerate(to_uint8(samples), first):
-            picture(pixels).save(folder / f"{index:06d}.png")
-    elif isinstance(shape, Vectors):
-        with (folder / "samples.csv").open("a") as file:
-            file.writelines(",".join(f"{value:.9g}" for value in row) + "\n" for row in samples.tolist())
-    elif vocabulary:
-        with (folder / "samples.txt").open("a", encoding="utf-8") as file:
-            file.writelines(f"{text}\n" for text in spelled(samples, vocabulary))
-    else:
-        path = folder / "samples.npy"
-        new = None if first else (n, *shape.size)
-        rows = open_memmap(path, "r+" if first else "w+", None if first else np.float32, new)
-        rows[first : first + len(samples)] = samples.float().numpy()
-        rows.flush()
 
 
 def _largest_grid(shape: Shape) -> int:

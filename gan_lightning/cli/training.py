@@ -26,15 +26,19 @@ from gan_lightning.callbacks import (
     Coverage,
     Diagnostics,
     Fidelity,
+    MelodyStatistics,
     NgramDivergence,
     Preemption,
     Retrieval,
     SampleGrid,
+    SoundStatistics,
     Throughput,
+    Translations,
     UpdateBar,
+    Upscaling,
 )
 from gan_lightning.callbacks.measuring import Measuring
-from gan_lightning.cli.config_files import config_folder
+from gan_lightning.cli.config_files import as_yaml, config_folder
 from gan_lightning.cli.documents import Document, check_empty_keys, documents, options
 from gan_lightning.cli.mistakes import ABOUT_A_PATH, refused_path, user_errors
 from gan_lightning.cli.own_modules import searched
@@ -67,7 +71,21 @@ from gan_lightning.runs.old_names import option_with_new_names, with_new_names
 from gan_lightning.runs.signals import STOPPED, end_at_once
 from gan_lightning.shapes import Shape
 
-_PORTABLE_KEYS = ("seed_everything", "name", "model", "data", "samples", "fidelity", "coverage", "retrieval", "ngrams")
+_PORTABLE_KEYS = (
+    "seed_everything",
+    "name",
+    "model",
+    "data",
+    "samples",
+    "fidelity",
+    "coverage",
+    "retrieval",
+    "ngrams",
+    "translations",
+    "upscaling",
+    "music",
+    "sound",
+)
 
 _LOGGERS = "lightning.pytorch.loggers"  # named in base.yaml
 
@@ -82,7 +100,7 @@ class SaveConfig(SaveConfigCallback):
         self._classes = _classes_of(trainer.datamodule)  # type: ignore[attr-defined]
         if stage == "fit" and trainer.is_global_zero:
             path = Path(trainer.default_root_dir) / "config.yaml"
-            text = yaml.safe_dump(self._plain, sort_keys=False)
+            text = as_yaml(self._plain)
             if path.is_file() and path.read_text() != text:
                 path.rename(path.with_name(f"config.{_free_number(path)}.yaml"))
             path.write_text(text)
@@ -156,6 +174,10 @@ PARTS = {
     "coverage": Coverage,
     "retrieval": Retrieval,
     "ngrams": NgramDivergence,
+    "translations": Translations,
+    "upscaling": Upscaling,
+    "music": MelodyStatistics,
+    "sound": SoundStatistics,
     "checkpoints": Checkpoints,
     "canary": Canary,
     "diagnostics": Diagnostics,
@@ -411,7 +433,10 @@ class GanLightningCLI(LightningCLI):
                 if key.startswith("val/fid") and key in before:
                     name = key.removeprefix("val/")
                     print(f"{name}: {before[key]:.2f} after {first} updates, {after[key]:.2f} after {done}")
-                elif key in ("val/precision_5", "val/ndcg_5", "val/js_1", "val/js_4") and key in before:
+                elif (
+                    key in ("val/precision_5", "val/ndcg_5", "val/js_1", "val/js_4", "val/l1", "val/cycle_error")
+                    and key in before
+                ):
                     name = key.removeprefix("val/")
                     print(f"{name}: {before[key]:.4f} after {first} updates, {after[key]:.4f} after {done}")
                 elif key == "val/modes":
@@ -473,7 +498,7 @@ def _with_checkpoint_config(args: list[str]) -> list[str]:
     if others:
         say(f"left out of the config in {path}, because no checkpoint has them: {', '.join(others)}")
     config = {key: config[key] for key in _PORTABLE_KEYS if key in config}
-    return [args[0], "--config", yaml.safe_dump(config), *args[1:]]
+    return [args[0], "--config", as_yaml(config), *args[1:]]
 
 
 def _typed_paths(args: list[str]) -> list[str]:

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+import torch
+
 from gan_lightning.data.image_files import ImageFiles
 from gan_lightning.data.label_files import TABLES, Labels, find_label_files
 from gan_lightning.errors import UserError, say
@@ -140,7 +142,7 @@ def arrange(
         classes = list(given)
     elif given:
         raise UserError(
-            f"classes are {', '.join(given)}, but the images of {files.root} have none; set classes to null"
+            f"classes are {', '.join(given)}, but the {files.noun}s of {files.root} have none; set classes to null"
         )
     index = {name: i for i, name in enumerate(classes)}
     if classes and evaluation and not any(name in class_of for name in evaluation):
@@ -158,6 +160,41 @@ def arrange(
         labels.source,
         left_out,
     )
+
+
+def hold_out(train: Listing, fraction: float, noun: str = "image") -> tuple[Listing, Listing]:
+    """Return a listing cut in two, at random but always alike; of each class at least one stays in the first part.
+
+    Args:
+        train: What to cut.
+        fraction: Share of the second part.
+        noun: What is listed, for messages.
+
+    Raises:
+        UserError: Nothing would be left in one of them.
+    """
+    n_eval = round(len(train.names) * fraction)
+    if not 0 < n_eval < len(train.names):
+        raise UserError(
+            f"eval_fraction must be between 0 and 1 and leave {noun}s on both sides, "
+            f"got {fraction} of {len(train.names)} {noun}s"
+        )
+    order = torch.randperm(len(train.names), generator=torch.Generator().manual_seed(0)).tolist()
+    kept, held_out = order[n_eval:], order[:n_eval]
+    if train.labels is not None:
+        trained = {train.labels[row] for row in kept}
+        for row in held_out:
+            if train.labels[row] not in trained:
+                trained.add(train.labels[row])
+                kept.append(row)
+        returned = set(kept)
+        held_out = [row for row in held_out if row not in returned]
+        if not held_out:
+            raise UserError(
+                f"eval_fraction {fraction} holds out {n_eval} of {len(train.names)} {noun}s, all of them the last of "
+                "their class; set a larger fraction"
+            )
+    return train.take(sorted(kept)), train.take(sorted(held_out))
 
 
 def _listing(names: list[str], class_of: dict[str, str], index: dict[str, int]) -> Listing:
@@ -180,9 +217,11 @@ def _splits(below: dict[str, Parts], rule: str, files: ImageFiles) -> dict[str, 
     if not evals or (rule == "folders" and (others or n_loose or not trains)):
         return everything
     if others or not (trains or n_loose):
-        beside = f"beside {others[0]}" if others else f"and no folder of training images beside {', '.join(evals)}"
+        beside = (
+            f"beside {others[0]}" if others else f"and no folder of training {files.noun}s beside {', '.join(evals)}"
+        )
         raise UserError(
-            f"{files.root} has a folder {evals[0]} {beside}: if it is the evaluation split, put the training images into "
+            f"{files.root} has a folder {evals[0]} {beside}: if it is the evaluation split, put the training {files.noun}s into "
             "a folder train, or elsewhere and name it with eval_root; if it is a class, set labels=folders "
             "(--data.labels folders)"
         )
@@ -255,7 +294,7 @@ def _class_folders(below: dict[str, Parts], rule: str, files: ImageFiles) -> dic
     outside = next((name for name, parts in below.items() if len(parts) < 2), None)
     if rule == "folders" and outside is not None:
         raise UserError(
-            f"labels=folders needs every image in a class folder, but {files.root} has {outside}; "
+            f"labels=folders needs every {files.noun} in a class folder, but {files.root} has {outside}; "
             "move it or use labels=none"
         )
     return {name: parts[0] for name, parts in below.items()} if outside is None and rule != "none" else {}

@@ -251,18 +251,23 @@ class RealData(LightningDataModule, ABC):
         return _one_tick()
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        """Scale a round on its device: uint8 images to [-1, 1], all to the module's dtype; pass a tick unchanged."""
+        """Scale a round on its device: images and sound to [-1, 1], all to the module's dtype; pass a tick unchanged."""
         if not isinstance(batch, list):
             return batch
         module = self.trainer.lightning_module if self.trainer is not None else None
         dtype = (
             module.dtype if module is not None and isinstance(module.dtype, torch.dtype) else torch.get_default_dtype()
         )
-        return [Batch(scale(real, dtype), labels) for real, labels in batch]
+        return [
+            Batch(scale(real, dtype), labels, *(part if part is None else scale(part, dtype) for part in source))
+            for real, labels, *source in batch
+        ]
 
 
 def scale(samples: Tensor, dtype: torch.dtype) -> Tensor:
-    """Map uint8 images in 0..255 to [-1, 1] by x / 127.5 - 1; cast floating-point samples without scaling them.
+    """Map uint8 images in 0..255 to [-1, 1] by x / 127.5 - 1, and int16 sound to [-1, 1) by x / 32768.
+
+    Floating-point samples are cast without scaling them.
 
     Indices, int64, stay as they are.
 
@@ -272,6 +277,8 @@ def scale(samples: Tensor, dtype: torch.dtype) -> Tensor:
     """
     if samples.dtype == torch.int64:
         return samples
+    if samples.dtype == torch.int16:
+        return samples.to(torch.promote_types(dtype, torch.float32)).div_(32768).to(dtype)
     if samples.dtype != torch.uint8:
         return samples.to(dtype)
     wide = torch.promote_types(dtype, torch.float32)  # bfloat16 cannot hold 0..255 / 127.5 exactly enough

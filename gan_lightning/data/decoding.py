@@ -69,9 +69,16 @@ def check_range(value_range: list[float] | None) -> None:
 
 
 def decode(
-    content: bytes, shape: Images, crop: Crop, value_range: list[float] | None = None, resample: Filter = "bicubic"
+    content: bytes,
+    shape: Images,
+    crop: Crop,
+    value_range: list[float] | None = None,
+    resample: Filter = "bicubic",
+    halves: bool = False,
 ) -> Decoded:
     """Decode the bytes of an image file; of an animation, the first frame. Broken metadata are left out.
+
+    With `halves` the left and the right half of the picture are brought each to half the width of the shape.
 
     Raises:
         UnknownRange: As `to_pixels`.
@@ -79,13 +86,14 @@ def decode(
     """
     from PIL import Image  # only for data that are files
 
+    convert = _halves_to_pixels if halves else to_pixels
     if not content:
         raise UserError("the file is empty")
     if (chunk := _damaged_chunk(content)) is not None:  # Pillow reads over it, and shows other pixels
         raise UserError(f"its {chunk} chunk is damaged: the checksum is wrong")
     try:
         with Image.open(io.BytesIO(content)) as image:
-            return Decoded(to_pixels(image, shape, crop, value_range, resample), (min(image.size), max(image.size)))
+            return Decoded(convert(image, shape, crop, value_range, resample), (min(image.size), max(image.size)))
     except UserError:
         raise
     except Exception:  # Pillow's plugins raise anything at all on hostile bytes
@@ -94,7 +102,7 @@ def decode(
             raise
         try:
             with Image.open(io.BytesIO(bare)) as image:
-                return Decoded(to_pixels(image, shape, crop, value_range, resample), (min(image.size), max(image.size)))
+                return Decoded(convert(image, shape, crop, value_range, resample), (min(image.size), max(image.size)))
         except UserError:
             raise
         except Exception:  # the pixels are not sound either: what the whole file says is nearer
@@ -140,6 +148,25 @@ def to_pixels(
         image = image.resize((shape.width, shape.height), Image.Resampling[resample.upper()], box=box)
     pixels = np.asarray(image)
     return pixels[None] if shape.channels == 1 else pixels.transpose(2, 0, 1)
+
+
+def _halves_to_pixels(
+    image: Image, shape: Images, crop: Crop, value_range: list[float] | None = None, resample: Filter = "bicubic"
+) -> np.ndarray:
+    """Convert a PIL image of two pictures side by side as `to_pixels` does each; uint8 `(C, H, W)`, W that of both.
+
+    Raises:
+        UserError: The width of the picture is odd.
+    """
+    image = _shallow(image, value_range)
+    image = image.copy() if (turn := _orientation(image)) is None else image.transpose(turn)
+    image.info = {key: value for key, value in image.info.items() if key == "transparency"}  # it is upright now
+    width, height = image.size
+    if width % 2:
+        raise UserError(f"it is {width} pixels wide, which cannot be two pictures side by side; the width must be even")
+    half = Images(shape.height, shape.width // 2, shape.channels)
+    boxes = (0, 0, width // 2, height), (width // 2, 0, width, height)
+    return np.concatenate([to_pixels(image.crop(box), half, crop, None, resample) for box in boxes], axis=2)
 
 
 def _shallow(image: Image, value_range: list[float] | None) -> Image:

@@ -1,4 +1,4 @@
-"""Where image files come from: a folder or a zip."""
+"""Where files of images, and of sound, come from: a folder or a zip."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import zipfile
 from abc import ABC, abstractmethod
 from collections import Counter
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from stat import S_ISREG
@@ -33,15 +34,19 @@ SYSTEM_NAMES = ("__macosx", "@eadir", "@recycle", "#recycle", "$recycle.bin", "s
 
 
 class ImageFiles(ABC):
-    """The image files below a root, named by their `/`-separated path. Hidden and system files are not seen.
+    """The image files below a root, or those of another kind, named by their `/`-separated path.
+
+    Hidden and system files are not seen.
 
     Attributes:
         root: The folder or zip.
         unlisted: Folders below it that could not be listed, with the reason.
+        suffixes: What the names of the files end in.
+        noun: What one of them is, for messages.
     """
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path, suffixes: Sequence[str] = SUFFIXES, noun: str = "image") -> None:
+        self.root, self.suffixes, self.noun = root, suffixes, noun
         self.unlisted: dict[str, str] = {}
 
     @abstractmethod
@@ -66,24 +71,24 @@ class ImageFiles(ABC):
         return sorted(name for name in self.all_names() if not _is_hidden(name))
 
     def names(self) -> list[str]:
-        """Return the relative paths of the files with an image's suffix, sorted.
+        """Return the relative paths of the files with such a suffix, sorted.
 
         Raises:
             UserError: There are none.
         """
-        names = [name for name in self.seen if _suffix(name) in SUFFIXES]
+        names = [name for name in self.seen if _suffix(name) in self.suffixes]
         if not names:
             others = ", ".join(f"{n} {suffix}" for suffix, n in self.others().most_common())
             raise UserError(
-                f"there are no images in {self.root} (files ending in {', '.join(SUFFIXES)})"
+                f"there are no {self.noun}s in {self.root} (files ending in {', '.join(self.suffixes)})"
                 f"{f'; it has {others}' if others else ''}"
             )
         return names
 
     def others(self) -> Counter[str]:
-        """Return how many files there are of each suffix that is not an image's."""
+        """Return how many files there are of each suffix that is another."""
         found = Counter(_suffix(name) or "without a suffix" for name in self.seen)
-        return Counter({suffix: n for suffix, n in found.items() if suffix not in SUFFIXES})
+        return Counter({suffix: n for suffix, n in found.items() if suffix not in self.suffixes})
 
 
 class Folder(ImageFiles):
@@ -139,8 +144,8 @@ class Zip(ImageFiles):
         UserError: The file is not a zip.
     """
 
-    def __init__(self, root: Path) -> None:
-        super().__init__(root)
+    def __init__(self, root: Path, suffixes: Sequence[str] = SUFFIXES, noun: str = "image") -> None:
+        super().__init__(root, suffixes, noun)
         try:
             self.archive = zipfile.ZipFile(root)
         except (zipfile.BadZipFile, OSError) as error:
@@ -177,8 +182,8 @@ class Zip(ImageFiles):
         return self.archive.read(self.members[name])
 
 
-def image_files(root: str) -> ImageFiles:
-    """Return the files of a folder or zip.
+def image_files(root: str, suffixes: Sequence[str] = SUFFIXES, noun: str = "image") -> ImageFiles:
+    """Return the image files of a folder or zip, or those of another kind.
 
     Example:
         >>> image_files("photos").names()[0]
@@ -189,9 +194,9 @@ def image_files(root: str) -> ImageFiles:
     """
     path = Path(root).expanduser()
     if path.is_dir():
-        return Folder(path)
+        return Folder(path, suffixes, noun)
     if path.is_file():
-        return Zip(path)
+        return Zip(path, suffixes, noun)
     raise UserError(f"there is no folder or zip file {root!r} (looked at {path.absolute()})")
 
 

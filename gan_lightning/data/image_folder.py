@@ -8,13 +8,13 @@ from typing import Any
 
 import torch
 
-from gan_lightning.data.arrangement import Listing, OnError, arrange
+from gan_lightning.data.arrangement import Listing, OnError, arrange, hold_out
 from gan_lightning.data.base import RealData, Split, drawn
 from gan_lightning.data.decoding import Crop, ImageSize, check_range, decode, file_shape
-from gan_lightning.data.image_files import image_files
+from gan_lightning.data.image_files import ImageFiles, image_files
 from gan_lightning.data.packing import Pack, Recipe, pack_home, packed
 from gan_lightning.data.stream import RealSamples
-from gan_lightning.errors import UserError
+from gan_lightning.errors import UserError, nearest
 
 
 class ImageFolder(RealData):
@@ -106,6 +106,7 @@ class ImageFolder(RealData):
         self.n_classes = len(found.classes)
         self._listings: dict[Split, Listing] = {"train": found.train}
         self._packs: dict[Split, Pack] = {}
+        self._variant: dict[str, Any] = {}
         if eval_root is not None:
             self._listings["eval"] = _evaluation(eval_root, labels, found.classes, on_error)
         elif found.evaluation is not None:
@@ -122,28 +123,43 @@ class ImageFolder(RealData):
             raise UserError(
                 f"eval_fraction is {fraction}, but {self.roots['eval']} is an evaluation split already; set it to 0"
             )
-        n_eval = round(len(train.names) * fraction)
-        if not 0 < n_eval < len(train.names):
-            raise UserError(
-                "eval_fraction must be between 0 and 1 and leave images on both sides, "
-                f"got {fraction} of {len(train.names)} images"
-            )
-        order = torch.randperm(len(train.names), generator=torch.Generator().manual_seed(0)).tolist()
-        kept, held_out = order[n_eval:], order[:n_eval]
-        if train.labels is not None:
-            trained = {train.labels[row] for row in kept}
-            for row in held_out:
-                if train.labels[row] not in trained:
-                    trained.add(train.labels[row])
-                    kept.append(row)
-            returned = set(kept)
-            held_out = [row for row in held_out if row not in returned]
-            if not held_out:
-                raise UserError(
-                    f"eval_fraction {fraction} holds out {n_eval} of {len(train.names)} images, all of them the last of "
-                    "their class; set a larger fraction"
-                )
-        self._listings = {"train": train.take(sorted(kept)), "eval": train.take(sorted(held_out))}
+        kept, held_out = hold_out(train, fraction)
+        self._listings = {"train": kept, "eval": held_out}
+
+    def keep_class(self, name: str) -> None:
+        """Keep the images of one class alone, before any is read.
+
+        Raises:
+            UserError: There is no such class, or a split has no image of it.
+        """
+        if name not in self.classes:
+            known = ", ".join(self.classes[:20]) or "none; the images must lie in one folder for each class"
+            raise UserError(f"{self.root} has no class {name!r}{nearest(name, self.classes)}; its classes are {known}")
+        for split, listing in self._listings.items():
+            labels, index = listing.labels or [], self.classes.index(name)
+            kept = listing.take([row for row, label in enumerate(labels) if label == index])
+            if not kept.names:
+                raise UserError(f"{self.roots[split]} has no image of class {name!r} in its {split} split")
+            self._listings[split] = kept
+        self._variant["class"] = name
+
+    def keep_only(self, limit: int) -> None:
+        """Keep a fixed random subset of so many training images, before any is read; all if there are fewer."""
+        train = self._listings["train"]
+        if limit < 1:
+            raise UserError(f"limit must be at least 1 (or null for all samples), got {limit}")
+        if limit < len(train.names):
+            self._listings["train"] = train.take(drawn(len(train.names), limit))
+            self._variant["only"] = limit
+
+    def keep_halves(self) -> None:
+        """Read each picture as two side by side: each half is brought to half the width of `image_size` by itself."""
+        self._variant["halves"] = True
+
+    def files(self, split: Split) -> tuple[ImageFiles, list[str]]:
+        """Return where the images of a split come from, and their names there, in the order of the rows."""
+        split = split if split in self._listings else "train"
+        return image_files(self.roots[split]), self._listings[split].names
 
     def prepare_data(self) -> None:
         """Pack the splits, once per node; a pack that is there already is only looked up."""
@@ -183,6 +199,8 @@ class ImageFolder(RealData):
         options: dict[str, Any] = {"size": self.image_size, "channels": self.channels, "crop": self.crop}
         options |= {} if self.value_range is None else {"value_range": self.value_range}
         options |= {} if self.limit is None or split != "train" else {"limit": self.limit}
+        options |= self._variant
+        halves: dict[str, Any] = {"halves": True} if "halves" in self._variant else {}
         shape = file_shape(self.image_size, self.channels)
         folders = [Path(self.cache_dir).expanduser()] if self.cache_dir else [pack_home()]
         recipe = Recipe(
@@ -191,7 +209,7 @@ class ImageFolder(RealData):
             key={**options, "files": [[name, *files.stamp(name)] for name in names]},
             n=len(names),
             shape=shape.size,
-            decode=lambda i: decode(files.read(names[i]), shape, self.crop, self.value_range),
+            decode=lambda i: decode(files.read(names[i]), shape, self.crop, self.value_range, **halves),
             describe=lambda i: files.describe(names[i]),
             facts={"classes": self.classes},
         )

@@ -1,11 +1,11 @@
-"""Decode a set of images once into one memory-mapped uint8 file, found again by its key.
+"""Decode a set of images, or of recordings, once into one memory-mapped file, found again by its key.
 
-A pack is two files: `<owner>-<key>.npy`, the images `(N, C, H, W)`, and `<owner>-<key>.json`, written last, which says
-that the pack is whole, what it holds and what was left out. Whoever opens one compares length, shape and the checksum of
-pieces from all over it; a damaged one is made anew. The key covers everything the pixels depend on, so a pack
-is never out of date, only unused; the packs that the same owner (one folder under one set of options) no longer uses
-are removed when a new one is made. Both files appear by a rename, so processes that pack the same set at the same time
-disturb nobody: the last one wins, with equal content.
+A pack is two files: `<owner>-<key>.npy`, the images `(N, C, H, W)` or recordings `(N, C, L)`, and `<owner>-<key>.json`,
+written last, which says that the pack is whole, what it holds and what was left out. Whoever opens one compares length,
+shape and the checksum of pieces from all over it; a damaged one is made anew. The key covers everything the values depend
+on, so a pack is never out of date, only unused; the packs that the same owner (one folder under one set of options) no
+longer uses are removed when a new one is made. Both files appear by a rename, so processes that pack the same set at the
+same time disturb nobody: the last one wins, with equal content.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
@@ -48,20 +49,24 @@ class Recipe:
         owner: Identifies the data and the options, but not the state of the files.
         key: Everything the pixels depend on; JSON types.
         n: Number of images.
-        shape: `(C, H, W)` of each.
-        decode: Returns image `i`, uint8 `(C, H, W)`; raises anything if it cannot. Called from several threads.
+        shape: `(C, H, W)` of each, `(C, L)` of recordings.
+        decode: Returns image `i`, of that shape and `dtype`; raises anything if it cannot. Called from several threads.
         describe: Returns what to call image `i` in a message.
         facts: What else to write down beside the images, such as the names of their classes; JSON types.
+        dtype: Type of the values.
+        noun: What one is, for messages.
     """
 
     name: str
     owner: str
     key: object
     n: int
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...]
     decode: Callable[[int], Decoded]
     describe: Callable[[int], str]
     facts: dict[str, Any] = field(default_factory=dict)
+    dtype: str = "uint8"
+    noun: str = "image"
 
 
 @dataclass(frozen=True)
@@ -69,10 +74,11 @@ class Pack:
     """Packed images.
 
     Attributes:
-        images: uint8 `(N, C, H, W)`, mapped from the file copy-on-write.
+        images: `(N, *shape)`, mapped from the file copy-on-write.
         skipped: Indices of images that are not in it because they could not be read.
         digest: Hash of the content, as `RealSamples.fingerprint`.
-        sides: The shortest and the longest side of the images as they were, in pixels.
+        sides: The shortest and the longest side of the images as they were, in pixels; the least and greatest length of
+            recordings.
         path: The file of the images.
     """
 
@@ -111,9 +117,9 @@ def packed(recipe: Recipe, folders: Sequence[Path], on_error: OnError) -> Pack:
     if card["skipped"]:
         first = card["skipped"][0]
         if on_error == "raise":
-            raise UserError(_unreadable(first["file"], first["reason"]))
+            raise UserError(_unreadable(recipe.noun, first["file"], first["reason"]))
         rank_zero_warn(
-            f"{recipe.name}: {len(card['skipped'])} of {recipe.n} images could not be read and are left out, "
+            f"{recipe.name}: {len(card['skipped'])} of {recipe.n} {recipe.noun}s could not be read and are left out, "
             f"the first is {first['file']} ({first['reason']}); the others are listed in {pack.path.with_suffix('.json')}"
         )
     return pack
@@ -135,9 +141,9 @@ def _open(path: Path, recipe: Recipe) -> tuple[Pack, dict[str, Any]] | None:
             np.lib.format.read_magic(file)
             stored, fortran, dtype = np.lib.format.read_array_header_1_0(file)
             start = file.tell()
-        if (stored, fortran, dtype) != (shape, False, np.dtype(np.uint8)):
+        if (stored, fortran, dtype) != (shape, False, np.dtype(recipe.dtype)):
             raise ValueError(f"it holds {dtype} {stored}, not {shape}")
-        if path.stat().st_size != start + math.prod(shape):
+        if path.stat().st_size != start + math.prod(shape) * dtype.itemsize:
             raise ValueError("its length is wrong")
         # copy-on-write lets torch share the pages without a warning about read-only memory; nobody writes
         images = np.load(path, mmap_mode="c")
@@ -146,7 +152,7 @@ def _open(path: Path, recipe: Recipe) -> tuple[Pack, dict[str, Any]] | None:
         shortest, longest = card["sides"]
         pack = Pack(torch.from_numpy(images), skipped, str(card["fingerprint"]), (shortest, longest), path)
     except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
-        say(f"the packed images {path} are damaged ({in_one_line(error)}); they are made anew")
+        say(f"the packed {recipe.noun}s {path} are damaged ({in_one_line(error)}); they are made anew")
         with suppress(OSError):
             beside.unlink(missing_ok=True)
             path.unlink(missing_ok=True)
@@ -155,8 +161,8 @@ def _open(path: Path, recipe: Recipe) -> tuple[Pack, dict[str, Any]] | None:
 
 
 def sample(images: np.ndarray) -> str:
-    """Return a checksum of pieces from all over an array of bytes."""
-    flat = images.reshape(-1)
+    """Return a checksum of pieces from all over an array."""
+    flat = images.reshape(-1).view(np.uint8)
     last = max(0, len(flat) - _PIECE)
     starts = dict.fromkeys(last * i // (_PIECES - 1) for i in range(_PIECES))
     if len(flat) <= _PIECES * _PIECE:
@@ -211,15 +217,15 @@ def writable(folders: Sequence[Path]) -> Path:
     )
 
 
-def _reserved(path: Path, shape: tuple[int, ...]) -> np.ndarray:
-    """Return a mapped uint8 array in a file whose space is taken: a full disk would end the process without a word.
+def _reserved(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """Return a mapped array in a file whose space is taken: a full disk would end the process without a word.
 
     Raises:
         RunFailed: There is not enough space.
     """
-    need = math.prod(shape)
+    need = math.prod(shape) * dtype.itemsize
     try:
-        images: np.ndarray = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+        images: np.ndarray = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
         need = path.stat().st_size
         with path.open("r+b") as file:
             try:
@@ -230,7 +236,7 @@ def _reserved(path: Path, shape: tuple[int, ...]) -> np.ndarray:
     except OSError as error:
         free = shutil.disk_usage(path.parent).free
         raise RunFailed(
-            f"{path.parent} has no room for the packed images: {error.strerror} ({need / 1e6:,.0f} MB are needed, "
+            f"{path.parent} has no room for the packed data: {error.strerror} ({need / 1e6:,.0f} MB are needed, "
             f"{free / 1e6:,.0f} MB are free); free some space, or name another folder with data.cache_dir"
         ) from error
     return images
@@ -242,15 +248,15 @@ def n_cpus() -> int:
 
 
 def _make(recipe: Recipe, folder: Path, stem: str, on_error: OnError) -> None:
-    rank_zero_info(f"packing {recipe.name}: {recipe.n} images to {folder / stem}.npy")
+    rank_zero_info(f"packing {recipe.name}: {recipe.n} {recipe.noun}s to {folder / stem}.npy")
     with replacing(folder / f"{stem}.npy") as temporary:
-        images = _reserved(temporary, (recipe.n, *recipe.shape))
+        images = _reserved(temporary, (recipe.n, *recipe.shape), np.dtype(recipe.dtype))
         bad, sides = _fill(images, recipe, on_error)
         if bad:
             if len(bad) == recipe.n:
                 index, reason = next(iter(bad.items()))
                 raise UserError(
-                    f"{recipe.name}: none of {recipe.n} images can be read; {recipe.describe(index)}: {reason}"
+                    f"{recipe.name}: none of {recipe.n} {recipe.noun}s can be read; {recipe.describe(index)}: {reason}"
                 )
             with replacing(temporary) as shorter:
                 images = _without(images, bad, shorter)
@@ -290,20 +296,20 @@ def _fill(images: np.ndarray, recipe: Recipe, on_error: OnError) -> tuple[dict[i
             except UnknownRange as error:  # to leave out every such image would be to guess as well
                 raise UserError(f"{recipe.describe(i)}: {error}") from error
             except Exception as error:  # Pillow's plugins raise anything at all on hostile bytes
-                bad[i] = in_one_line(error)
+                bad[i] = re.sub(r"image file <_io.BytesIO object at \w+>", "an image in it", in_one_line(error))
         return bad
 
     bad: dict[int, str] = {}
     chunks = [range(start, min(start + 64, recipe.n)) for start in range(0, recipe.n, 64)]
     executor = ThreadPoolExecutor(min(16, n_cpus()))  # Pillow decodes outside the interpreter's lock
     try:
-        with tqdm(total=recipe.n, desc=f"packing {recipe.name}", unit="img", disable=None) as bar:
+        with tqdm(total=recipe.n, desc=f"packing {recipe.name}", unit=recipe.noun, disable=None) as bar:
             for rows, failures in zip(chunks, executor.map(fill, chunks), strict=True):
                 bad |= failures
                 bar.update(len(rows))
                 if bad and on_error == "raise":
                     index, reason = min(bad.items())
-                    raise UserError(_unreadable(recipe.describe(index), reason))
+                    raise UserError(_unreadable(recipe.noun, recipe.describe(index), reason))
     finally:
         executor.shutdown(cancel_futures=True)
     return bad, (min((short for short, _ in sides), default=0), max((long for _, long in sides), default=0))
@@ -312,15 +318,15 @@ def _fill(images: np.ndarray, recipe: Recipe, on_error: OnError) -> tuple[dict[i
 def _without(images: np.ndarray, bad: dict[int, str], path: Path) -> np.ndarray:
     """Copy the rows that are not bad to another file."""
     good = [i for i in range(len(images)) if i not in bad]
-    kept = _reserved(path, (len(good), *images.shape[1:]))
+    kept = _reserved(path, (len(good), *images.shape[1:]), images.dtype)
     for start in range(0, len(good), 1024):
         kept[start : start + 1024] = images[good[start : start + 1024]]
     return kept
 
 
-def _unreadable(file: str, reason: str) -> str:
+def _unreadable(noun: str, file: str, reason: str) -> str:
     return (
-        f"cannot read the image {file}: {reason}; fix or remove it, or leave such files out "
+        f"cannot read the {noun} {file}: {reason}; fix or remove it, or leave such files out "
         "with on_error=skip (--data.on_error skip)"
     )
 

@@ -2,124 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
-import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from gan_lightning.data.samples import PairedSamples, RealSamples, fingerprint
 from gan_lightning.errors import UserError
 from gan_lightning.protocols import Batch, check_shares
 
-_ORDER, _FLIP, _NOISE = 1, 2, 3  # one family of random streams per purpose
+# one family of random streams per purpose
+_ORDER, _FLIP, _NOISE, _SOURCE_ORDER, _SOURCE_FLIP = 1, 2, 3, 5, 6
 _MASK = 2**64 - 1
-
-
-@dataclass(eq=False)
-class RealSamples:
-    """A whole split, in memory or mapped from a file.
-
-    Example:
-        >>> len(RealSamples(torch.zeros(4, 2), None, "four points"))
-        4
-
-    Attributes:
-        images: uint8 images `(N, C, H, W)` in 0..255, or float32 vectors `(N, D)`, on the CPU, contiguous. Never write
-            to it.
-        labels: Class indices `(N,)`, int64, or None.
-        description: What it is, for people: data set, split, count, shape.
-        digest: The content's hash where it is already known; `fingerprint` computes it otherwise.
-
-    Raises:
-        UserError: The samples are no such tensor, are not finite, or lie in another range; or the labels are not one
-            whole number from 0 for each sample.
-    """
-
-    images: Tensor
-    labels: Tensor | None
-    description: str
-    digest: str | None = None
-
-    def __post_init__(self) -> None:
-        """Take arrays of numpy for tensors, and refuse what no game can be trained on."""
-        self.images = _as_tensor("images", self.images)
-        _check_images(self.images)
-        if self.labels is not None:
-            self.labels = _checked_labels(_as_tensor("labels", self.labels), len(self.images))
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """SHA-256 of shape, dtype and values of the samples (not of the labels), as hexadecimal digits."""
-        return self.digest or fingerprint(self.images.numpy())
-
-    @cached_property
-    def labels_fingerprint(self) -> str | None:
-        """SHA-256 of the labels, None without."""
-        return None if self.labels is None else fingerprint(self.labels.numpy())
-
-    def is_whole(self) -> bool:
-        """Tell whether the samples are what their hash says; it reads all of them."""
-        return self.digest is None or fingerprint(self.images.numpy()) == self.digest
-
-    def __len__(self) -> int:
-        """Return the number of samples."""
-        return len(self.images)
-
-
-def _as_tensor(name: str, values: Any) -> Tensor:
-    if isinstance(values, np.ndarray):
-        values = torch.from_numpy(np.ascontiguousarray(values))
-    if not isinstance(values, Tensor):
-        raise UserError(f"{name} must be a tensor or a numpy array, got {type(values).__name__}")
-    return values.detach().cpu()
-
-
-def _check_images(images: Tensor) -> None:
-    shape, dtype = tuple(images.shape), str(images.dtype).removeprefix("torch.")
-    if images.dtype != torch.uint8 and not images.is_floating_point():
-        raise UserError(f"samples must be uint8 in 0..255 or floating point, got {dtype} {shape}")
-    if images.ndim < 2:
-        raise UserError(f"samples must be images (N, C, H, W) or vectors (N, D), got {shape}")
-    if images.ndim == 4 and shape[3] in (1, 3, 4) and shape[1] > 4 and shape[2] != shape[3]:
-        raise UserError(f"images must be (N, C, H, W), got {shape}, which looks like (N, H, W, C); permute(0, 3, 1, 2)")
-    if images.dtype == torch.uint8 or not images.numel():
-        return
-    low, high = (value.item() for value in images.aminmax())
-    if not -math.inf < low <= high < math.inf:
-        raise UserError("samples must be finite; some are nan or infinite")
-    if images.ndim == 4 and (low < -1 or high > 1 or low >= 0 < high):
-        mend = "x / 127.5 - 1, or give uint8" if high > 1 else "2 * x - 1" if low >= 0 else "scale them"
-        raise UserError(f"floating-point images must lie in [-1, 1], got [{low:g}, {high:g}]; {mend}")
-
-
-def _checked_labels(labels: Tensor, n: int) -> Tensor:
-    if labels.is_floating_point() or labels.is_complex() or labels.shape != (n,):
-        dtype = str(labels.dtype).removeprefix("torch.")
-        raise UserError(
-            f"labels must be one whole number for each of {n} samples, got {dtype} {tuple(labels.shape)}; "
-            "of one-hot rows take argmax(1)"
-        )
-    if n and labels.min() < 0:
-        raise UserError(f"labels must count from 0, got {labels.min()}; leave samples without a class out")
-    return labels.to(torch.int64)
-
-
-def fingerprint(samples: np.ndarray) -> str:
-    """Return the SHA-256 of an array's shape, dtype and values; the array may be mapped from a file.
-
-    Example:
-        >>> fingerprint(np.zeros(3))[:8]
-        '7e9aa208'
-    """
-    digest = hashlib.sha256(f"{samples.dtype.str}{samples.shape}".encode())
-    for start in range(0, len(samples), 4096):  # in pieces, so that a mapped file need not fit in memory
-        digest.update(np.ascontiguousarray(samples[start : start + 4096]).data)
-    return digest.hexdigest()
+__all__ = ["Batch", "PairedSamples", "RealSamples", "Rounds", "fingerprint", "generator", "mix"]
 
 
 def mix(*counters: int) -> int:
@@ -216,10 +112,7 @@ class Rounds:
         self.rounds_per_epoch = rounds_per_epoch
         self.flip = flip
         self.dequantize = dequantize
-        self._permutation: tuple[int, Tensor] = (
-            -1,
-            torch.empty(0, dtype=torch.int64),
-        )  # a cache: the latest pass and its order
+        self._permutations: dict[int, tuple[int, Tensor]] = {}  # a cache: the latest pass of a stream, and its order
 
     def __len__(self) -> int:
         """Return what is called an epoch."""
@@ -236,17 +129,24 @@ class Rounds:
             update, k = update + 1, k + n
 
     def batch(self, k: int) -> Batch:
-        """Return this rank's slice of global batch `k`: uint8 (or dequantised) images or vectors, and labels."""
+        """Return this rank's slice of global batch `k`: uint8 (or dequantised) images or vectors, labels and sources."""
         per_rank = self.batch_size // self.world_size
         first = k * self.batch_size + self.rank * per_rank
-        rows = self._rows(first, first + per_rank)
-        # numpy copies whole rows, from memory or a mapped file, and mirrors them, several times faster than torch
-        taken = np.take(self.source.images.numpy(), rows.numpy(), axis=0)
+        rows = self._rows(first, first + per_rank, len(self.source), _ORDER)
+        # numpy.take copies whole rows, from memory or a mapped file: several times faster than X[rows]
+        real = torch.from_numpy(np.take(self.source.images.numpy(), rows.numpy(), axis=0))
+        source = None
+        if isinstance(self.source, PairedSamples):
+            sources, keys = self.source.sources, range(first, first + per_rank)
+            if sources.is_paired:
+                source = sources.take(rows.numpy(), real, keys)
+            else:
+                own = self._rows(first, first + per_rank, len(sources), _SOURCE_ORDER)
+                source = sources.take(own.numpy(), None, keys)
         if self.flip:
-            mirrored = torch.rand(self.batch_size, generator=generator(self.seed, _FLIP, k)) < 0.5
-            mine = mirrored[self.rank * per_rank : (self.rank + 1) * per_rank].numpy()
-            taken[mine] = taken[mine][..., ::-1]
-        real = torch.from_numpy(taken)
+            self._mirror(real, _FLIP, k)
+            if source is not None and isinstance(self.source, PairedSamples):
+                self._mirror(source, _FLIP if self.source.sources.is_paired else _SOURCE_FLIP, k)
         if self.dequantize:
             noise = torch.stack(
                 [torch.rand(real.shape[1:], generator=generator(self.seed, _NOISE, first + i)) for i in range(per_rank)]
@@ -255,20 +155,27 @@ class Rounds:
             grey = 255 - (255 - real.float().add_(noise).sub_(0.5).abs_()).abs_()
             real = grey.div_(127.5).sub_(1)
         labels = None if self.source.labels is None else self.source.labels[rows]
-        return Batch(real, labels)
+        return Batch(real, labels, source)
 
-    def _rows(self, start: int, stop: int) -> Tensor:
-        """Return the sample index at each position of `[start, stop)` of the endless order."""
+    def _mirror(self, images: Tensor, stream: int, k: int) -> None:
+        """Mirror this rank's images of global batch k in place, each with probability 1/2."""
+        mirrored = torch.rand(self.batch_size, generator=generator(self.seed, stream, k)) < 0.5
+        mine = mirrored[self.rank * len(images) : (self.rank + 1) * len(images)].numpy()
+        pixels = images.numpy()  # numpy mirrors in less than half of torch's time
+        pixels[mine] = pixels[mine][..., ::-1]
+
+    def _rows(self, start: int, stop: int, n: int, stream: int) -> Tensor:
+        """Return the index, among n, at each position of `[start, stop)` of a stream's endless order."""
         pieces = []
         while start < stop:
-            n_pass, offset = divmod(start, len(self.source))
-            piece = self._order_of(n_pass)[offset : offset + stop - start]
+            n_pass, offset = divmod(start, n)
+            piece = self._order_of(n_pass, n, stream)[offset : offset + stop - start]
             pieces.append(piece)
             start += len(piece)
         return torch.cat(pieces)
 
-    def _order_of(self, n_pass: int) -> Tensor:
-        if self._permutation[0] != n_pass:
-            order = torch.randperm(len(self.source), generator=generator(self.seed, _ORDER, n_pass))
-            self._permutation = (n_pass, order)
-        return self._permutation[1]
+    def _order_of(self, n_pass: int, n: int, stream: int) -> Tensor:
+        if self._permutations.get(stream, (-1,))[0] != n_pass:
+            order = torch.randperm(n, generator=generator(self.seed, stream, n_pass))
+            self._permutations[stream] = (n_pass, order)
+        return self._permutations[stream][1]

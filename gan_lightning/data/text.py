@@ -159,7 +159,7 @@ class Text(RealData):
             return batch
         module = self.trainer.lightning_module if self.trainer is not None else None
         dtype = module.dtype if module is not None and isinstance(module.dtype, torch.dtype) else torch.float32
-        return [Batch(probabilities(real, len(self.vocabulary), dtype), labels) for real, labels in batch]
+        return [Batch(probabilities(real, len(self.vocabulary), dtype), labels) for real, labels, *_ in batch]
 
     def found(self) -> str:
         """Return in one line what there is."""

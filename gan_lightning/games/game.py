@@ -139,8 +139,12 @@ class Game(LightningModule, ABC):
         return self.n_critic
 
     def batches_in_round(self, update: int) -> int:
-        """Return how many batches of real data that round takes: one for each critic update, and a `fresh_real`."""
-        return self.critic_updates_in_round(update) + self.fresh_real
+        """Return how many batches of real data that round takes: one for each critic update, and a `fresh_real`.
+
+        A round without critic updates takes one, for the generator.
+        """
+        n_updates = self.critic_updates_in_round(update)
+        return n_updates + (self.fresh_real or n_updates == 0)
 
     def record(self, values: Mapping[str, Tensor]) -> None:
         """Log these numbers, without a graph, with those of this round."""
@@ -223,7 +227,8 @@ class Game(LightningModule, ABC):
                 "module of rounds: Trainer.fit(game, datamodule=gan_lightning.data.data_of(loader, batch_size=64)), or a "
                 "subclass of gan_lightning.data.RealData"
             )
-        if self.fresh_real and len(batch) < 2:
+        for_critic = self.critic_updates_in_round(self.updates_done)
+        if self.fresh_real and len(batch) < 2 and for_critic:
             raise UserError(
                 f"{type(self).__name__} takes a batch of real data for the generator's turn beside the critic's, and the "
                 "loader gave it a round of 1 batch; give batches_in_round(update) of them, as data_of and RealData do"
@@ -231,7 +236,8 @@ class Game(LightningModule, ABC):
         (critic, generator), (critic_optimizer, generator_optimizer) = self.players, cast(list[Any], self.optimizers())
         do_not_count(critic_optimizer)  # the generator's steps alone are Lightning's clock, as they are ours
         set_logged_step(self.trainer, self.updates_done)
-        shown = batch[:-1] if self.fresh_real else batch
+        has_own = self.fresh_real or not for_critic  # a batch that the critic is not shown
+        shown = batch[:-1] if has_own else batch
         for index, part in enumerate(shown):
             with torch.no_grad():
                 self.before_critic_update(part)
@@ -241,7 +247,9 @@ class Game(LightningModule, ABC):
             self.critic_updates_done += 1
             self.samples_seen += len(tree_flatten(part)[0][0]) * self._world_size
         self._move(generator, generator_optimizer, self.generator_turn, batch[-1], 0)
-        self.fresh_batches_taken += self.fresh_real
+        self.fresh_batches_taken += has_own
+        if not for_critic:
+            self.samples_seen += len(tree_flatten(batch[-1])[0][0]) * self._world_size
         with torch.no_grad():
             self.after_generator_update()
         self._update_average()

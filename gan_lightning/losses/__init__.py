@@ -29,7 +29,22 @@ from gan_lightning.losses.logits import (
     wasserstein_generator_loss,
 )
 from gan_lightning.losses.matching import CovarianceMatching, Matching, MeanMatching
-from gan_lightning.losses.objectives import Hinge, LeastSquares, NonSaturating, Objective, Saturating, Wasserstein
+from gan_lightning.losses.objectives import (
+    Hinge,
+    LeastSquares,
+    NonSaturating,
+    Objective,
+    RelativisticPairing,
+    Saturating,
+    Wasserstein,
+)
+from gan_lightning.losses.perceptual import (
+    activation_distance,
+    content_loss,
+    gram_matrix,
+    style_loss,
+    total_variation,
+)
 from gan_lightning.losses.policy import (
     LogSigmoidReward,
     Pairwise,
@@ -88,4 +103,10 @@ __all__ = [
     "SoftplusReward",
     "policy_gradient_loss",
     "ranking_loss",
+    "RelativisticPairing",
+    "activation_distance",
+    "content_loss",
+    "gram_matrix",
+    "style_loss",
+    "total_variation",
 ]

@@ -167,3 +167,26 @@ class Wasserstein(Objective):
     def generator_loss(self, fake_logits: Tensor) -> Tensor:
         """Return -E f(G(z))."""
         return logits.wasserstein_generator_loss(fake_logits)
+
+
+@dataclass(frozen=True)
+class RelativisticPairing:
+    """Softplus losses of the difference of logits of a real sample and of what was made in its place.
+
+    The pairing of Jolicoeur-Martineau (2018, arXiv:1807.00734, section 4.1); ESRGAN compares with the mean logit of the other
+    kind instead, which couples the samples of a batch.
+
+    Example:
+        >>> RelativisticPairing().critic_loss(torch.zeros(4), torch.zeros(4))
+        tensor(0.6931)
+    """
+
+    name: ClassVar[str] = "relativistic"
+
+    def critic_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        """Return E softplus(f(y') - f(y)), y' made in the place of y."""
+        return logits.relativistic_pairing_critic_loss(real_logits, fake_logits)
+
+    def generator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        """Return E softplus(f(y) - f(y'))."""
+        return logits.relativistic_pairing_generator_loss(real_logits, fake_logits)

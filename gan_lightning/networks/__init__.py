@@ -1,6 +1,15 @@
 """Generators and critics, one file per architecture, and the layers they are made of."""
 
-from gan_lightning.networks.base import Critic, CriticFactory, Generator, GeneratorFactory, Ranker, RankerFactory
+from gan_lightning.networks.base import (
+    Critic,
+    CriticFactory,
+    Generator,
+    GeneratorFactory,
+    Ranker,
+    RankerFactory,
+    Translator,
+    TranslatorFactory,
+)
 from gan_lightning.networks.biggan import BigGANCritic, BigGANGenerator
 from gan_lightning.networks.dcgan import DCGANCritic, DCGANGenerator
 from gan_lightning.networks.encoders import (
@@ -19,17 +28,27 @@ from gan_lightning.networks.joint_critic import (
 )
 from gan_lightning.networks.layers.activations import Activation, LeakyReLU, LeakyReLUTenth, ShiftedSoftplus
 from gan_lightning.networks.layers.attention import SelfAttention
-from gan_lightning.networks.layers.conditional import ChannelLayerNorm, ConditionalBatchNorm2d, Normalisation
+from gan_lightning.networks.layers.conditional import (
+    ChannelLayerNorm,
+    ConditionalBatchNorm2d,
+    InstanceNorm,
+    Normalisation,
+)
 from gan_lightning.networks.layers.initialization import He, Initialization, Normal, Orthogonal, Xavier
 from gan_lightning.networks.layers.spectral_norm import spectrally_normalize
 from gan_lightning.networks.mlp import MLPCritic, MLPGenerator
 from gan_lightning.networks.patch import MultiScaleCritic, PatchCritic
+from gan_lightning.networks.perceptual import EfficientNetPerceptual, PerceptualNetwork, RandomFilters, VGGPerceptual
 from gan_lightning.networks.projected import ProjectedCritic
 from gan_lightning.networks.r3gan import R3GANCritic, R3GANGenerator
 from gan_lightning.networks.rankers import MatrixFactorization, MLPRanker, Popularity
 from gan_lightning.networks.sagan import SAGANCritic, SAGANGenerator
 from gan_lightning.networks.sngan import SNGANCNNCritic, SNGANCNNGenerator, SNGANResNetCritic, SNGANResNetGenerator
+from gan_lightning.networks.stylizer import StyleNetwork, StyleNetworkFactory, Stylizer
+from gan_lightning.networks.super_resolution import RRDBNet, SRResNet, Upscaler, UpscalerFactory
 from gan_lightning.networks.text import TextCritic, TextGenerator
+from gan_lightning.networks.translation import ResNetTranslator, UNetTranslator
+from gan_lightning.networks.wavegan import PhaseShuffle, WaveGANCritic, WaveGANGenerator
 from gan_lightning.networks.wgan_gp import (
     WGANGPCNNCritic,
     WGANGPCNNGenerator,
@@ -90,6 +109,7 @@ __all__ = [
     "InitializedGenerator",
     "JointCritic",
     "JointCriticFactory",
+    "InstanceNorm",
     "LeakyReLU",
     "LeakyReLUTenth",
     "MLPCritic",
@@ -105,6 +125,7 @@ __all__ = [
     "Normalisation",
     "Orthogonal",
     "PatchCritic",
+    "PhaseShuffle",
     "Popularity",
     "ProjectedCritic",
     "R3GANCritic",
@@ -113,6 +134,7 @@ __all__ = [
     "RankerFactory",
     "RecomputedCritic",
     "RecomputedGenerator",
+    "ResNetTranslator",
     "SAGANCritic",
     "SAGANGenerator",
     "SNGANCNNCritic",
@@ -127,6 +149,9 @@ __all__ = [
     "SpectrallyNormalizedJointCritic",
     "TextCritic",
     "TextGenerator",
+    "Translator",
+    "TranslatorFactory",
+    "UNetTranslator",
     "VirtualBatchNorm",
     "VirtualBatchNormGenerator",
     "WGANGPCNNCritic",
@@ -135,6 +160,19 @@ __all__ = [
     "WGANGPGoodGenerator",
     "WGANGPResNetCritic",
     "WGANGPResNetGenerator",
+    "WaveGANCritic",
+    "WaveGANGenerator",
     "Xavier",
     "spectrally_normalize",
+    "EfficientNetPerceptual",
+    "PerceptualNetwork",
+    "RandomFilters",
+    "VGGPerceptual",
+    "Stylizer",
+    "StyleNetwork",
+    "StyleNetworkFactory",
+    "RRDBNet",
+    "SRResNet",
+    "Upscaler",
+    "UpscalerFactory",
 ]

@@ -11,7 +11,8 @@ from typing import Any, Literal
 from torch import Tensor, nn
 
 from gan_lightning.errors import UserError, require
-from gan_lightning.shapes import Images, Shape
+from gan_lightning.randomness import Noise
+from gan_lightning.shapes import Images, Pair, Shape
 
 
 class StartsFromData(nn.Module, ABC):
@@ -89,6 +90,25 @@ class Ranker(Network):
         """
 
 
+class Translator(Network):
+    """A network from sources to targets of the same height and width, of any size that is a multiple of `multiple`.
+
+    Attributes:
+        multiple: What height and width must be multiples of.
+    """
+
+    multiple: int = 1
+
+    @abstractmethod
+    def forward(self, sources: Tensor, noise: Noise | None = None) -> Tensor:
+        """Map images `(N, c, H, W)` to images `(N, C, H, W)`, both in [-1, 1].
+
+        Args:
+            sources: What goes in.
+            noise: Where its random draws come from, if it makes any; None makes none.
+        """
+
+
 class Critic(Network):
     """A network from samples to one logit each, or one for each of some patches: a head on top of features.
 
@@ -144,6 +164,9 @@ GeneratorFactory = Callable[[Shape], Generator]
 CriticFactory = Callable[[Shape], Critic]
 """Builds a critic of samples of a shape."""
 
+TranslatorFactory = Callable[[Shape], Translator]
+"""Builds a translator for the pair of a source and a target."""
+
 RankerFactory = Callable[[Shape], Ranker]
 """Builds a ranker of so many queries and documents."""
 
@@ -189,6 +212,26 @@ def with_classes(factory: Any, n_classes: int, where_none: bool = False) -> Any:
         if isclass(value) or isinstance(value, partial):
             given[name] = with_classes(value, n_classes, where_none)
     return partial(factory.func, *factory.args, **given)
+
+
+def require_pair(shape: Shape) -> tuple[Images, Images]:
+    """Return the shapes of source and target that a translator was asked for.
+
+    Raises:
+        UserError: It is not that of two images of one size.
+    """
+    if not isinstance(shape, Pair):
+        raise UserError(
+            f"a translator makes images of images, and these data are {shape.words} without sources; take pairs, such as "
+            "DegradedFolder, SideBySide, TwoFolders or UnpairedFolders"
+        )
+    source, target = require_images(shape.source), require_images(shape.target)
+    if (source.height, source.width) != (target.height, target.width):
+        raise UserError(
+            f"a translator makes images of the size that goes in, got sources of {source.height}x{source.width} and targets "
+            f"of {target.height}x{target.width}; take pairs of one size, such as LowResolution with keep_size"
+        )
+    return source, target
 
 
 def require_images(shape: Shape) -> Images:

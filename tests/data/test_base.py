@@ -153,9 +153,24 @@ def examples(folder):
         "SwissRoll": {"noise": 0.0},
         "GaussianMixture": {"dim": 4, "means": [1.0, 2.0]},
         "RandomImages": {"image_size": 8, "n_classes": 2},
+        "RandomPairs": {"image_size": 8, "source_channels": 1},
+        "DegradedFolder": {
+            "root": str(folder),
+            "image_size": 8,
+            "degradation": {
+                "class_path": "gan_lightning.data.Masked",
+                "init_args": {"share": 0.5, "place": "center", "seed": 0},
+            },
+        },
+        "SideBySide": {"root": str(folder), "image_size": 8, "direction": "BtoA"},
+        "TwoFolders": {"source": str(folder), "target": str(folder), "image_size": 8},
+        "UnpairedFolders": {"source": str(folder), "target": str(folder), "image_size": 8},
         "ImplicitFeedback": {"path": str(folder / "ratings"), "threshold": 3.0},
         "SyntheticFeedback": {"n_users": 3},
         "QueryDocuments": {"path": str(folder / "documents"), "threshold": 2.0},
+        "AudioFolder": {"root": str(folder / "sounds"), "length": 16},
+        "Melodies": {"path": str(folder / "tunes"), "parts": "all"},
+        "Rolls": {"path": str(folder / "tunes"), "voices": 1},
         "Text": {"path": str(folder / "text"), "length": 4},
     }
 
@@ -167,18 +182,24 @@ def folder(tmp_path):
     Image.new("RGB", (9, 9)).save(tmp_path / "one.png")
     (tmp_path / "ratings").write_text("1\t2\t3\n")
     (tmp_path / "documents").write_text("2 qid:1 1:0.5\n")
+    for name in ("tunes", "sounds"):
+        (tmp_path / name).mkdir()
+    for name in ("one", "other"):
+        (tmp_path / f"tunes/{name}.abc").write_text("X:1\nM:4/4\nL:1/4\nK:C\nC E G c |\n")
+    (tmp_path / "sounds/one.wav").write_bytes(b"")
     (tmp_path / "text").write_text("to be or not to be")
     return tmp_path
 
 
 CLASSES = sorted(name for name, cls in vars(data).items() if inspect.isclass(cls) and issubclass(cls, RealData))
+ABSTRACT = ("RealData", "ImagePairs")
 
 
 def test_every_data_module_is_listed(folder):
-    assert {*examples(folder), "RealData"} == set(CLASSES)
+    assert {*examples(folder), *ABSTRACT} == set(CLASSES)
 
 
-@pytest.mark.parametrize("name", [name for name in CLASSES if name != "RealData"])
+@pytest.mark.parametrize("name", [name for name in CLASSES if name not in ABSTRACT])
 def test_yaml_builds_it_and_a_checkpoint_carries_its_arguments(name, folder):
     arguments = examples(folder)[name]
     parser = jsonargparse.ArgumentParser(exit_on_error=False)
@@ -187,7 +208,7 @@ def test_yaml_builds_it_and_a_checkpoint_carries_its_arguments(name, folder):
     again = parser.parse_string(parser.dump(config))
     module = parser.instantiate_classes(again).data
     assert type(module).__name__ == name
-    if name in ("ImplicitFeedback", "SyntheticFeedback", "QueryDocuments", "Text"):
+    if name in ("ImplicitFeedback", "SyntheticFeedback", "QueryDocuments", "Text", "Melodies", "Rolls", "AudioFolder"):
         assert module.shape.n_values >= 2 and module.n_classes == 0
     else:
         assert module.image_size >= 0 and module.channels >= 1 and module.n_classes >= 0
@@ -199,7 +220,7 @@ def test_yaml_builds_it_and_a_checkpoint_carries_its_arguments(name, folder):
     assert dict(type(module)(**loaded).hparams) == dict(module.hparams)
 
 
-@pytest.mark.parametrize("name", [name for name in CLASSES if name != "RealData"])
+@pytest.mark.parametrize("name", [name for name in CLASSES if name not in ABSTRACT])
 def test_every_argument_is_documented(name):
     cls = getattr(data, name)
     lines = [line.strip() for line in cls.__doc__.splitlines()]  # Python 3.13 takes the indentation away

@@ -430,7 +430,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path, cache, monkeypatch
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "posix_fallocate", full)
-    with pytest.raises(RunFailed, match=r"has no room for the packed images: No space left .*data.cache_dir"):
+    with pytest.raises(RunFailed, match=r"has no room for the packed data: No space left .*data.cache_dir"):
         ImageFolder(str(flat(tmp_path)), 8).prepare_data()
     assert not list((cache / "packs").iterdir())
 

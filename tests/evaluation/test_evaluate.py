@@ -228,6 +228,7 @@ def test_odd_and_damaged_files_are_read_or_named(pair: tuple[Path, Path], tmp_pa
     assert f"{len(named)} of {len(read) + len(named)} images in" in refused.err and "--on_error skip" in refused.err
     card = card_of(*words, "--on_error", "skip")
     assert set(card["fake_skipped"]) == named and card["n_generated"] == len(read)
+    assert not any("<" in reason for reason in card["fake_skipped"].values())
     names = sorted(read)
     pixels = [decode((tmp_path / "odd" / name).read_bytes(), Images(8, 8, 3), "none").pixels for name in names]
     fake = moments_of(torch.from_numpy(np.stack(pixels).copy()))

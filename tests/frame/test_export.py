@@ -198,12 +198,16 @@ def test_every_shipped_generator_is_the_same_in_onnx_at_any_batch_size(spec: Any
 
     from gan_lightning import networks
     from gan_lightning.cli.export import _onnx
-    from gan_lightning.shapes import Images, Tokens, Vectors
+    from gan_lightning.shapes import Images, Signals, Tokens, Vectors
 
     kind = data["class_path"].rpartition(".")[2]
     shape: Any = Vectors(2)
-    if kind == "Text":
+    if kind in ("Text", "Melodies"):
         shape = Tokens(32, 64)
+    elif kind == "Rolls":
+        shape = Images(48, 32, 4)
+    elif kind == "AudioFolder":
+        shape = Signals(data["length"], 1)
     elif kind not in ("Ring", "Grid"):
         side, channels = SIDES.get(data.get("dataset", kind), (data.get("image_size"), 3))
         shape = Images(data.get("image_size") or side, data.get("image_size") or side, channels)

@@ -37,7 +37,8 @@ ALLOWED: dict[str, set[str]] = {
     "optimizers": {"errors"},
     "metrics": {"errors", "shapes", "execution.ranks"},
     "loggers": {"errors", "execution.lightning_private", "runs.files"},
-    "networks": {*_NAMED, "metrics.efficientnet"},  # a critic on frozen features
+    # a critic on frozen features, and what losses compare
+    "networks": {*_NAMED, "metrics.efficientnet", "metrics.extractors"},
     "data": {*_NAMED, "description", "runs.files"},
     "runs": {"errors"},
     "execution": {"errors"},
@@ -50,11 +51,13 @@ ALLOWED: dict[str, set[str]] = {
         "observations",
         "optimizers",
         "losses.objectives",
+        "losses.perceptual",
         "losses.policy",
         "loggers.rows",
         "execution",
         "networks.base",
         "networks.encoders",  # their base classes: the players of joint inference
+        "networks.perceptual",  # and what losses compare
         "networks.joint_critic",
         "runs.checkpoint_files",
         "runs.folders",
@@ -69,6 +72,9 @@ ALLOWED: dict[str, set[str]] = {
         "losses",
         "optimizers",
         "networks.base",
+        "networks.perceptual",  # base classes
+        "networks.stylizer",
+        "networks.super_resolution",
         "networks.wrappers.classifying",
     },
     "evaluation": {*_NAMED, "description", "metrics", "data", "games", "runs.checkpoint_files", "runs.files"},

@@ -109,7 +109,7 @@ def test_own_pictures_need_a_folder_and_nothing_else(tmp_path):
         ([], "fit needs a model and data: --config NAME, such as quickstart or wgan_gp/ring"),
         (
             ["--model", "WGANGP"],
-            "no data for WGANGP; --config NAME has some: wgan_gp/cifar10, wgan_gp/cifar10_cnn, wgan_gp/digits",
+            "no data for WGANGP; --config NAME has some: wgan_gp/chorales, wgan_gp/cifar10, wgan_gp/cifar10_cnn, wgan_gp/digits",
         ),
         (["--model", "my.Family"], "gan-lightning configs lists those that ship"),
         (["--data", "my.Data"], "no model for the data Data; give --config NAME, such as pictures/cpu32"),

@@ -27,6 +27,20 @@ class ChannelLayerNorm(nn.GroupNorm):
         super().__init__(1, n_channels)
 
 
+class InstanceNorm(nn.InstanceNorm2d):
+    """Normalisation of each channel of each image by itself, without gain, offset or running statistics.
+
+    It is `torch.nn.InstanceNorm2d` with torch's defaults, which a config that names torch's class does not get: jsonargparse
+    takes those of its base class, running statistics among them.
+
+    Args:
+        n_channels: Number of channels C.
+    """
+
+    def __init__(self, n_channels: int) -> None:
+        super().__init__(n_channels, affine=False, track_running_stats=False)
+
+
 class ConditionalBatchNorm2d(nn.Module):
     """Batch normalisation whose gain and offset are looked up by label (Dumoulin et al. 2017, arXiv:1610.07629).
 

@@ -1,0 +1,108 @@
+"""`gan-lightning translate`: what a checkpoint makes of pictures, of any size."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from gan_lightning import __version__
+from gan_lightning.data.base import scale
+from gan_lightning.data.decoding import with_channels
+from gan_lightning.errors import RunFailed, UserError
+from gan_lightning.evaluation.cards import file_hash
+from gan_lightning.evaluation.picture_files import PictureFiles, empty_folder, write_picture
+from gan_lightning.evaluation.pictures import to_uint8
+from gan_lightning.games.restore import load_game
+from gan_lightning.protocols import Translating
+from gan_lightning.shapes import Images, Pair
+
+CARD = "translate.json"
+
+
+def write_translations(
+    source: str,
+    ckpt_path: str,
+    out: str,
+    direction: str = "AtoB",
+    seed: int = 0,
+    value_range: list[float] | None = None,
+    device: str = "auto",
+    trust: bool = False,
+) -> None:
+    """Write `out/<name>.png` of each picture, of its size, and `out/translate.json`, which says how they were made.
+
+    Colours become grey where the checkpoint takes grey ones, and grey all three colours. Transparency is kept as it is.
+
+    Args:
+        source: A picture, or a folder or zip of pictures.
+        ckpt_path: The checkpoint, of a game that translates; nothing else is needed.
+        out: The folder, new or empty.
+        direction: AtoB, or BtoA of CycleGAN.
+        seed: Of what is random about a translation; a picture's does not depend on the others.
+        value_range: The values that are black and white in pixels deeper than 8 bits.
+        device: cpu, cuda, ...; auto is a GPU if there is one.
+        trust: Import whatever classes the checkpoint names.
+
+    Raises:
+        UserError: A picture, the checkpoint, the direction, the device or the folder cannot be used.
+        RunFailed: The disk is full.
+    """
+    game = load_game(ckpt_path, trust)
+    if not isinstance(game, Translating):
+        raise UserError(f"{ckpt_path} is of {type(game).__name__}; translate takes a checkpoint of Pix2Pix or CycleGAN")
+    if direction not in game.directions:
+        raise UserError(
+            f"--direction {direction}: {type(game).__name__} translates {' and '.join(game.directions)} alone; CycleGAN does both"
+        )
+    pictures = PictureFiles(source, value_range)
+    place = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    network: Any = game
+    try:
+        network.to(place)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"device {place!r} cannot be used: {str(error).splitlines()[0]}") from error
+    folder = empty_folder(out)
+    assert isinstance(game.shape, Pair)
+    taken = game.shape.source if direction == "AtoB" else game.shape.target
+    assert isinstance(taken, Images)
+    with tqdm(total=len(pictures.names), desc="translating", unit="picture", disable=None) as bar:
+        for name, picture in pictures:
+            given = scale(_as_taken(picture.colours[None], picture.alpha, taken.channels), torch.float32)
+            made = to_uint8(game.translate(given, direction, seed)[0].cpu())
+            colours = made[:3] if len(made) >= 3 else made[:1].repeat(3, 1, 1)
+            write_picture(folder, name, colours, picture.alpha, len(made) == 1)
+            bar.update()
+    card = {
+        "schema": 1,
+        "checkpoint": ckpt_path,
+        "checkpoint_sha256": file_hash(Path(ckpt_path)),
+        "family": type(game).__name__,
+        "update": game.updates_done,
+        "weights": "average" if game.ema_decay else "latest",
+        "direction": direction,
+        "seed": seed,
+        "pictures": pictures.names,
+        "gan_lightning": __version__,
+    }
+    try:
+        (folder / CARD).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise RunFailed(f"{folder / CARD} could not be written: {error.strerror}; free some space") from error
+    print(
+        f"{len(pictures.names)} pictures, translated {direction} by {ckpt_path} (update {game.updates_done}), in {folder}",
+        file=sys.stderr,
+    )
+
+
+def _as_taken(colours: Tensor, alpha: Tensor | None, n_channels: int) -> Tensor:
+    """Return colours, uint8 `(1, 3, H, W)`, as a network of so many channels takes them."""
+    if n_channels == 4:
+        opaque = torch.full_like(colours[0, 0], 255) if alpha is None else alpha
+        return torch.cat([colours, opaque[None, None]], dim=1)
+    return with_channels(colours, n_channels)
