@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -21,7 +22,7 @@ from gan_lightning.networks import (
 from gan_lightning.shapes import Images
 
 ROOT = Path(__file__).parents[2]
-PAIRS = {
+PAIRS: dict[str, tuple[Any, Any]] = {
     "sngan": (SNGANResNetGenerator, partial(SNGANResNetCritic, n_power_iterations=0)),
     "wgan_gp": (WGANGPResNetGenerator, WGANGPResNetCritic),
     "biggan": (partial(BigGANGenerator, n_classes=3), partial(BigGANCritic, n_classes=3)),
