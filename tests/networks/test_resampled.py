@@ -55,7 +55,8 @@ def test_gradients_of_a_penalty_on_the_slope_are_those_of_both_steps(kind, plain
 @pytest.mark.parametrize(("kind", "plain"), PAIRS)
 def test_the_weight_that_is_normalized_is_the_3x3_one(kind, plain) -> None:
     layer, inputs = layer_and_inputs(kind, (4, 4))
-    layer = spectral_norm(layer, n_power_iterations=50).eval()
+    spectral_norm(layer, n_power_iterations=50)
+    layer.eval()
     assert layer.weight.shape == (5, 3, 3, 3)
     assert torch.linalg.matrix_norm(layer.weight.flatten(1), 2).item() == pytest.approx(1, abs=1e-6)
     torch.testing.assert_close(layer(inputs), plain(inputs, layer), rtol=1e-12, atol=1e-12)

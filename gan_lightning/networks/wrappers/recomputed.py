@@ -93,8 +93,6 @@ def recompute_blocks(network: ModuleT) -> ModuleT:
 
 
 class _Recomputed(nn.Module):
-    recomputes = True  # read by the penalties: torch.func has no saved-tensor hooks
-
     def forward(self, *inputs: Any) -> Any:
         if not torch.is_grad_enabled():
             return super().forward(*inputs)

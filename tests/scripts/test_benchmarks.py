@@ -1,0 +1,60 @@
+"""The plain side of scripts/benchmark_rounds.py is the same game: losses and gradients in float64."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from gan_lightning.networks import (
+    BigGANCritic,
+    BigGANGenerator,
+    SNGANResNetCritic,
+    SNGANResNetGenerator,
+    WGANGPResNetCritic,
+    WGANGPResNetGenerator,
+)
+from gan_lightning.shapes import Images
+
+ROOT = Path(__file__).parents[2]
+PAIRS: dict[str, tuple[Any, Any]] = {
+    "sngan": (SNGANResNetGenerator, partial(SNGANResNetCritic, n_power_iterations=0)),
+    "wgan_gp": (WGANGPResNetGenerator, WGANGPResNetCritic),
+    "biggan": (partial(BigGANGenerator, n_classes=3), partial(BigGANCritic, n_classes=3)),
+}
+
+
+@pytest.fixture(scope="module")
+def rounds():
+    sys.path.insert(0, str(ROOT / "scripts"))
+    try:
+        import benchmark_rounds
+
+        return benchmark_rounds
+    finally:
+        sys.path.pop(0)
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_losses_and_gradients_are_those_of_the_usual_blocks(rounds, name) -> None:
+    torch.manual_seed(0)
+    generator, critic = (build(Images(16, 16, 3), width=4).double() for build in PAIRS[name])
+    labels = torch.arange(4) % 3 if generator.n_classes else None
+    latents = torch.randn(4, generator.latent_dim, dtype=torch.float64)
+    found = []
+    for g, c in ((generator, critic), (rounds.usual(generator), rounds.usual(critic))):
+        loss = nn.functional.softplus(-c(g(latents, labels), labels)).mean()
+        found.append((loss, torch.autograd.grad(loss, [*g.parameters(), *c.parameters()])))
+    torch.testing.assert_close(found[0], found[1], rtol=1e-9, atol=1e-12)
+
+
+def test_the_usual_blocks_are_other_code(rounds) -> None:
+    critic = WGANGPResNetCritic(Images(16, 16, 3), width=4)
+    names = {type(module).__name__ for module in rounds.usual(critic).modules()}
+    assert {"UsualFirstCriticBlock", "UsualCriticBlock"} <= names
+    assert not {"FirstCriticBlock", "CriticBlock"} & names
