@@ -165,6 +165,8 @@ def examples(folder):
         "SideBySide": {"root": str(folder), "image_size": 8, "direction": "BtoA"},
         "TwoFolders": {"source": str(folder), "target": str(folder), "image_size": 8},
         "UnpairedFolders": {"source": str(folder), "target": str(folder), "image_size": 8},
+        "StyledFolder": {"root": str(folder), "image_size": 8, "styles": [str(folder / "one.png")]},
+        "RandomStyled": {"image_size": 8, "n_styles": 2},
         "ImplicitFeedback": {"path": str(folder / "ratings"), "threshold": 3.0},
         "SyntheticFeedback": {"n_users": 3},
         "QueryDocuments": {"path": str(folder / "documents"), "threshold": 2.0},

@@ -195,6 +195,7 @@ SIDES = {
 def test_every_shipped_generator_is_the_same_in_onnx_at_any_batch_size(spec: Any, data: Any) -> None:
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
+    from functools import partial
     from types import SimpleNamespace
 
     from gan_lightning import networks
@@ -212,10 +213,22 @@ def test_every_shipped_generator_is_the_same_in_onnx_at_any_batch_size(spec: Any
     elif kind not in ("Ring", "Grid"):
         side, channels = SIDES.get(data.get("dataset", kind), (data.get("image_size"), 3))
         shape = Images(data.get("image_size") or side, data.get("image_size") or side, channels)
-    arguments = {key: value for key, value in spec.get("init_args", {}).items() if not isinstance(value, dict)}
-    arguments |= {"n_classes": 10} if arguments.get("n_classes") == "auto" else {}
+
+    def maker(part: Any) -> Any:
+        given = {}
+        for key, value in part.get("init_args", {}).items():
+            if isinstance(value, dict):
+                value = maker(value)
+            elif value == "auto":
+                value = 10
+            elif isinstance(value, str) and value.startswith("torch.nn."):
+                value = getattr(torch.nn, value.rpartition(".")[2])
+            given[key.replace("initialisation", "initialization")] = value
+        kind = getattr(networks, part["class_path"].rpartition(".")[2])
+        return partial(kind, **given) if issubclass(kind, torch.nn.Module) else kind(**given)
+
     torch.manual_seed(0)
-    generator = getattr(networks, spec["class_path"].rpartition(".")[2])(shape, **arguments).eval()
+    generator = maker(spec)(shape).eval()
     game = SimpleNamespace(
         generator_average=generator,
         n_classes=generator.n_classes,
