@@ -102,7 +102,7 @@ def _opened(content: bytes, value_range: list[float] | None) -> Opened:
         value_range = [0, 65535]  # white of 16 bits in PNG and TIFF
     height, width = upright_size(content)
     pixels = decode(content, Images(height, width, 4), "none", value_range).pixels
-    found = torch.from_numpy(np.ascontiguousarray(pixels))
+    found = torch.from_numpy(np.array(pixels, order="C"))
     return Opened(found[:3], found[3] if has_alpha else None, is_grey)
 
 

@@ -146,7 +146,8 @@ IMAGE_CLASSES = [
     and typing.get_origin(kind) is None  # Python 3.10 calls Callable[[...], Critic] a type
     and issubclass(kind, Generator | Critic)
     and kind not in (Generator, Critic, networks.MLPGenerator, networks.MLPCritic, networks.PatchCritic)
-    and kind not in (networks.TextGenerator, networks.TextCritic, networks.ProjectedCritic)
+    and kind not in (networks.TextGenerator, networks.TextCritic, networks.WaveGANGenerator, networks.WaveGANCritic)
+    and kind is not networks.ProjectedCritic
     # Those that need more are wrappers around networks.
     and not {n for n, p in signature(kind).parameters.items() if p.default is p.empty} - {"shape"}
 ]
