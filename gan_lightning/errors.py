@@ -98,6 +98,7 @@ SHARE, DECAY = Range(0, 1), Range(0, 1, open_high=True)
 
 _NAMES: dict[Range, str] = {
     COUNT: """
+        patch_size growth n_filters n_styles
         width latent_width joint_width hidden_width latent_dim embedding_dim chunk_dim kernel_dim n_layers n_blocks n_kernels
         group_size n_critic n_critic_warm_up critic_accumulation generator_accumulation batch_size interval limit channels
         height length vocabulary dim n_samples n_seeds patience n_rows n_columns isc_splits n_modes n_side n_reference n_codes end
@@ -105,6 +106,7 @@ _NAMES: dict[Range, str] = {
         n n_updates n_scales p power log_every_n_steps num_nodes val_check_interval accumulate_grad_batches
     """,
     NOT_NEGATIVE: """
+        content_weight style_weight tv_weight perceptual_weight pixel_weight
         weight gp_weight orthogonal_weight order_weight adversarial_weight real_class_weight fake_class_weight
         l1_weight cycle_weight identity_weight n_buffered n_dropout
         generator_class_weight weight_decay eps gamma spread noise noise_dim n_classes n_unrolled n_warm_up n_power_iterations

@@ -5,18 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning.pytorch import Trainer
-from torch import Tensor
 
 from gan_lightning.callbacks.measuring import Measurement, Measuring
-from gan_lightning.data.base import drawn, scale
 from gan_lightning.errors import require
 from gan_lightning.evaluation.pictures import log_picture
-from gan_lightning.evaluation.translated import Translated, as_target, draw_translations
-from gan_lightning.metrics.fidelity import chunks, gather_rows, shard
+from gan_lightning.evaluation.translated import Translated, cycle_distance, draw_translations, target_distances
 from gan_lightning.protocols import Paired, Translating
-from gan_lightning.randomness import mix
 
 
 class Translations(Measuring):
@@ -76,31 +71,19 @@ class Translations(Measuring):
         """Translate this rank's chunks, and return the means over all."""
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         names, targets = self._names(trainer, game), data.reference("eval")
-        source, ranks = Translated(game, data, "eval", self.n_samples), (trainer.global_rank, trainer.world_size)
-        ranges = chunks(len(source))
+        translated = Translated(game, data, "eval", self.n_samples)
+        ranks = self.seed, trainer.global_rank, trainer.world_size
         values: dict[str, float] = {}
-        if data.is_paired:
-            rows = []
-            for chunk in shard(len(ranges), *ranks):
-                own = torch.tensor(source.rows[ranges[chunk].start : ranges[chunk].stop])
-                real, given = scale(targets.images[own], torch.float32), source.sources(chunk)
-                (made,) = source.sample_chunks([chunk], self.seed)
-                columns = [_distance(made.float().cpu(), real)]
-                if "l1_of_source" in names:
-                    columns.append(_distance(scale(as_target(given, real.shape[1:]), torch.float32), real))
-                rows.append((chunk, torch.stack(columns, dim=1)))
-            values |= dict(zip(names, gather_rows(rows).double().mean(0).tolist(), strict=False))
+        if "l1" in names:
+            found = target_distances(translated, "l1_of_source" in names, *ranks)
+            values |= dict(zip(names, found, strict=False))
         if "cycle_error" in names:
-            chosen = drawn(len(targets), min(self.n_samples, len(targets)))
-            domain_b = [targets.images[torch.tensor(chosen[part.start : part.stop])] for part in chunks(len(chosen))]
-            domain_a = [source.sources(chunk) for chunk in range(len(ranges))]
-            values["cycle_error_a"] = self._cycle(game, domain_a, ("AtoB", "BtoA"), *ranks)
-            values["cycle_error_b"] = self._cycle(game, domain_b, ("BtoA", "AtoB"), *ranks)
-            values["cycle_error"] = (values["cycle_error_a"] + values["cycle_error_b"]) / 2
+            there, back = (cycle_distance(translated, direction, *ranks) for direction in ("AtoB", "BtoA"))
+            values |= {"cycle_error": (there + back) / 2, "cycle_error_a": there, "cycle_error_b": back}
         if trainer.is_global_zero and trainer.state.fn == "fit":
             self._draw(trainer, game, data)
         facts = {
-            "n_sources": len(source),
+            "n_sources": len(translated),
             "n_held_out": data.n_sources("eval"),
             "seed": self.seed,
             "protocol": "means of absolute differences of values in [-1, 1] over held-out images; before rounding to 8 bits",
@@ -108,17 +91,7 @@ class Translations(Measuring):
             "sources_fingerprint": targets.sources.fingerprint,
             "data": type(data).__name__,
         }
-        return Measurement(values, facts, (f"{len(source)}sources", f"seed{self.seed}"), prefix="translations-")
-
-    def _cycle(self, game: Any, parts: list[Tensor], there: tuple[str, str], rank: int, world_size: int) -> float:
-        """Return the mean distance of what comes back from images, uint8 `(N, C, H, W)` each."""
-        rows = []
-        for chunk in shard(len(parts), rank, world_size):
-            images = scale(parts[chunk], torch.float32)
-            seed = mix(self.seed, chunk)
-            back = game.translate(game.translate(images, there[0], seed), there[1], seed)
-            rows.append((chunk, _distance(back.float().cpu(), images)))
-        return float(gather_rows(rows).double().mean())
+        return Measurement(values, facts, (f"{len(translated)}sources", f"seed{self.seed}"), prefix="translations-")
 
     def _draw(self, trainer: Trainer, game: Any, data: Any) -> None:
         image = draw_translations(game, data, self.n_rows, self.n_columns, self.seed)
@@ -126,8 +99,3 @@ class Translations(Measuring):
         path.parent.mkdir(parents=True, exist_ok=True)
         image.save(path)
         log_picture(trainer, "samples", image, game.updates_done)
-
-
-def _distance(one: Tensor, other: Tensor) -> Tensor:
-    """Return the mean absolute difference `(N,)` of each of images `(N, C, H, W)`."""
-    return (one - other).abs().flatten(1).mean(1)

@@ -482,6 +482,11 @@ def translate(args: list[str]) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of what is random about a translation")
     parser.add_argument("--value_range", type=_range, help="values that are black and white in deep pixels: 0,4095")
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ...; a GPU if there is one")
+    parser.add_argument(
+        "--degrade",
+        action="store_true",
+        help="the pictures are whole: take away first what the training data took away",
+    )
     options = _parse(parser, args)
 
     from gan_lightning.cli.mistakes import verb_errors
@@ -496,6 +501,7 @@ def translate(args: list[str]) -> None:
             options.seed,
             options.value_range,
             options.device,
+            options.degrade,
             options.trust,
         )
 

@@ -298,10 +298,10 @@ class GanLightningCLI(LightningCLI):
         if self.subcommand != "fit":
             raise UserError(f"--init_from is of fit: {self.subcommand} measures the weights of --ckpt_path")
         typed = _last_value(Parser.words, "init_from") is not None
-        if config.get("ckpt_path") or (config.resume and typed):
+        if config.get("ckpt_path") or (typed and config.resume not in (None, "auto")):
             raise UserError(
-                "--init_from starts a new run from weights, and --resume and --ckpt_path go on with one; give one of them (in a "
-                "config, init_from is of the run's start alone and stands beside --resume)"
+                "--init_from starts a new run from weights, and --resume FOLDER and --ckpt_path go on with one; give one of "
+                "them (beside --resume auto, init_from is of the run's start alone)"
             )
 
     def _run_folder(self, config: Any) -> Path:

@@ -14,12 +14,15 @@ from tqdm import tqdm
 from gan_lightning import __version__
 from gan_lightning.data.base import scale
 from gan_lightning.data.decoding import with_channels
+from gan_lightning.data.degradations import Degradation
+from gan_lightning.description import rebuild
 from gan_lightning.errors import RunFailed, UserError
 from gan_lightning.evaluation.cards import file_hash
 from gan_lightning.evaluation.picture_files import PictureFiles, empty_folder, write_picture
 from gan_lightning.evaluation.pictures import to_uint8
 from gan_lightning.games.restore import load_game
 from gan_lightning.protocols import Translating
+from gan_lightning.runs.checkpoint_files import read_checkpoint
 from gan_lightning.shapes import Images, Pair
 
 CARD = "translate.json"
@@ -33,6 +36,7 @@ def write_translations(
     seed: int = 0,
     value_range: list[float] | None = None,
     device: str = "auto",
+    degrade: bool = False,
     trust: bool = False,
 ) -> None:
     """Write `out/<name>.png` of each picture, of its size, and `out/translate.json`, which says how they were made.
@@ -47,6 +51,7 @@ def write_translations(
         seed: Of what is random about a translation; a picture's does not depend on the others.
         value_range: The values that are black and white in pixels deeper than 8 bits.
         device: cpu, cuda, ...; auto is a GPU if there is one.
+        degrade: The pictures are such as targets: the degradation of the training data is applied first.
         trust: Import whatever classes the checkpoint names.
 
     Raises:
@@ -60,6 +65,7 @@ def write_translations(
         raise UserError(
             f"--direction {direction}: {type(game).__name__} translates {' and '.join(game.directions)} alone; CycleGAN does both"
         )
+    degradation = _degradation(ckpt_path, direction) if degrade else None
     pictures = PictureFiles(source, value_range)
     place = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     network: Any = game
@@ -73,8 +79,13 @@ def write_translations(
     assert isinstance(taken, Images)
     with tqdm(total=len(pictures.names), desc="translating", unit="picture", disable=None) as bar:
         for name, picture in pictures:
-            given = scale(_as_taken(picture.colours[None], picture.alpha, taken.channels), torch.float32)
-            made = to_uint8(game.translate(given, direction, seed)[0].cpu())
+            pixels = picture.colours[None]
+            if degradation is not None:
+                pixels = _as_taken(pixels, picture.alpha, game.shape.target.size[0])
+                pixels = degradation(pixels, [seed])
+            else:
+                pixels = _as_taken(pixels, picture.alpha, taken.channels)
+            made = to_uint8(game.translate(scale(pixels, torch.float32), direction, seed)[0].cpu())
             colours = made[:3] if len(made) >= 3 else made[:1].repeat(3, 1, 1)
             write_picture(folder, name, colours, picture.alpha, len(made) == 1)
             bar.update()
@@ -87,6 +98,7 @@ def write_translations(
         "weights": "average" if game.ema_decay else "latest",
         "direction": direction,
         "seed": seed,
+        "degradation": None if degradation is None else str(degradation),
         "pictures": pictures.names,
         "gan_lightning": __version__,
     }
@@ -98,6 +110,22 @@ def write_translations(
         f"{len(pictures.names)} pictures, translated {direction} by {ckpt_path} (update {game.updates_done}), in {folder}",
         file=sys.stderr,
     )
+
+
+def _degradation(ckpt_path: str, direction: str) -> Degradation:
+    """Return what the sources of a checkpoint's training data were made by.
+
+    Raises:
+        UserError: They were not made of their targets, or the direction is the way back.
+    """
+    data = read_checkpoint(ckpt_path).get("config", {}).get("data", {})
+    found = data.get("init_args", {}).get("degradation")
+    if found is None or direction != "AtoB":
+        raise UserError(
+            f"--degrade makes sources of targets as the training data did, and {ckpt_path} "
+            f"{'has no degradation in its config' if found is None else 'is asked for ' + direction}; leave it out"
+        )
+    return rebuild(Degradation, {"_class_path": found["class_path"], **found.get("init_args", {})})
 
 
 def _as_taken(colours: Tensor, alpha: Tensor | None, n_channels: int) -> Tensor:

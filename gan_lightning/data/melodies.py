@@ -107,7 +107,7 @@ class Melodies(Music):
             return batch
         module = self.trainer.lightning_module if self.trainer is not None else None
         dtype = module.dtype if module is not None and isinstance(module.dtype, torch.dtype) else torch.float32
-        return [Batch(probabilities(real, self.shape.vocabulary, dtype), labels) for real, labels in batch]
+        return [Batch(probabilities(real, self.shape.vocabulary, dtype), labels) for real, labels, *_ in batch]
 
 
 def windows(melody: list[Note], length: int, stride: int, low: int) -> list[list[int]]:

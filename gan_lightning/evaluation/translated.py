@@ -11,7 +11,7 @@ from torch import Tensor
 from gan_lightning.data.base import drawn, scale
 from gan_lightning.data.decoding import with_channels
 from gan_lightning.evaluation.pictures import grid, to_uint8
-from gan_lightning.metrics.fidelity import chunks
+from gan_lightning.metrics.fidelity import chunks, gather_rows, shard
 from gan_lightning.randomness import mix
 
 if TYPE_CHECKING:
@@ -64,6 +64,52 @@ class Translated:
 def as_target(sources: Tensor, size: tuple[int, ...]) -> Tensor:
     """Return uint8 sources `(N, c, H, W)` with as many channels as targets of a size `(C, H, W)` have, grey or colours."""
     return with_channels(sources, size[0])
+
+
+def target_distances(translated: Translated, with_sources: bool, seed: int, rank: int, world_size: int) -> list[float]:
+    """Return the mean absolute distance of translations from their targets, in [-1, 1], and if asked for that of the sources.
+
+    Collective: all ranks call it, and each translates its chunks.
+    """
+    data, rows = translated.data, []
+    targets, ranges = data.reference(translated.split), chunks(len(translated))
+    for chunk in shard(len(ranges), rank, world_size):
+        own = torch.tensor(translated.rows[ranges[chunk].start : ranges[chunk].stop])
+        real = scale(targets.images[own], torch.float32)
+        (made,) = translated.sample_chunks([chunk], seed)
+        columns = [_distance(made.float().cpu(), real)]
+        if with_sources:
+            given = as_target(translated.sources(chunk), tuple(real.shape[1:]))
+            columns.append(_distance(scale(given, torch.float32), real))
+        rows.append((chunk, torch.stack(columns, dim=1)))
+    return gather_rows(rows).double().mean(0).tolist()
+
+
+def cycle_distance(translated: Translated, direction: str, seed: int, rank: int, world_size: int) -> float:
+    """Return the mean absolute distance, in [-1, 1], of what comes back from what went in this direction first.
+
+    Collective, as `target_distances`. For BtoA it is of as many targets as there are sources, or of all.
+    """
+    back = "BtoA" if direction == "AtoB" else "AtoB"
+    targets, rows = translated.data.reference(translated.split), []
+    chosen = drawn(len(targets), min(len(translated), len(targets)))
+    ranges = chunks(len(translated) if direction == "AtoB" else len(chosen))
+    for chunk in shard(len(ranges), rank, world_size):
+        part = ranges[chunk]
+        given = (
+            translated.sources(chunk)
+            if direction == "AtoB"
+            else targets.images[torch.tensor(chosen[part.start : part.stop])]
+        )
+        images, own = scale(given, torch.float32), mix(seed, chunk)
+        again = translated.game.translate(translated.game.translate(images, direction, own), back, own)
+        rows.append((chunk, _distance(again.float().cpu(), images)))
+    return float(gather_rows(rows).double().mean())
+
+
+def _distance(one: Tensor, other: Tensor) -> Tensor:
+    """Return the mean absolute difference `(N,)` of each of images `(N, C, H, W)`."""
+    return (one - other).abs().flatten(1).mean(1)
 
 
 def draw_translations(game: Any, data: Any, n_rows: int, n_columns: int, seed: int = 0) -> Image:

@@ -32,7 +32,8 @@ class StyleTransfer(Game):
     `losses.content_loss`, `style_loss` and `total_variation` are the first three terms. With `adversarial_weight` 0, the
     default, the critic rests: it is the option of a critic that tells patches of the style's pictures from patches of ours.
     A share of the pictures is drawn with strength 0, for which the network is to leave the picture as it is, so that strengths
-    between are something between (as in Babaeizadeh & Ghiasi 2018, arXiv:1811.08560).
+    between are something between (as in Babaeizadeh & Ghiasi 2018, arXiv:1811.08560). `style/share` is logged: the style loss of
+    stylized pictures as a share of what it was before.
 
     Args:
         generator: Builds the network, such as `Stylizer`.
@@ -161,15 +162,18 @@ class StyleTransfer(Game):
         made = self.generator(images, labels, strength)
         targets = {layer: grams[labels] for layer, grams in self._style_targets(images).items()}
         with torch.no_grad():
-            content = self.perceptual(images, self.perceptual.content_layers)
+            before = self.perceptual(images)
+        content = {layer: before[layer] for layer in self.perceptual.content_layers}
         maps, weights = self.perceptual(made), self.weights
 
         def mean(losses: Tensor) -> Tensor:  # over the pictures of this process
             return (strength * losses).mean()
 
+        own, left = style_loss(before, targets), style_loss(maps, targets)
+        self.record({"style/share": (strength * left / own.clamp(min=1e-12)).sum() / strength.sum().clamp(min=1)})
         terms = {
             "content": weights["content_weight"] * mean(content_loss(maps, content)),
-            "style": weights["style_weight"] * mean(style_loss(maps, targets)),
+            "style": weights["style_weight"] * mean(left),
             "variation": weights["tv_weight"] * mean(total_variation(made)),
         }
         if self.unchanged_share:

@@ -37,6 +37,7 @@ class UNetTranslator(Translator):
         down_activation: Builds the activations of the halvings.
         norm: Builds the normalisation of a number of channels, `torch.nn.Identity` for none. The paper's batch
             normalisation has the statistics of a batch of one: `InstanceNorm`.
+        on_source: Add the last map to the source before tanh, so that what is learnt is the difference; not the paper's.
 
     Raises:
         UserError: The images cannot be halved so often.
@@ -52,10 +53,17 @@ class UNetTranslator(Translator):
         activation: Activation = nn.ReLU,
         down_activation: Activation = LeakyReLU,
         norm: Normalisation = InstanceNorm,
+        on_source: bool = False,
     ) -> None:
         super().__init__()
         source, target = require_pair(shape)
         self.multiple = _multiple(target, n_halvings, "UNetTranslator")
+        self.on_source = on_source
+        if on_source and source.channels not in (1, target.channels):
+            raise UserError(
+                f"on_source adds to the source, whose {source.channels} channels are not the target's {target.channels}, nor "
+                "one; leave it out"
+            )
         self.dropout, self.n_dropout = dropout, n_dropout
         widths = [width * min(2**level, 8) for level in range(n_halvings)]
         self.down = nn.ModuleList()
@@ -72,7 +80,7 @@ class UNetTranslator(Translator):
             n_in = widths[level] * (1 if level == n_halvings - 1 else 2)
             n_out = target.channels if level == 0 else widths[level - 1]
             double = nn.ConvTranspose2d(n_in, n_out, 4, 2, 1, bias=level == 0)
-            self.up.append(nn.Sequential(activation(), double, nn.Tanh() if level == 0 else norm(n_out)))
+            self.up.append(nn.Sequential(activation(), double, *([] if level == 0 else [norm(n_out)])))
         initialize_normal(self, gain_std=0.02)
 
     def forward(self, sources: Tensor, noise: Noise | None = None) -> Tensor:
@@ -88,7 +96,7 @@ class UNetTranslator(Translator):
                 hidden = hidden * kept.to(hidden.dtype) / (1 - self.dropout)
             if index < len(self.up) - 1:
                 hidden = torch.cat([hidden, maps.pop()], dim=1)
-        return hidden
+        return _onto(sources, hidden) if self.on_source else hidden.tanh()
 
 
 class ResNetTranslator(Translator):
@@ -103,6 +111,7 @@ class ResNetTranslator(Translator):
         n_halvings: How often the image is halved.
         activation: Builds the hidden activations.
         norm: Builds the normalisation of a number of channels, `torch.nn.Identity` for none.
+        on_source: Add the last map to the source before tanh, so that what is learnt is the difference; not the paper's.
 
     Raises:
         UserError: The images cannot be halved so often, or are too small to be reflected.
@@ -116,10 +125,17 @@ class ResNetTranslator(Translator):
         n_halvings: int = 2,
         activation: Activation = nn.ReLU,
         norm: Normalisation = InstanceNorm,
+        on_source: bool = False,
     ) -> None:
         super().__init__()
         source, target = require_pair(shape)
         self.multiple = _multiple(target, n_halvings, "ResNetTranslator")
+        self.on_source = on_source
+        if on_source and source.channels not in (1, target.channels):
+            raise UserError(
+                f"on_source adds to the source, whose {source.channels} channels are not the target's {target.channels}, nor "
+                "one; leave it out"
+            )
         side = min(target.height, target.width)
         if side < max(4, 2 * self.multiple):
             raise UserError(
@@ -140,13 +156,14 @@ class ResNetTranslator(Translator):
             n_out = width * 2**level
             double = nn.ConvTranspose2d(2 * n_out, n_out, 3, 2, 1, output_padding=1, bias=False)
             layers += [double, norm(n_out), activation()]
-        layers += [nn.ReflectionPad2d(3), nn.Conv2d(width, target.channels, 7), nn.Tanh()]
+        layers += [nn.ReflectionPad2d(3), nn.Conv2d(width, target.channels, 7)]
         self.layers = nn.Sequential(*layers)
         initialize_normal(self, gain_std=0.02)
 
     def forward(self, sources: Tensor, noise: Noise | None = None) -> Tensor:
         """Map images `(N, c, H, W)` to images `(N, C, H, W)`, both in [-1, 1]; there is nothing random about it."""
-        return self.layers(sources)
+        hidden = self.layers(sources)
+        return _onto(sources, hidden) if self.on_source else hidden.tanh()
 
 
 class _Residual(nn.Module):
@@ -160,6 +177,11 @@ class _Residual(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """Map `(N, C, H, W)` to the same shape."""
         return inputs + self.layers(inputs)
+
+
+def _onto(sources: Tensor, hidden: Tensor) -> Tensor:
+    """Return tanh of the hidden map `(N, C, H, W)` plus what tanh makes 0.99 times the source of; C or one channel."""
+    return (hidden + (0.99 * sources).atanh()).tanh()
 
 
 def _multiple(images: Images, n_halvings: int, owner: str) -> int:

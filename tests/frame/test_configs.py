@@ -54,6 +54,7 @@ SMALL = [
     "--trainer.num_sanity_val_steps=0",
     "--trainer.limit_val_batches=0",
     "--fidelity.enabled=false",
+    "--translations.enabled=false",
     "--samples.n_rows=2",
     "--samples.n_columns=2",
 ]
@@ -143,8 +144,10 @@ def synthetic(monkeypatch, tmp_path):
             given = {"image_size": data.image_size, "n_styles": data.n_classes, "n": 8, "batch_size": BATCH_SIZE}
             config.data = Namespace(class_path="gan_lightning.data.RandomStyled", init_args=Namespace(**given))
         elif isinstance(data.shape, Pair):
-            factor = data.shape.target.size[1] // data.shape.source.size[1]
-            given = {"image_size": data.image_size, "factor": factor, "n": 8, "batch_size": BATCH_SIZE}
+            source, target = data.shape.source, data.shape.target
+            sizes = {"source_channels": source.size[0], "factor": target.size[1] // source.size[1]}
+            kinds = {"image_size": data.image_size, "channels": data.channels, "paired": data.is_paired}
+            given = {**kinds, **sizes, "n": 8, "batch_size": BATCH_SIZE}
             config.data = Namespace(class_path="gan_lightning.data.RandomPairs", init_args=Namespace(**given))
         elif isinstance(data.shape, Images):
             shape = {"image_size": data.image_size, "channels": data.channels, "n_classes": data.n_classes}
@@ -174,6 +177,11 @@ def test_there_are_configs():
 
 def own_pictures(path: Path, folder: Path) -> list[str]:
     """Return what a config for one's own pictures needs beside it: where they are."""
+    if path.parent.name == "cycle_gan":
+        for kind in ("horse", "deer"):
+            (folder / "mine" / kind).mkdir(parents=True)
+            Image.new("RGB", (9, 8)).save(folder / "mine" / kind / "one.png")
+        return ["--data.source", str(folder / "mine"), "--data.target", str(folder / "mine")]
     if path.parent.name in ("srgan", "style_transfer"):
         (folder / "mine").mkdir()
         for file in ("mine/one.png", "style.png"):
@@ -182,7 +190,7 @@ def own_pictures(path: Path, folder: Path) -> list[str]:
         words = ["--data.root", str(folder / "mine"), "--model.perceptual", perceptual]
         styles = ["--data.styles", f"[{folder / 'style.png'}]"] if path.parent.name == "style_transfer" else []
         return [*words, *styles]
-    if path.parent.name != "pictures":
+    if path.parent.name not in ("pictures", "pix2pix"):
         return []
     (folder / "mine").mkdir()
     Image.new("RGB", (9, 8)).save(folder / "mine" / "one.png")

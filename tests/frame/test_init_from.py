@@ -103,7 +103,7 @@ def test_a_shared_folder_gives_the_generator_alone(source: Path, tmp_path: Path)
 
 def test_it_is_of_a_start(source: Path, tmp_path: Path) -> None:
     last = source / "checkpoints/last.ckpt"
-    for words in (["--resume", "auto"], ["--ckpt_path", last]):
+    for words in (["--resume", source], ["--ckpt_path", last]):
         done = fit(tmp_path, config("a", 3), "--init_from", last, *words)
         assert done.code == 2 and "--init_from starts a new run" in done.err, done.err
     done = command("validate", "--ckpt_path", last, "--init_from", last)
@@ -118,11 +118,13 @@ def test_it_is_of_a_start(source: Path, tmp_path: Path) -> None:
     assert done.code == 2 and "nothing of" in done.err and "Traceback" not in done.err, done.err
 
 
-def test_in_a_config_it_stands_beside_resume(source: Path, tmp_path: Path) -> None:
-    again = {**config("a", 3), "init_from": str(source)}
-    done = fit(tmp_path, again, "--resume", "auto", "--trainer.max_steps", 2)
+@pytest.mark.parametrize("typed", [False, True], ids=["config", "typed"])
+def test_the_same_command_goes_on_with_the_run(source: Path, tmp_path: Path, typed: bool) -> None:
+    again = {**config("a", 3), **({} if typed else {"init_from": str(source)})}
+    words = ["--resume", "auto", *(["--init_from", source] if typed else [])]
+    done = fit(tmp_path, again, *words, "--trainer.max_steps", 2)
     assert done.code == 0 and "are those of" in done.err, done.err
-    done = fit(tmp_path, again, "--resume", "auto", "--trainer.max_steps", 4)
+    done = fit(tmp_path, again, *words, "--trainer.max_steps", 4)
     assert done.code == 0 and "are those of" not in done.err, done.err
     assert read_checkpoint(tmp_path / "a/checkpoints/last.ckpt")["clock"]["updates_done"] == 4
 
