@@ -15,7 +15,6 @@ import torch
 import yaml
 
 import gan_lightning.cli.training  # noqa: F401  every face, as the command line imports it
-from gan_lightning.games import penalized
 from gan_lightning.games.restore import load_game
 from gan_lightning.runs.checkpoint_files import read_checkpoint
 from gan_lightning.runs.old_names import MOVED
@@ -45,7 +44,7 @@ def test_an_old_checkpoint_samples_the_same(name):
 def drift(checkpoint, path):
     """Return how far the elements may be off, by key, that a batch norm cancels, and its running means with them.
 
-    The gradient of a bias in front of a batch norm is rounding alone, below 1e-6 here where all others are above 1e-5, and
+    The gradient of a bias in front of a batch norm is rounding alone, below 1e-7 here where all others are above 1e-5, and
     Adam makes steps of the learning rate of it: on another machine, other ones.
     """
     game, found = load_game(path), {}
@@ -53,7 +52,7 @@ def drift(checkpoint, path):
         most = 2 * optimizer["param_groups"][0]["lr"] * checkpoint["clock"]["updates_done"]
         parameters = getattr(game, player).named_parameters()
         for (name, _), state in zip(parameters, optimizer["state"].values(), strict=True):
-            found[f"{player}.{name}"] = most * (state["exp_avg_sq"].sqrt() < 1e-6)
+            found[f"{player}.{name}"] = most * (state["exp_avg_sq"].sqrt() < 1e-7)
         for name, _ in getattr(game, player).named_buffers():
             if name.endswith("running_mean"):
                 found[f"{player}.{name}"] = torch.tensor(most)
@@ -61,9 +60,7 @@ def drift(checkpoint, path):
 
 
 @pytest.mark.parametrize("run", RUNS, indirect=True)
-def test_an_old_run_resumes_and_validates(run, monkeypatch):
-    # Old runs showed the critic real and generated samples one after the other, with two power iterations an update.
-    monkeypatch.setattr(penalized, "judges_alone", lambda critic: False)
+def test_an_old_run_resumes_and_validates(run):
     words = ["--runs_dir", run.parent, "--name", run.name, "--resume", "auto", "--trainer.max_steps=8"]
     two = ["--trainer.devices=1", "--trainer.strategy=auto"] if run.name == "two_ranks" else []
     outcome = command("fit", "--config", run / "config.yaml", *words, *two)
