@@ -170,6 +170,10 @@ def check_sizes(metrics: Sequence[str], n_fake: int, n_real: int | None, isc_spl
             raise UserError(f"{n_real} real samples: {metric} needs at least {needed.least}; leave it out")
 
 
+_CHUNKS_AT_ONCE = 16
+"""Chunks whose moments are added together: sixteen small products of 2048 features take three times as long as a large one."""
+
+
 def measure(
     extractors: Sequence[FeatureExtractor],
     n: int,
@@ -200,6 +204,7 @@ def measure(
     ranges = chunks(n)
     mine = shard(len(ranges), rank, world_size)
     moments = [Moments() for _ in extractors]
+    pending: list[list[Tensor]] = [[] for _ in extractors]
     rows: list[list[tuple[int, Tensor]]] = [[] for _ in extractors]
     classes: list[list[tuple[int, Tensor]]] = [[] for _ in extractors]
     bar = tqdm(mine, desc="evaluating", unit="chunk", leave=False, delay=2, disable=True if rank else None)
@@ -211,11 +216,17 @@ def measure(
             found, scores = extractor(prepared)
             broken = ~finite.to(found.device)
             found = found.masked_fill(broken[:, None], nan)
-            moments[index].update(found)
+            pending[index].append(found)
+            if len(pending[index]) == _CHUNKS_AT_ONCE:
+                moments[index].update(torch.cat(pending[index]))
+                pending[index].clear()
             if keep:
                 rows[index].append((chunk, found.cpu()))
             if scores is not None and logits:
                 classes[index].append((chunk, scores.masked_fill(broken[:, None], nan).cpu()))
+    for own, left in zip(moments, pending, strict=True):
+        if left:
+            own.update(torch.cat(left))
     return [
         Measured(
             n,
