@@ -8,19 +8,18 @@ from tests.cluster import equal_ranks
 from tests.cluster.launch import load, start_ranks
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+@pytest.fixture(scope="module", params=[2, pytest.param(3, marks=pytest.mark.slow)])  # three take 20 s of two cores
+def world(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("equal")
     equal_ranks.main(folder, 1, 0)
-    for world_size in (2, 3):
-        for rank, ended in enumerate(start_ranks(world_size, "tests.cluster.equal_ranks", str(folder))):
-            assert ended.returncode == 0, f"rank {rank} of {world_size}:\n{ended.stdout[-4000:]}"
-    return folder
+    for rank, ended in enumerate(start_ranks(request.param, "tests.cluster.equal_ranks", str(folder))):
+        assert ended.returncode == 0, f"rank {rank} of {request.param}:\n{ended.stdout[-4000:]}"
+    return request.param, folder
 
 
 @pytest.mark.parametrize("case", equal_ranks.FOUR, ids=repr)
-@pytest.mark.parametrize("world_size", [2, 3])
-def test_weights_after_twenty_updates(case, world_size, folder, record_property):
+def test_weights_after_twenty_updates(case, world, record_property):
+    world_size, folder = world
     assert not case.is_coupled
     alone = load(folder / f"{case.name}.1.0.pt")
     largest = 0.0
