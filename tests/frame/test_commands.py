@@ -80,9 +80,10 @@ def folder(tmp_path_factory):
         place = folder / "FOLDER_OR_ZIP" / ("train", "test")[i % 2] / ("horse", "deer")[i // 2 % 2]
         place.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, place)
-    (folder / "notes" / "69-A4").mkdir(parents=True)
-    for i in range(20):
-        with wave.open(str(folder / "notes" / "69-A4" / f"{i}.wav"), "wb") as sound:
+    for i in range(40):
+        path = folder / "notes" / ("69-A4", "64-E4")[i % 2] / f"{i}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with wave.open(str(path), "wb") as sound:
             sound.setparams((1, 2, 4000, 0, "NONE", ""))
             sound.writeframes((1000 * random.standard_normal(4000)).astype("<i2").tobytes())
     lines = [f"{d % 3} qid:{q} 1:{random.random():.3f} 2:{random.random():.3f}\n" for q in range(9) for d in range(9)]
@@ -115,6 +116,13 @@ def played(folder):
             "a": ["--config", "sngan/cifar10", "--fidelity.extractor=Raw", "--fidelity.n_samples=40"],
             "irgan-ml100k": ["--config", "irgan/ml100k", "--data.path=u1.base", "--data.test_path=u1.test"],
             "ali-digits": ["--config", "ali/digits", *digits],
+            "sngan-digits": ["--config", "sngan/digits", *digits],
+            "pix2pix-grey_cifar10": [
+                "--config",
+                "pix2pix/grey_cifar10",
+                "--data.root=FOLDER_OR_ZIP",
+                "--fidelity.enabled=false",
+            ],
             "other": ["--config", "sngan/cifar10_cnn", "--fidelity.enabled=false"],
         }.items():
             outcome = command("fit", *words, "--name", name, *SHORT)
