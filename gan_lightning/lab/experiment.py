@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import torch
+
 
 @dataclass(frozen=True)
 class Row:
@@ -74,10 +76,16 @@ class Experiment:
         name: What `gan-lightning lab NAME` calls it.
         sentence: What it shows.
         seconds: About how long it takes on one core.
-        play: Plays it at a seed.
+        played: Plays it at a seed.
     """
 
     name: str
     sentence: str
     seconds: int
-    play: Callable[[int], Found]
+    played: Callable[[int], Found]
+
+    def play(self, seed: int) -> Found:
+        """Play it, with networks that start from the seed whatever the process drew before."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return self.played(seed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
+import torch
 
 from gan_lightning.lab import catalogue
 from gan_lightning.lab.experiment import Experiment, Found, Row
@@ -59,3 +60,19 @@ def test_unknown_names_and_places_are_one_line(tmp_path):
 def test_what_a_row_says(bound, ours, holds):
     assert Row("a", ours, 1.0, 0.1, bound=bound).holds is holds
     assert not Row("a", math.nan, 1.0, 0.1, bound=bound).holds
+
+
+def test_an_experiment_starts_from_its_seed_whatever_was_drawn_before() -> None:
+    drawn: list[float] = []
+
+    def draw(seed: int) -> Found:
+        drawn.append(float(torch.randn(())))
+        return Found([], None)
+
+    experiment = Experiment("draws", "what networks would start from", 1, draw)
+    for before, seed in ((1, 0), (2, 0), (2, 1)):
+        torch.manual_seed(before)
+        state = torch.get_rng_state()
+        experiment.play(seed)
+        assert torch.equal(torch.get_rng_state(), state)
+    assert drawn[0] == drawn[1] != drawn[2]
