@@ -9,7 +9,6 @@ the digits 5 to 9 start from; FID is of 2,000 samples against the held-out digit
 from __future__ import annotations
 
 import argparse
-import csv
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +19,7 @@ from PIL import Image
 
 from gan_lightning.data import Digits
 from gan_lightning.evaluation.pictures import figure_of
+from gan_lightning.evaluation.report import grids_in, read_run
 
 ROOT = Path(__file__).resolve().parent.parent
 SEEDS = (0, 1, 2)
@@ -86,9 +86,12 @@ def name_of(arm: str, seed: int) -> str:
 
 def read(folder: Path) -> list[tuple[int, float]]:
     """Return updates and FID."""
-    with (folder / "metrics.csv").open(newline="") as file:
-        rows = csv.DictReader(file)
-        return [(int(row["step"]), float(row["val/fid_digits"])) for row in rows if row.get("val/fid_digits")]
+    run = read_run(folder, folder.name)
+    return [
+        (int(run.steps[at]), value)
+        for at, value in zip(*run.curves["val/fid_digits"], strict=True)
+        if value is not None
+    ]
 
 
 def draw(runs: Path, curves: dict[str, list[list[tuple[int, float]]]], path: Path) -> None:
@@ -106,7 +109,7 @@ def draw(runs: Path, curves: dict[str, list[list[tuple[int, float]]]], path: Pat
     panel.grid(alpha=0.3)
     panel.legend()
     for row, arm in enumerate(("from scratch", "fine-tuned")):
-        grids = sorted((runs / name_of(arm, 0) / "samples").glob("*.png"))
+        grids = grids_in(runs / name_of(arm, 0))
         shown = [next(file for file in grids if int(file.stem) == 100), grids[-1]]
         for column, file in enumerate(shown):
             place = figure.add_subplot(grid[row, 2 + column])

