@@ -16,7 +16,7 @@ from gan_lightning.cli.sample import sampling_game
 from gan_lightning.errors import RunFailed, UserError, say
 from gan_lightning.evaluation.cards import file_hash
 from gan_lightning.evaluation.classifier import SmallClassifier, accuracy, probabilities, train_classifier
-from gan_lightning.evaluation.output import output_folder
+from gan_lightning.evaluation.picture_files import empty_folder
 from gan_lightning.evaluation.pictures import picture, to_uint8
 from gan_lightning.evaluation.reconstruction import held_out
 from gan_lightning.games.sampling import SAMPLE_CHUNK
@@ -69,9 +69,7 @@ def write_labelled(
     _check_names([names[index] for index in chosen])
     options = {} if truncation is None else {"truncation": truncation}
     game.sample(1, chosen[:1], seed, **options)  # refuses before there is a folder
-    folder = output_folder(out)
-    if there := sorted(folder.iterdir()):
-        raise UserError(f"--out {folder} holds {there[0].name} already; give an empty folder, or a new one")
+    folder = empty_folder(out)
     judge, judged = _judge(ckpt_path, names, game.device, trust) if keep_confident is not None else (None, {})
     counts: dict[str, dict[str, int]] = {}
     try:

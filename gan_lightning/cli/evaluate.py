@@ -21,6 +21,7 @@ import yaml
 from torch import Tensor, nn
 
 from gan_lightning.cli.config_files import read_config
+from gan_lightning.cli.devices import chosen_device
 from gan_lightning.cli.shipped import find_config
 from gan_lightning.data.decoding import with_channels
 from gan_lightning.description import find_class, rebuild
@@ -115,11 +116,7 @@ def evaluate(options: Options) -> None:
     suffixes = [extractor.log_suffix for extractor in extractors]
     if len(set(suffixes)) < len(suffixes):
         raise UserError(f"--extractor names one twice: {', '.join(options.extractors)}")
-    device = ("cuda" if torch.cuda.is_available() else "cpu") if options.device == "auto" else options.device
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise UserError(f"--device {device} cannot be used: {in_one_line(error)}") from error
+    device = str(chosen_device(options.device))
     real, fake = (opened(given, options, device) for given in (options.real, options.fake))
     training = None if options.training is None else opened(options.training, options, device, "train")
     check_sides(options, real, fake, training, extractors)

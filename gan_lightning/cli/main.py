@@ -108,38 +108,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _run(verb: str, rest: list[str]) -> None:
-    if verb == "sample":
-        sample(rest)
-    elif verb == "evaluate":
-        evaluate(rest)
-    elif verb == "compare":
-        compare(rest)
-    elif verb == "report":
-        report(rest)
-    elif verb == "augment":
-        augment(rest)
-    elif verb == "reconstruct":
-        reconstruct(rest)
-    elif verb == "translate":
-        translate(rest)
-    elif verb == "stylize":
-        stylize(rest)
-    elif verb == "upscale":
-        upscale(rest)
-    elif verb == "recommend":
-        recommend(rest)
-    elif verb == "export":
-        export(rest)
-    elif verb == "share":
-        share(rest)
-    elif verb == "cache":
-        cache(rest)
-    elif verb == "lab":
-        lab(rest)
-    elif verb == "configs":
-        configs(rest)
-    elif verb == "doctor":
-        doctor(rest)
+    own = {
+        "sample": sample,
+        "evaluate": evaluate,
+        "compare": compare,
+        "report": report,
+        "augment": augment,
+        "reconstruct": reconstruct,
+        "translate": translate,
+        "stylize": stylize,
+        "upscale": upscale,
+        "recommend": recommend,
+        "export": export,
+        "share": share,
+        "cache": cache,
+        "lab": lab,
+        "configs": configs,
+        "doctor": doctor,
+    }
+    if verb in own:
+        own[verb](rest)
     elif {"-h", "--help"} & set(rest):
         print(_FIT_HELP if verb == "fit" else _MEASURE_HELP.format(verb=verb, what=VERBS[verb]), end="")
     else:
@@ -468,20 +456,26 @@ def reconstruct(args: list[str]) -> None:
         write_reconstructions(options.ckpt_path, options.out, options.n, options.seed, options.trust)
 
 
-def translate(args: list[str]) -> None:
-    """Write what a checkpoint makes of pictures."""
-    parser = _Parser(prog="gan-lightning translate", description=VERBS["translate"], allow_abbrev=False)
+def _picture_parser(verb: str) -> _Parser:
+    """Return the parser of a verb that makes pictures of pictures."""
+    parser = _Parser(prog=f"gan-lightning {verb}", description=VERBS[verb], allow_abbrev=False)
     parser.add_argument(
         "source", metavar="IN", type=os.path.expanduser, help="a picture, or a folder or zip of pictures"
     )
-    parser.add_argument("--ckpt_path", type=os.path.expanduser, required=True, help="the checkpoint")
     parser.add_argument("--out", type=os.path.expanduser, required=True, help="folder to write to, new or empty")
+    parser.add_argument("--value_range", type=_range, help="values that are black and white in deep pixels: 0,4095")
+    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ...; a GPU if there is one")
+    return parser
+
+
+def translate(args: list[str]) -> None:
+    """Write what a checkpoint makes of pictures."""
+    parser = _picture_parser("translate")
+    parser.add_argument("--ckpt_path", type=os.path.expanduser, required=True, help="the checkpoint")
     parser.add_argument(
         "--direction", choices=["AtoB", "BtoA"], default="AtoB", help="from sources to targets, or back"
     )
     parser.add_argument("--seed", type=int, default=0, help="of what is random about a translation")
-    parser.add_argument("--value_range", type=_range, help="values that are black and white in deep pixels: 0,4095")
-    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ...; a GPU if there is one")
     parser.add_argument(
         "--degrade",
         action="store_true",
@@ -508,14 +502,10 @@ def translate(args: list[str]) -> None:
 
 def stylize(args: list[str]) -> None:
     """Write pictures in another one's style."""
-    parser = _Parser(prog="gan-lightning stylize", description=VERBS["stylize"], allow_abbrev=False)
-    parser.add_argument(
-        "source", metavar="IN", type=os.path.expanduser, help="a picture, or a folder or zip of pictures"
-    )
+    parser = _picture_parser("stylize")
     parser.add_argument(
         "--style", type=os.path.expanduser, help="the style's picture; with --ckpt_path the name of one of its styles"
     )
-    parser.add_argument("--out", type=os.path.expanduser, required=True, help="folder to write to, new or empty")
     parser.add_argument(
         "--ckpt_path", type=os.path.expanduser, help="a checkpoint of StyleTransfer: one pass, any size"
     )
@@ -538,8 +528,6 @@ def stylize(args: list[str]) -> None:
         "--critic_weight", type=_above_0, help="add a critic that learns to tell the style's patches, with this weight"
     )
     parser.add_argument("--seed", type=int, default=0, help="of the critic and of random_filters")
-    parser.add_argument("--value_range", type=_range, help="values that are black and white in deep pixels: 0,4095")
-    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ...; a GPU if there is one")
     options = _parse(parser, args)
 
     from gan_lightning.cli.mistakes import verb_errors
@@ -552,20 +540,14 @@ def stylize(args: list[str]) -> None:
 
 def upscale(args: list[str]) -> None:
     """Write pictures 2 or 4 times as large."""
-    parser = _Parser(prog="gan-lightning upscale", description=VERBS["upscale"], allow_abbrev=False)
-    parser.add_argument(
-        "source", metavar="IN", type=os.path.expanduser, help="a picture, or a folder or zip of pictures"
-    )
+    parser = _picture_parser("upscale")
     parser.add_argument("--ckpt_path", type=os.path.expanduser, required=True, help="the checkpoint, of SRGAN")
-    parser.add_argument("--out", type=os.path.expanduser, required=True, help="folder to write to, new or empty")
     parser.add_argument(
         "--tile", type=_count, default=256, help="side of the pieces, in small pixels, that are computed at once"
     )
     parser.add_argument(
         "--overlap", type=_count_or_0, help="small pixels around a piece that are computed with it; enough if left out"
     )
-    parser.add_argument("--value_range", type=_range, help="values that are black and white in deep pixels: 0,4095")
-    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ...; a GPU if there is one")
     options = _parse(parser, args)
 
     from gan_lightning.cli.mistakes import verb_errors

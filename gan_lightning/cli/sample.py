@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from gan_lightning.cli.devices import chosen_device
 from gan_lightning.errors import RunFailed, UserError, nearest
 from gan_lightning.evaluation.output import output_folder
 from gan_lightning.evaluation.pictures import LARGEST_SIDE, cell
@@ -82,11 +83,7 @@ def sampling_game(
     game = load_game(ckpt_path, trust)
     if not isinstance(game, SamplingGame):
         raise UserError(f"{type(game).__name__} draws no samples from latents")
-    device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-    try:
-        game.to(device)
-    except (RuntimeError, AssertionError) as error:
-        raise UserError(f"device {device!r} cannot be used: {str(error).splitlines()[0]}") from error
+    game.to(chosen_device(device))
     classes = None if labels is None else class_indices(labels, game.classes or [str(i) for i in range(game.n_classes)])
     if classes is not None and not game.n_classes:
         raise UserError(f"--labels {labels} given, but this generator is not conditional; leave them out")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from dataclasses import dataclass
@@ -15,9 +14,10 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from gan_lightning import __version__
-from gan_lightning.errors import RunFailed, UserError, in_one_line, nearest
+from gan_lightning.cli.devices import chosen_device
+from gan_lightning.errors import UserError, nearest
 from gan_lightning.evaluation.cards import file_hash
-from gan_lightning.evaluation.picture_files import Opened, PictureFiles, empty_folder, write_picture
+from gan_lightning.evaluation.picture_files import Opened, PictureFiles, empty_folder, write_card, write_picture
 from gan_lightning.evaluation.pictures import to_uint8
 from gan_lightning.families.style_transfer import StyleTransfer
 from gan_lightning.games.restore import load_game
@@ -82,10 +82,7 @@ def stylize(options: Options) -> None:
                 file=sys.stderr,
             )
     card = {"schema": 1, **facts, "strength": options.strength, "pictures": found, "gan_lightning": __version__}
-    try:
-        (folder / CARD).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise RunFailed(f"{folder / CARD} could not be written: {error.strerror}; free some space") from error
+    write_card(folder / CARD, card)
     print(f"{len(found)} pictures in {folder}", file=sys.stderr)
 
 
@@ -209,19 +206,6 @@ def _network(options: Options) -> PerceptualNetwork:
             if options.weights is not None:
                 raise UserError(f"--weights {options.weights} are of no use to random_filters; leave them out")
             return RandomFilters(seed=options.seed)
-
-
-def chosen_device(name: str) -> torch.device:
-    """Return a device that works.
-
-    Raises:
-        UserError: It does not.
-    """
-    name = ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
-    try:
-        return torch.zeros(1, device=name).device
-    except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts
-        raise UserError(f"device {name!r} cannot be used: {in_one_line(error)}") from error
 
 
 def _scaled(colours: Tensor, device: torch.device) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,13 +11,14 @@ from torch import Tensor
 from tqdm import tqdm
 
 from gan_lightning import __version__
+from gan_lightning.cli.devices import chosen_device
 from gan_lightning.data.base import scale
 from gan_lightning.data.decoding import with_channels
 from gan_lightning.data.degradations import Degradation
 from gan_lightning.description import rebuild
-from gan_lightning.errors import RunFailed, UserError
+from gan_lightning.errors import UserError
 from gan_lightning.evaluation.cards import file_hash
-from gan_lightning.evaluation.picture_files import PictureFiles, empty_folder, write_picture
+from gan_lightning.evaluation.picture_files import PictureFiles, empty_folder, write_card, write_picture
 from gan_lightning.evaluation.pictures import to_uint8
 from gan_lightning.games.restore import load_game
 from gan_lightning.protocols import Translating
@@ -67,12 +67,8 @@ def write_translations(
         )
     degradation = _degradation(ckpt_path, direction) if degrade else None
     pictures = PictureFiles(source, value_range)
-    place = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     network: Any = game
-    try:
-        network.to(place)
-    except (RuntimeError, AssertionError) as error:
-        raise UserError(f"device {place!r} cannot be used: {str(error).splitlines()[0]}") from error
+    network.to(chosen_device(device))
     folder = empty_folder(out)
     assert isinstance(game.shape, Pair)
     taken = game.shape.source if direction == "AtoB" else game.shape.target
@@ -102,10 +98,7 @@ def write_translations(
         "pictures": pictures.names,
         "gan_lightning": __version__,
     }
-    try:
-        (folder / CARD).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise RunFailed(f"{folder / CARD} could not be written: {error.strerror}; free some space") from error
+    write_card(folder / CARD, card)
     print(
         f"{len(pictures.names)} pictures, translated {direction} by {ckpt_path} (update {game.updates_done}), in {folder}",
         file=sys.stderr,

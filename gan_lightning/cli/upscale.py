@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from pathlib import Path
@@ -13,11 +12,11 @@ from torch import Tensor
 from tqdm import tqdm
 
 from gan_lightning import __version__
-from gan_lightning.cli.stylize import chosen_device
-from gan_lightning.errors import RunFailed, UserError
+from gan_lightning.cli.devices import chosen_device
+from gan_lightning.errors import UserError
 from gan_lightning.evaluation.cards import file_hash
 from gan_lightning.evaluation.enlarging import in_tiles
-from gan_lightning.evaluation.picture_files import PictureFiles, empty_folder, write_picture
+from gan_lightning.evaluation.picture_files import PictureFiles, empty_folder, write_card, write_picture
 from gan_lightning.evaluation.pictures import to_uint8
 from gan_lightning.families.srgan import SRGAN
 from gan_lightning.games.restore import load_game
@@ -88,10 +87,7 @@ def write_upscaled(
         "pictures": found,
         "gan_lightning": __version__,
     }
-    try:
-        (folder / CARD).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise RunFailed(f"{folder / CARD} could not be written: {error.strerror}; free some space") from error
+    write_card(folder / CARD, card)
     print(f"{len(found)} pictures, {game.factor} times as large, in {folder}", file=sys.stderr)
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -144,3 +145,15 @@ def write_picture(folder: Path, name: str, colours: Tensor, alpha: Tensor | None
     except OSError as error:
         raise RunFailed(f"{path} could not be written: {error.strerror}; free some space") from error
     return path
+
+
+def write_card(path: Path, card: Mapping[str, Any]) -> None:
+    """Write what says how the pictures of a folder were made, as JSON.
+
+    Raises:
+        RunFailed: It could not be written, because the disk is full for instance.
+    """
+    try:
+        path.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise RunFailed(f"{path} could not be written: {error.strerror}; free some space") from error
