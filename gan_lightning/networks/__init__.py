@@ -26,7 +26,13 @@ from gan_lightning.networks.joint_critic import (
     MLPJointCritic,
     SpectrallyNormalizedJointCritic,
 )
-from gan_lightning.networks.layers.activations import Activation, LeakyReLU, LeakyReLUTenth, ShiftedSoftplus
+from gan_lightning.networks.layers.activations import (
+    Activation,
+    LeakyReLU,
+    LeakyReLUTenth,
+    Maxout,
+    ShiftedSoftplus,
+)
 from gan_lightning.networks.layers.attention import SelfAttention
 from gan_lightning.networks.layers.conditional import (
     ChannelLayerNorm,
@@ -112,6 +118,7 @@ __all__ = [
     "InstanceNorm",
     "LeakyReLU",
     "LeakyReLUTenth",
+    "Maxout",
     "MLPCritic",
     "MLPEncoder",
     "MLPGenerator",
