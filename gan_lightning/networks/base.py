@@ -74,6 +74,26 @@ class Generator(Network):
         """
 
 
+class SequenceGenerator(Generator):
+    """A generator that writes a sequence symbol by symbol, each from a distribution given those before it.
+
+    A latent coordinate in [-1, 1) chooses a symbol: the one at that place, from -1 to 1, of the probabilities put end to end.
+    """
+
+    @abstractmethod
+    def log_probabilities(self, symbols: Tensor) -> Tensor:
+        """Return log p of every symbol given those before its position, `(N, L, V)`, of sequences `(N, L)`, int64."""
+
+    @abstractmethod
+    def completed(self, symbols: Tensor, latents: Tensor) -> Tensor:
+        """Return R sequences `(N, R, L)` for each beginning `(N, t)`, t = 0 included, int64.
+
+        Args:
+            symbols: The beginnings, int64.
+            latents: What chooses the symbols behind them, `(N, R, L - t)` in [-1, 1).
+        """
+
+
 class Ranker(Network):
     """A network from a query and its documents to one score each."""
 
