@@ -159,7 +159,7 @@ class Letters(RealData):
         return Symbols(rows.to(torch.uint8), None, "letters")
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        dtype = self.trainer.lightning_module.dtype if self.trainer is not None else torch.float32
+        dtype: Any = self.trainer.lightning_module.dtype if self.trainer is not None else torch.float32
         return [Batch(probabilities(real, 5, dtype), labels) for real, labels, *_ in batch]
 
 

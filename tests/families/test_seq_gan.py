@@ -6,6 +6,7 @@ import itertools
 import json
 import shutil
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -45,7 +46,7 @@ def tiny(**options) -> SeqGAN:
     return game
 
 
-def probabilities(generator: LSTMGenerator, symbols: Tensor) -> Tensor:
+def probabilities(generator: Any, symbols: Tensor) -> Tensor:
     """Return p `(N, T)` of each symbol given those before it, by stepping an LSTM cell with the same weights."""
     lstm = generator.lstm
     cell = torch.nn.LSTMCell(lstm.input_size, lstm.hidden_size)
