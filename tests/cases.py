@@ -453,7 +453,7 @@ CASES = [
     Case(
         SeqGAN,
         data=SEQUENCES,
-        critic_penalties=[R1(interval=2)],
+        critic_penalties=[R1()],
         n_critic=1,
         n_rollouts=3,
         critic_accumulation=2,

@@ -143,11 +143,11 @@ class SeqGAN(HeldCritic):
         """Return the loss of likelihood at the start, then the policy's."""
         if self.updates_done < self.n_pretraining:
             symbols = batch.real.argmax(1)
-            return {"likelihood": -self._log_p(symbols).mean()}
+            return {"sequence": -self._log_p(symbols).mean()}
         with torch.no_grad():
             symbols = self.generator(self.latents(len(batch.real))).argmax(1)
             values = self.values(symbols)
-        return {"policy": policy_gradient_loss(self._log_p(symbols), values.diff(dim=1))}
+        return {"sequence": policy_gradient_loss(self._log_p(symbols), values.diff(dim=1))}
 
     def after_generator_update(self) -> None:
         """Start the optimizer anew for the game: rewards have gradients of another size than likelihood."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import final
+from typing import Any, final
 
 import torch
 from torch import Tensor, nn
@@ -39,20 +39,20 @@ class LSTMGenerator(SequenceGenerator):
 
     def log_probabilities(self, symbols: Tensor) -> Tensor:
         """Return log p `(N, L, V)` of symbols `(N, L)`."""
-        hidden, _ = self.lstm(self.embedding(self._behind_start(symbols)[:, :-1]))
+        hidden, _ = self._read(self._behind_start(symbols)[:, :-1])
         return self.output(hidden).log_softmax(2)
 
     def completed(self, symbols: Tensor, latents: Tensor) -> Tensor:
         """Return sequences `(N, R, L)` of beginnings `(N, t)` and latents `(N, R, L - t)`."""
         n, n_rollouts, n_missing = latents.shape
         places = (latents.flatten(0, 1) + 1) / 2
-        hidden, state = self.lstm(self.embedding(self._behind_start(symbols)))
+        hidden, state = self._read(self._behind_start(symbols))
         hidden = hidden[:, -1].repeat_interleave(n_rollouts, 0)
         state = tuple(part.repeat_interleave(n_rollouts, 1) for part in state)
         written = [symbols.repeat_interleave(n_rollouts, 0)]
         for step in range(n_missing):
             if step:
-                outputs, state = self.lstm(self.embedding(written[-1]), state)
+                outputs, state = self._read(written[-1], state)
                 hidden = outputs[:, 0]
             ends = self.output(hidden).softmax(1).cumsum(1)
             chosen = (ends <= places[:, step : step + 1] * ends[:, -1:]).sum(1, keepdim=True)
@@ -64,6 +64,10 @@ class LSTMGenerator(SequenceGenerator):
         nothing = torch.zeros(len(latents), 0, dtype=torch.long, device=latents.device)
         symbols = self.completed(nothing, latents[:, None])
         return (symbols == torch.arange(self.vocabulary, device=latents.device)[:, None]).to(latents.dtype)
+
+    def _read(self, symbols: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+        with torch.autocast(symbols.device.type, enabled=False):  # a CPU without AVX-512 has no LSTM in bfloat16
+            return self.lstm(self.embedding(symbols), state)
 
     def _behind_start(self, symbols: Tensor) -> Tensor:
         start = torch.full((len(symbols), 1), self.vocabulary, dtype=torch.long, device=symbols.device)
