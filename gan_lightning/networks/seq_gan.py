@@ -61,7 +61,7 @@ class LSTMGenerator(SequenceGenerator):
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """Map latents `(N, L)` in [-1, 1) to probabilities `(N, V, L)`, 1 for the symbol that was chosen, else 0."""
-        nothing = torch.zeros(len(latents), 0, dtype=torch.long, device=latents.device)
+        nothing = torch.zeros(latents.shape[0], 0, dtype=torch.long, device=latents.device)
         symbols = self.completed(nothing, latents[:, None])
         return (symbols == torch.arange(self.vocabulary, device=latents.device)[:, None]).to(latents.dtype)
 
@@ -70,7 +70,7 @@ class LSTMGenerator(SequenceGenerator):
             return self.lstm(self.embedding(symbols), state)
 
     def _behind_start(self, symbols: Tensor) -> Tensor:
-        start = torch.full((len(symbols), 1), self.vocabulary, dtype=torch.long, device=symbols.device)
+        start = torch.full((symbols.shape[0], 1), self.vocabulary, dtype=torch.long, device=symbols.device)
         return torch.cat([start, symbols], dim=1)
 
 
