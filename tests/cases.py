@@ -347,10 +347,10 @@ def biggan(n_classes: int) -> dict[str, Any]:
 
 
 def wavegan(n_classes: int = 0) -> dict[str, Any]:
-    """Return WaveGAN's networks, narrowed; without phase shuffle, whose draws are each process's own."""
+    """Return WaveGAN's networks, narrowed."""
     return {
         "generator": partial(WaveGANGenerator, width=2, latent_dim=3, n_classes=n_classes),
-        "critic": partial(WaveGANCritic, width=2, phase_shuffle=0, n_classes=n_classes),
+        "critic": partial(WaveGANCritic, width=2, phase_shuffle=1, n_classes=n_classes),
     }
 
 
@@ -376,7 +376,7 @@ CASES = [
     Case(WGANGP, data=COLOUR, **cnn(WGANGPCNNGenerator, WGANGPCNNCritic)),
     Case(WGANGP, data=VECTORS, critic_accumulation=2, generator_accumulation=2, name="vectors-accumulated"),
     Case(WGANGP, data=LABELLED, **mlp(N_CLASSES), n_critic=2, critic_clip_norm=0.5, name="conditional-clipped"),
-    Case(WGANGP, data=SIGNALS, n_critic=2, **wavegan(N_CLASSES), name="sound"),
+    Case(WGANGP, data=partial(SIGNALS, length=256), n_critic=2, **wavegan(N_CLASSES), name="sound"),
     Case(SNGAN, n_critic=1, **resnet()),
     Case(SNGAN, data=LABELLED, n_critic=2, **resnet(N_CLASSES), name="conditional"),
     Case(SNGAN, data=COLOUR, objective=NonSaturating(), **cnn(SNGANCNNGenerator, SNGANCNNCritic), name="cnn"),

@@ -8,6 +8,7 @@ from functools import partial, wraps
 from inspect import isclass, signature
 from typing import Any, Literal
 
+import torch
 from torch import Tensor, nn
 
 from gan_lightning.errors import UserError, require
@@ -24,6 +25,26 @@ class StartsFromData(nn.Module, ABC):
     """
 
     starting: bool = False
+
+
+class DrawsByRow(nn.Module, ABC):
+    """A layer that draws random numbers for each of its rows in training, the same on any number of processes.
+
+    Attributes:
+        noise: What a turn's numbers come from, with the position in the global batch; None outside of a game.
+        n_rows: Samples of this process's batch, or micro-batch; a layer may be shown several sets of so many at once.
+    """
+
+    noise: Noise | None = None
+    n_rows: int = 0
+
+    def draw_integers(self, high: int, like: Tensor) -> Tensor:
+        """Return integers of {0, ..., high - 1} for the rows of `like` `(N, ...)`, `(N, 1)`."""
+        n = len(like)
+        if self.noise is None:
+            return torch.randint(high, (n, 1), device=like.device)
+        n_sets = n // self.n_rows if n % self.n_rows == 0 else 1
+        return torch.cat([self.noise.integers(high, n // n_sets, 1) for _ in range(n_sets)])
 
 
 class Network(nn.Module, ABC):
