@@ -3,6 +3,7 @@
 
     python scripts/benchmark_rounds.py                          all of them, minutes on one core
     python scripts/benchmark_rounds.py sngan_32 --rounds 3 --precision bf16-mixed
+    python scripts/benchmark_rounds.py mlp_grid --against turns --rounds 200     what the trainer adds
 
 Both sides have networks of the same weights, the same batches' sizes, the same updates per round and one thread. The
 plain loop is written in the usual style: blocks that upsample, then convolve, and convolve, then pool; separate passes
@@ -10,12 +11,17 @@ for real and fake; contiguous tensors; torch's default Adam; a DataLoader of flo
 two calls of the trainer's callback: data, both players' updates, the running average of the weights, which the plain
 loop does not keep, and Lightning. The numbers are medians over rounds of the ratio plain / ours, with the quartiles: of
 wall time, and of the process's CPU time, which other programs on the machine disturb less.
+
+`--against turns` has a loop over the game's own turns in place of the plain one: both losses, backward, the optimizers'
+steps and the average, on copies of the same networks and on batches that lie ready, without Lightning. The ratio is then
+turns / ours, and the trainer's overhead its inverse less 1.
 """
 
 from __future__ import annotations
 
 import argparse
 import copy
+import itertools
 import logging
 import resource
 import statistics
@@ -38,6 +44,8 @@ import gan_lightning as gl
 from gan_lightning.networks.biggan import BigGANBlock
 from gan_lightning.networks.layers.conditional import normalize
 from gan_lightning.networks.layers.resnet import CriticBlock, FirstCriticBlock, GeneratorBlock
+from gan_lightning.protocols import Batch
+from gan_lightning.randomness import Noise
 
 BATCH, N_IMAGES = 64, 1024
 
@@ -59,6 +67,7 @@ def main() -> None:
     parser.add_argument("settings", nargs="*", metavar="SETTING", help=f"of {', '.join(SETTINGS)}; all if none")
     parser.add_argument("--rounds", type=int, default=5, help="timed rounds of each side, after one that is not timed")
     parser.add_argument("--precision", default="32-true", choices=["32-true", "bf16-mixed"], help="of our side")
+    parser.add_argument("--against", default="plain", choices=["plain", "turns"], help="the other side")
     parser.add_argument("--n_critic", type=int, help="critic updates in a round; each setting's own if left out")
     options = parser.parse_args()
     if unknown := [name for name in options.settings if name not in SETTINGS]:
@@ -72,10 +81,15 @@ def main() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore")
     peak = matmul_rate()
-    print(f"torch {torch.__version__}, one thread, batch {BATCH}, ours in {options.precision}, plain in float32")
+    if options.against == "turns" and options.precision != "32-true":
+        parser.error(f"--against turns is in float32 on both sides, got --precision {options.precision}")
+    other = f"{options.against} in float32"
+    print(f"torch {torch.__version__}, one thread, batch {BATCH}, ours in {options.precision}, {other}")
     print(f"matrix products of float32: {peak / 1e9:.0f} GFLOP/s")
     ratios = f"{'wall ratio':>22}{'CPU ratio':>22}"
-    print(f"{'setting':12}{'plain s':>9}{'ours s':>9}{ratios}{'plain GFLOP':>13}{'ours':>8}{'of peak':>9}")
+    print(
+        f"{'setting':12}{options.against + ' s':>9}{'ours s':>9}{ratios}{options.against + ' GFLOP':>13}{'ours':>8}{'of peak':>9}"
+    )
     for name in options.settings or SETTINGS:
         print(row(name, SETTINGS[name], options, peak), flush=True)
     print(f"peak memory of the process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")
@@ -89,7 +103,8 @@ def row(name: str, setting: Setting, options: argparse.Namespace, peak: float) -
     data = gl.data.data_of(*samples(setting), batch_size=BATCH)
     game = setting.game(data)
     game.n_critic = setting.n_critic
-    in_turns = InTurns(PlainLoop(setting, game, data), options.rounds + 1)
+    other = PlainLoop(setting, game, data) if options.against == "plain" else BareTurns(setting, game)
+    in_turns = InTurns(other, options.rounds + 1)
     trainer = Trainer(
         max_steps=options.rounds + 2,
         max_epochs=-1,
@@ -153,7 +168,7 @@ class InTurns(Callback):
     A time is (wall, CPU); ours runs from the end of the plain round to the end of the trainer's next batch.
     """
 
-    def __init__(self, plain: PlainLoop, n_rounds: int) -> None:
+    def __init__(self, plain: Callable[[], None], n_rounds: int) -> None:
         self.play, self.n_rounds = plain, n_rounds
         self.ours: list[tuple[float, float]] = []
         self.plain: list[tuple[float, float]] = []
@@ -230,6 +245,47 @@ class PlainLoop:
         fake = self.generator(torch.randn(BATCH, self.generator.latent_dim), labels)
         GENERATOR_LOSSES[self.setting.loss](self.critic(fake, labels)).backward()
         self.generator_optimizer.step()
+
+
+class BareTurns:
+    """The rounds of a copy of a game in nothing but torch: no trainer, no log, no check, no ranks, no schedule."""
+
+    def __init__(self, setting: Setting, game: Any) -> None:
+        self.game, self.n_critic = copy.deepcopy(game), setting.n_critic
+        own = (list(self.game.critic_parameters()), list(self.game.generator_parameters()))
+        self.players = [
+            (parameters, player.optimizer(parameters), turn)
+            for parameters, player, turn in zip(
+                own, game.players, (self.game.critic_turn, self.game.generator_turn), strict=True
+            )
+        ]
+        images, labels = samples(setting)
+        floats = images.float() / 127.5 - 1 if images.dtype == torch.uint8 else images
+        parts = [None] * (N_IMAGES // BATCH) if labels is None else labels.split(BATCH)
+        self.batches = itertools.cycle([Batch(*pair) for pair in zip(floats.split(BATCH), parts, strict=True)])
+        self.n_updates = 0
+
+    def __call__(self) -> None:
+        """Play the critic's updates, then the generator's, and move the average."""
+        for _ in range(self.n_critic):
+            batch = next(self.batches)
+            self.move(0, batch)
+        self.move(1, batch)
+        torch._foreach_lerp_(
+            list(self.game.generator_average.parameters()), list(self.game.generator.parameters()), 0.001
+        )
+
+    def move(self, index: int, batch: Any) -> None:
+        """Make one player's update."""
+        for other, (parameters, _, _) in enumerate(self.players):
+            for parameter in parameters:
+                parameter.requires_grad_(other == index)
+        self.n_updates += 1
+        self.game.noise = Noise(self.n_updates, torch.device("cpu"), torch.float32)
+        _, optimizer, turn = self.players[index]
+        torch.stack(list(turn(batch).values())).sum().backward()
+        optimizer.step()
+        optimizer.zero_grad()
 
 
 CRITIC_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {

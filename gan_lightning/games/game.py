@@ -18,7 +18,13 @@ from torch.utils._pytree import tree_flatten
 from gan_lightning.description import check_plain, describe, describe_module, rebuild
 from gan_lightning.errors import UserError
 from gan_lightning.execution.gan_ddp import GANDDPStrategy, check_strategy, share_buffers
-from gan_lightning.execution.lightning_private import do_not_count, restricted_classmethod, set_logged_step, trainer_of
+from gan_lightning.execution.lightning_private import (
+    do_not_count,
+    restricted_classmethod,
+    set_logged_step,
+    show_numbers,
+    trainer_of,
+)
 from gan_lightning.execution.precision import check_precision
 from gan_lightning.execution.process_state import KeepGenerators
 from gan_lightning.execution.ranks import mean_over_ranks, rows_of_all_ranks
@@ -314,10 +320,10 @@ class Game(LightningModule, ABC):
         """Hand the numbers to Lightning's callbacks, and the newest of all to the loggers when a row is due."""
         self._set_moving(None)
         trainer = self.trainer
-        self._logged["progress/kimg"] = self.samples_seen / 1000  # type: ignore[assignment]
-        self._logged["lr/critic"] = critic_optimizer.param_groups[0]["lr"]
-        self._logged["lr/generator"] = generator_optimizer.param_groups[0]["lr"]
-        self.log_dict(self._logged, on_step=True, on_epoch=False, batch_size=1, logger=False)
+        self._logged["progress/kimg"] = torch.tensor(self.samples_seen / 1000)
+        self._logged["lr/critic"] = torch.tensor(critic_optimizer.param_groups[0]["lr"])
+        self._logged["lr/generator"] = torch.tensor(generator_optimizer.param_groups[0]["lr"])
+        show_numbers(trainer, self._logged)
         if trainer.log_every_n_steps and self.updates_done % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
             log_row(trainer, self._logged, self.updates_done - 1)
             self._logged = {}

@@ -20,7 +20,10 @@ NUMBERS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT, signal.SIGHUP)
 
 
 @pytest.mark.parametrize("number", NUMBERS)
-def test_a_signal_saves_and_stops(number, tmp_path, monkeypatch):
+def test_a_signal_saves_and_stops(number, tmp_path, monkeypatch, request):
+    if signal.getsignal(number) == signal.SIG_IGN:  # the tests run under nohup, and an ignored signal stays ignored
+        request.addfinalizer(lambda: signal.signal(number, signal.SIG_IGN))
+        signal.signal(number, signal.SIG_DFL)
     before = [signal.getsignal(n) for n in NUMBERS]
     monkeypatch.setattr(Throughput, "on_train_batch_end", lambda *_: os.kill(os.getpid(), number))
     outcome = fit(tmp_path, CONFIG)

@@ -1,4 +1,4 @@
-"""The plain side of scripts/benchmark_rounds.py is the same game: losses and gradients in float64."""
+"""The other sides of scripts/benchmark_rounds.py play the same game: losses and gradients in float64, and it runs."""
 
 from __future__ import annotations
 
@@ -58,3 +58,11 @@ def test_the_usual_blocks_are_other_code(rounds) -> None:
     names = {type(module).__name__ for module in rounds.usual(critic).modules()}
     assert {"UsualFirstCriticBlock", "UsualCriticBlock"} <= names
     assert not {"FirstCriticBlock", "CriticBlock"} & names
+
+
+def test_the_trainer_is_timed_against_the_bare_turns(rounds, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(sys, "argv", ["benchmark_rounds.py", "mlp_grid", "--against", "turns", "--rounds", "2"])
+    rounds.main()
+    line = capsys.readouterr().out.splitlines()[3]
+    n_plain, n_ours = (float(word) for word in line.split()[-3:-1])  # as many operations on both sides
+    assert line.startswith("mlp_grid") and n_plain == n_ours > 0
