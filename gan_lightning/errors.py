@@ -98,7 +98,7 @@ SHARE, DECAY = Range(0, 1), Range(0, 1, open_high=True)
 
 _NAMES: dict[Range, str] = {
     COUNT: """
-        patch_size growth n_filters n_styles
+        patch_size growth n_filters n_styles n_critic_pretraining n_rollouts
         width latent_width joint_width hidden_width latent_dim embedding_dim chunk_dim kernel_dim n_layers n_blocks n_kernels
         group_size n_critic n_critic_warm_up critic_accumulation generator_accumulation batch_size interval limit channels
         height length vocabulary dim n_samples n_seeds patience n_rows n_columns isc_splits n_modes n_side n_reference n_codes end

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from gan_lightning.data import RandomImages, RandomPairs, RandomStyled, RealData, RealSamples, Ring, SyntheticFeedback
+from gan_lightning.data.text import Symbols, probabilities
 from gan_lightning.families import (
     ACGAN,
     ALI,
@@ -39,6 +40,7 @@ from gan_lightning.families import (
     NonSaturatingGAN,
     Pix2Pix,
     ProjectionGAN,
+    SeqGAN,
     StyleTransfer,
     UnrolledGAN,
     WGANDiv,
@@ -65,6 +67,7 @@ from gan_lightning.networks import (
     DCGANCritic,
     DCGANGenerator,
     InstanceNorm,
+    LSTMGenerator,
     MatrixFactorization,
     MLPCritic,
     MLPEncoder,
@@ -84,6 +87,7 @@ from gan_lightning.networks import (
     SNGANResNetGenerator,
     SRResNet,
     Stylizer,
+    TextCNNCritic,
     UNetTranslator,
     WaveGANCritic,
     WaveGANGenerator,
@@ -97,7 +101,8 @@ from gan_lightning.observations.instance_noise import InstanceNoise
 from gan_lightning.observations.packing import Packing
 from gan_lightning.optimizers import SGD
 from gan_lightning.optimizers.schedules import CosineDecay, LinearDecay
-from gan_lightning.shapes import Signals
+from gan_lightning.protocols import Batch
+from gan_lightning.shapes import Signals, Tokens
 from gan_lightning.stabilizers.base import GeneratorTerm
 from gan_lightning.stabilizers.consistency import ConsistencyRegularization
 from gan_lightning.stabilizers.generator_terms import (
@@ -133,6 +138,31 @@ class Waves(RealData):
         return RealSamples((20_000 * torch.sin(phases)).to(torch.int16)[:, None], labels, "sine waves")
 
 
+class Letters(RealData):
+    """Sequences in which each of five symbols follows the one before it."""
+
+    def __init__(self, length: int = 6, n: int = 48, batch_size: int = 4, seed: int | None = None) -> None:
+        super().__init__(batch_size, seed)
+        self.length, self.n = length, n
+        self.save_hyperparameters(logger=False)
+
+    @property
+    def shape(self) -> Tokens:
+        return Tokens(self.length, 5)
+
+    @property
+    def stored_size(self) -> tuple[int, ...]:
+        return (self.length,)
+
+    def load_split(self, split: Any) -> RealSamples:
+        rows = (torch.arange(self.n)[:, None] + torch.arange(self.length)) % 5
+        return Symbols(rows.to(torch.uint8), None, "letters")
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        dtype: Any = self.trainer.lightning_module.dtype if self.trainer is not None else torch.float32
+        return [Batch(probabilities(real, 5, dtype), labels) for real, labels, *_ in batch]
+
+
 GREY = partial(RandomImages, image_size=8, channels=1, n=48, batch_size=4)
 COLOUR = partial(RandomImages, image_size=8, channels=3, n=48, batch_size=4, flip=True)
 LABELLED = partial(RandomImages, image_size=8, channels=1, n_classes=N_CLASSES, n=48, batch_size=4)
@@ -142,6 +172,7 @@ STYLED = partial(RandomStyled, image_size=16, n_styles=1, n=48, batch_size=4, fl
 PAIRS = partial(RandomPairs, image_size=8, channels=3, source_channels=1, n=48, batch_size=4, flip=True)
 UNPAIRED = partial(RandomPairs, image_size=8, channels=1, source_channels=1, paired=False, n=9, batch_size=4)
 SIGNALS = Waves
+SEQUENCES = Letters
 VECTORS = partial(Ring, n_modes=4, n=48, batch_size=4)
 
 
@@ -177,6 +208,8 @@ class Case:
             arguments = {**factorization(), "shape": data.shape, **arguments}
         if issubclass(self.family, SRGAN | StyleTransfer):
             arguments = {"shape": data.shape, "critic": partial(MLPCritic, width=6, n_layers=1), **arguments}
+        if issubclass(self.family, SeqGAN):
+            arguments = {**sequences(), "shape": data.shape, **arguments}
         if issubclass(self.family, TranslationGame):
             arguments = {**translators(), "shape": data.shape, **arguments}
         if issubclass(self.family, GAN | JointGAN):
@@ -224,6 +257,14 @@ def factorization() -> dict[str, Any]:
     """Return the smallest players of retrieval."""
     tiny = partial(MatrixFactorization, embedding_dim=3, bound=0.5)
     return {"generator": tiny, "critic": tiny}
+
+
+def sequences() -> dict[str, Any]:
+    """Return the smallest networks of sequences; without dropout, whose draws are each process's own."""
+    return {
+        "generator": partial(LSTMGenerator, embedding_dim=3, width=4),
+        "critic": partial(TextCNNCritic, embedding_dim=3, n_filters=2, kernel_widths=[1, 2], dropout=0.0),
+    }
 
 
 def translators() -> dict[str, Any]:
@@ -306,10 +347,10 @@ def biggan(n_classes: int) -> dict[str, Any]:
 
 
 def wavegan(n_classes: int = 0) -> dict[str, Any]:
-    """Return WaveGAN's networks, narrowed; without phase shuffle, whose draws are each process's own."""
+    """Return WaveGAN's networks, narrowed."""
     return {
         "generator": partial(WaveGANGenerator, width=2, latent_dim=3, n_classes=n_classes),
-        "critic": partial(WaveGANCritic, width=2, phase_shuffle=0, n_classes=n_classes),
+        "critic": partial(WaveGANCritic, width=2, phase_shuffle=1, n_classes=n_classes),
     }
 
 
@@ -335,7 +376,7 @@ CASES = [
     Case(WGANGP, data=COLOUR, **cnn(WGANGPCNNGenerator, WGANGPCNNCritic)),
     Case(WGANGP, data=VECTORS, critic_accumulation=2, generator_accumulation=2, name="vectors-accumulated"),
     Case(WGANGP, data=LABELLED, **mlp(N_CLASSES), n_critic=2, critic_clip_norm=0.5, name="conditional-clipped"),
-    Case(WGANGP, data=SIGNALS, n_critic=2, **wavegan(N_CLASSES), name="sound"),
+    Case(WGANGP, data=partial(SIGNALS, length=256), n_critic=2, **wavegan(N_CLASSES), name="sound"),
     Case(SNGAN, n_critic=1, **resnet()),
     Case(SNGAN, data=LABELLED, n_critic=2, **resnet(N_CLASSES), name="conditional"),
     Case(SNGAN, data=COLOUR, objective=NonSaturating(), **cnn(SNGANCNNGenerator, SNGANCNNCritic), name="cnn"),
@@ -408,6 +449,17 @@ CASES = [
         name="resnet",
     ),
     Case(R3GAN, data=SIGNALS, **wavegan(), name="sound"),
+    Case(SeqGAN, data=SEQUENCES, n_pretraining=1, n_critic_pretraining=3, n_critic=2, n_rollouts=2),
+    Case(
+        SeqGAN,
+        data=SEQUENCES,
+        critic_penalties=[R1()],
+        n_critic=1,
+        n_rollouts=3,
+        critic_accumulation=2,
+        generator_accumulation=2,
+        name="accumulated",
+    ),
     Case(IRGAN, data=FEEDBACK, n_critic=2),
     Case(
         IRGAN,

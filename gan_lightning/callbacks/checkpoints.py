@@ -58,6 +58,7 @@ _DIRECTIONS: dict[str, Literal["min", "max"]] = {
     "in_key_gap": "min",
     "pitch_tv": "min",
     "spectral_distance": "min",
+    "frechet_sound": "min",
     "pitch_agreement": "max",
 }
 """Whether the least or the greatest of our metrics is the best."""

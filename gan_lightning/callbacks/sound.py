@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import Trainer
+from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
 from gan_lightning.callbacks.measuring import Measurement, Measuring
+from gan_lightning.evaluation.sound_classifier import SoundClassifier, load_sound_classifier
 from gan_lightning.evaluation.sound_pictures import waves_of
-from gan_lightning.metrics.fidelity import chunks, gather_rows, shard
+from gan_lightning.metrics.fidelity import Moments, chunks, frechet_distance, gather_rows, shard
 from gan_lightning.metrics.sound import (
     log_spectral_distance,
     pitch_agreement,
@@ -28,27 +30,43 @@ class SoundStatistics(Measuring):
 
     Logged are `val/pitch_tv`, the total variation between the histograms of pitches (semitones by YIN, and "none");
     `val/spectral_distance` in decibels, between the average power spectra; of a conditional game `val/pitch_agreement`, the
-    share of samples on the semitone that most training sounds of their class are on. The card has the same numbers for the
-    training sounds.
+    share of samples on the semitone that most training sounds of their class are on; with a classifier
+    `val/frechet_sound`, the Fréchet distance between its features of the samples and of the evaluation split. The card has the
+    same numbers for the training sounds, and says what the classifier was trained on and how well.
 
     Args:
         n_samples: Generated samples.
         seed: Seed of the generated samples.
         enabled: Measure at all.
+        classifier: File of a classifier that `scripts/train_sound_classifier.py` trained on such recordings; null for none.
     """
 
     option = "sound"
 
-    def __init__(self, n_samples: int = 1000, seed: int = 0, enabled: bool = True) -> None:
+    def __init__(
+        self, n_samples: int = 1000, seed: int = 0, enabled: bool = True, classifier: str | None = None
+    ) -> None:
         super().__init__(n_samples, seed, enabled)
+        self.classifier = classifier
+        self._judge: SoundClassifier | None = None
+        self._moments: Moments | None = None
         self._real: tuple[Tensor, Tensor, list[int | None], dict[str, float]] | None = None
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Read the classifier, and refuse one of other sounds."""
+        if self.classifier is not None and self.enabled and self.applies(trainer, pl_module):
+            data: Any = trainer.datamodule  # type: ignore[attr-defined]
+            path = Path(self.classifier).expanduser()
+            self._judge = load_sound_classifier(path)
+            self._judge.check(path, data.rate, data.shape.length)
 
     def names(self, trainer: Trainer) -> list[str]:
         """Return what the numbers are logged as; none for data that are no sound."""
         if not self.enabled or not self.applies(trainer, None):
             return []
         game: Any = trainer.lightning_module
-        return ["val/pitch_tv", "val/spectral_distance"] + ["val/pitch_agreement"] * bool(game.n_classes)
+        names = ["val/pitch_tv", "val/spectral_distance"] + ["val/pitch_agreement"] * bool(game.n_classes)
+        return names + ["val/frechet_sound"] * bool(self.classifier)
 
     def applies(self, trainer: Trainer, game: Any) -> bool:
         """Tell whether the data are sound."""
@@ -71,6 +89,8 @@ class SoundStatistics(Measuring):
         if game.n_classes:
             labels = torch.arange(self.n_samples) % game.n_classes  # as samples are drawn
             values["pitch_agreement"] = pitch_agreement(found, labels, usual)
+        if self._judge is not None and self._moments is not None:
+            values["frechet_sound"] = frechet_distance(self._moments, self._judge.moments(waves))
         facts = {
             "n_held_out": len(pitch),
             "without_pitch": float(found.isnan().float().mean()),
@@ -78,6 +98,7 @@ class SoundStatistics(Measuring):
             "rate": data.rate,
             "data": type(data).__name__,
             "of_training_sounds": baseline,
+            **({} if self._judge is None else {"classifier": self._judge.facts}),
         }
         return Measurement(values, facts, (str(self.n_samples), f"seed{self.seed}"), prefix="sound-")
 
@@ -96,6 +117,9 @@ class SoundStatistics(Measuring):
             if train.labels is not None:
                 usual = usual_pitches(found[0], train.labels, data.n_classes)
                 baseline["pitch_agreement"] = pitch_agreement(found[0], train.labels, usual)
+            if self._judge is not None:
+                of_train, self._moments = (self._judge.moments(waves) for waves in sounds)
+                baseline["frechet_sound"] = frechet_distance(self._moments, of_train)
             self._real = found[1], spectra[1], usual, baseline
         return self._real
 

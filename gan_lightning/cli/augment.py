@@ -17,8 +17,9 @@ from gan_lightning.errors import RunFailed, UserError, say
 from gan_lightning.evaluation.cards import file_hash
 from gan_lightning.evaluation.classifier import SmallClassifier, accuracy, probabilities, train_classifier
 from gan_lightning.evaluation.picture_files import empty_folder
-from gan_lightning.evaluation.pictures import picture, to_uint8
+from gan_lightning.evaluation.pictures import to_uint8
 from gan_lightning.evaluation.reconstruction import held_out
+from gan_lightning.evaluation.sample_files import form_of
 from gan_lightning.games.sampling import SAMPLE_CHUNK
 from gan_lightning.randomness import mix
 from gan_lightning.runs.checkpoint_files import read_checkpoint
@@ -40,16 +41,18 @@ def write_labelled(
     device: str = "auto",
     trust: bool = False,
 ) -> None:
-    """Write `out/<class>/000000.png`, ..., as many of each class, and `out/manifest.json`, which says how they were made.
+    """Write as many samples of each class into `out/<class>/`, and `out/manifest.json`, which says how they were made.
+
+    They are written as `sample` writes them: `000000.png`, ..., of images, lines of `samples.txt` of text, WAV files of sound.
 
     Args:
-        ckpt_path: The checkpoint of a conditional generator of images.
-        per_class: Pictures of each class.
+        ckpt_path: The checkpoint of a conditional generator.
+        per_class: Samples of each class.
         out: The folder, which must be empty.
         seed: Classes draw from streams of their own.
         labels: Names or numbers of the classes, with commas between; all if none are given.
         truncation: Draw the latents outside [-truncation, truncation] anew.
-        keep_confident: Keep only pictures of whose class a classifier is at least so sure; it is trained on the training
+        keep_confident: Keep only images of whose class a classifier is at least so sure; it is trained on the training
             data that the checkpoint names, and on nothing else. A class that has not got its pictures after 20 times as
             many draws keeps what it has, which is said.
         device: cpu, cuda, ...; auto is a GPU if there is one.
@@ -62,29 +65,31 @@ def write_labelled(
     game, classes = sampling_game(ckpt_path, labels, device, trust)
     if not game.n_classes:
         raise UserError(f"{ckpt_path} is of a generator without classes: a labelled set needs a conditional one")
-    if not isinstance(game.shape, Images):
-        raise UserError(f"augment writes pictures, and {ckpt_path} makes {game.shape.words}")
+    if keep_confident is not None and not isinstance(game.shape, Images):
+        raise UserError(
+            f"--keep_confident has a classifier of images, and {ckpt_path} makes {game.shape.words}; leave it out"
+        )
     names = game.classes or [str(i) for i in range(game.n_classes)]
     chosen = list(dict.fromkeys(classes if classes is not None else range(game.n_classes)))
     _check_names([names[index] for index in chosen])
     options = {} if truncation is None else {"truncation": truncation}
     game.sample(1, chosen[:1], seed, **options)  # refuses before there is a folder
+    form = form_of(game.shape, read_checkpoint(ckpt_path))
     folder = empty_folder(out)
     judge, judged = _judge(ckpt_path, names, game.device, trust) if keep_confident is not None else (None, {})
     counts: dict[str, dict[str, int]] = {}
     try:
-        with tqdm(total=per_class * len(chosen), desc="augmenting", unit="picture", disable=None) as bar:
+        with tqdm(total=per_class * len(chosen), desc="augmenting", unit="sample", disable=None) as bar:
             for index in chosen:
                 kept, chunk = 0, 0
                 own = folder / names[index]
                 own.mkdir()
                 while kept < per_class and chunk * SAMPLE_CHUNK < _MOST_DRAWN * per_class:
                     (samples,) = game.sample_chunks([chunk], [index], mix(seed, index), **options)
-                    pixels = _confident(to_uint8(samples.cpu()), index, judge, keep_confident, game.device)
-                    for one in pixels[: per_class - kept]:
-                        picture(one).save(own / f"{kept:06d}.png")
-                        kept += 1
-                        bar.update()
+                    sure = _confident(samples.cpu(), index, judge, keep_confident, game.device)[: per_class - kept]
+                    form.write(sure, kept, per_class, own)
+                    kept += len(sure)
+                    bar.update(len(sure))
                     chunk += 1
                 counts[names[index]] = {"kept": kept, "drawn": chunk * SAMPLE_CHUNK}
         manifest = {
@@ -110,7 +115,8 @@ def write_labelled(
                 f"class {name}: the classifier is {keep_confident} sure of only {count['kept']} of {count['drawn']} samples"
             )
     n = sum(count["kept"] for count in counts.values())
-    print(f"{n} pictures of {len(chosen)} classes of {ckpt_path} (seed {seed}) in {folder}", file=sys.stderr)
+    what = "pictures" if isinstance(game.shape, Images) else "samples"
+    print(f"{n} {what} of {len(chosen)} classes of {ckpt_path} (seed {seed}) in {folder}", file=sys.stderr)
 
 
 def _check_names(names: list[str]) -> None:
@@ -141,9 +147,9 @@ def _judge(
 
 
 def _confident(
-    pixels: Tensor, index: int, judge: SmallClassifier | None, least: float | None, device: torch.device
+    samples: Tensor, index: int, judge: SmallClassifier | None, least: float | None, device: torch.device
 ) -> Tensor:
-    """Return the images `(N, C, H, W)` of whose class the classifier is sure enough, all without one."""
+    """Return the samples `(N, ...)` of whose class the classifier is sure enough, all without one."""
     if judge is None or least is None:
-        return pixels
-    return pixels[probabilities(judge, pixels, device)[:, index] >= least]
+        return samples
+    return samples[(probabilities(judge, to_uint8(samples), device)[:, index] >= least).to(samples.device)]

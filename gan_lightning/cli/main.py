@@ -296,15 +296,15 @@ def augment(args: list[str]) -> None:
     parser.add_argument(
         "--ckpt_path", type=os.path.expanduser, required=True, help="the checkpoint of a conditional generator"
     )
-    parser.add_argument("--per_class", type=_count, required=True, help="pictures of each class")
+    parser.add_argument("--per_class", type=_count, required=True, help="samples of each class")
     parser.add_argument("--out", type=os.path.expanduser, required=True, help="folder to write to, which must be empty")
-    parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same pictures")
+    parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same samples")
     parser.add_argument("--labels", type=_labels, help="classes, such as cat,dog or 0,1,2; all if left out")
     parser.add_argument("--truncation", type=float, help="draw latents outside [-T, T] anew; needs T > 0")
     parser.add_argument(
         "--keep_confident",
         type=_share,
-        help="keep only pictures of whose class a classifier is so sure, such as 0.9; it is trained on the training data",
+        help="keep only images of whose class a classifier is so sure, such as 0.9; it is trained on the training data",
     )
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ...; a GPU if there is one")
     options = _parse(parser, args)

@@ -2,13 +2,46 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from gan_lightning.errors import say
 
 _TICKS = 480
 """Ticks of a quarter note."""
 
 _CHANNELS = [channel for channel in range(16) if channel != 9]
 """The tenth is for drums."""
+
+
+FONT_FOLDERS = (
+    "/usr/share/sounds/sf2",
+    "/usr/share/sounds/sf3",
+    "/usr/share/soundfonts",
+    "/opt/homebrew/share/soundfonts",
+)
+"""Where systems keep sound fonts."""
+
+
+def sound_font() -> Path | None:
+    """Return the font that fluidsynth plays with, None where there is no fluidsynth or no font."""
+    if shutil.which("fluidsynth") is None:
+        return None
+    found = (font for folder in FONT_FOLDERS for font in sorted(Path(folder).glob("*.sf[23]")))
+    return next(found, None)
+
+
+def play(midi: Path, font: Path) -> bool:
+    """Write a MIDI file as WAV beside it, 44.1 kHz stereo, through fluidsynth; say it and return False if that fails."""
+    command = ["fluidsynth", "-ni", "-q", "-g", "0.6", "-F", str(midi.with_suffix(".wav")), str(font), str(midi)]
+    try:
+        subprocess.run(command, check=True, capture_output=True, timeout=120)
+    except (OSError, subprocess.SubprocessError) as error:
+        say(f"fluidsynth could not play {midi}, so there is no WAV: {error}")
+        return False
+    return True
 
 
 def midi_bytes(

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from gan_lightning.data.audio_files import to_int16
 from gan_lightning.evaluation import pictures
-from gan_lightning.evaluation.midi import midi_bytes
+from gan_lightning.evaluation.midi import midi_bytes, play, sound_font
 from gan_lightning.evaluation.music_pictures import piano_rolls, pieces_of
 from gan_lightning.evaluation.sound_pictures import spectrograms
 from gan_lightning.metrics.text import spelled
@@ -22,6 +22,10 @@ from gan_lightning.shapes import Images, Shape, Signals, Tokens, Vectors
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+
+_MOST_PLAYED = 20
+"""Pieces of music that are played: about half a second each."""
 
 
 class Form(ABC):
@@ -95,22 +99,29 @@ class Lines(Form):
 
 @final
 class Midi(Form):
-    """Melodies, or pieces of several voices: one MIDI file each."""
+    """Melodies, or pieces of several voices: one MIDI file each; the first few as WAV too, where fluidsynth is installed."""
 
     first = "000000.mid"
 
     def __init__(self, shape: Shape, notation: Notation) -> None:
         super().__init__(shape)
-        self.notation = notation
+        self.notation, self.font, self.n_played = notation, sound_font(), 0
 
     def write(self, samples: Tensor, first: int, n: int, folder: Path) -> None:
         """Write pieces, a track for each voice."""
         for index, piece in enumerate(pieces_of(samples, self.notation), first):
-            (folder / f"{index:06d}.mid").write_bytes(midi_bytes(piece, self.notation.per_quarter))
+            path = folder / f"{index:06d}.mid"
+            path.write_bytes(midi_bytes(piece, self.notation.per_quarter))
+            if self.font is not None and index < _MOST_PLAYED:
+                if play(path, self.font):
+                    self.n_played += 1
+                else:
+                    self.font = None
 
     def words(self, n: int) -> str:
         """Return what n samples are, for messages."""
-        return f"{n} {'pieces' if isinstance(self.shape, Images) else 'melodies'}"
+        played = f", {self.n_played} of them as WAV," if self.n_played else ""
+        return f"{n} {'pieces' if isinstance(self.shape, Images) else 'melodies'}{played}"
 
     def drawn(self, samples: Tensor, n_columns: int | None = None) -> Image:
         """Return melodies as piano rolls."""

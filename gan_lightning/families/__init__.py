@@ -20,6 +20,7 @@ from gan_lightning.families.pix2pix import Pix2Pix
 from gan_lightning.families.projection_gan import ProjectionGAN
 from gan_lightning.families.r3gan import R3GAN
 from gan_lightning.families.sagan import SAGAN
+from gan_lightning.families.seq_gan import SeqGAN
 from gan_lightning.families.sngan import SNGAN
 from gan_lightning.families.srgan import SRGAN
 from gan_lightning.families.style_transfer import StyleTransfer
@@ -53,6 +54,7 @@ __all__ = [
     "NonSaturatingGAN",
     "Pix2Pix",
     "ProjectionGAN",
+    "SeqGAN",
     "StyleTransfer",
     "UnrolledGAN",
     "WGANDiv",

@@ -31,6 +31,7 @@ from gan_lightning.execution.ranks import mean_over_ranks, rows_of_all_ranks
 from gan_lightning.games.divergence import EVERY, DivergenceWatch, OnDivergence
 from gan_lightning.games.player import Player, Terms
 from gan_lightning.loggers.rows import log_row
+from gan_lightning.networks.base import DrawsByRow
 from gan_lightning.optimizers.schedules import Schedule
 from gan_lightning.optimizers.specs import OptimizerSpec
 from gan_lightning.protocols import PLAYERS, Batch, Classed, Data, PlayerName, Share, check_shares
@@ -271,15 +272,22 @@ class Game(LightningModule, ABC):
         generators = [torch.default_generator]
         if self.device.type == "cuda":
             generators.append(torch.cuda.default_generators[self.device.index or 0])
+        layers = [layer for layer in self.modules() if isinstance(layer, DrawsByRow)]
         for generator in generators:  # for dropout and third-party layers; ours draw from self.noise
             generator.manual_seed(mix(key, self._rank))
 
         def take(rows: Any, part: int) -> Terms:
             shard = Shard(self._rank, self._world_size, part, player.accumulation)
             self.noise = Noise(mix(key, 1), self.device, self.dtype_of_samples, shard, self.updates_done)
+            if layers:
+                noise = Noise(mix(key, 2), self.device, self.dtype_of_samples, shard, self.updates_done)
+                for layer in layers:
+                    layer.noise, layer.n_rows = noise, len(tree_flatten(rows)[0][0])
             return turn(rows)
 
         terms, logged = player.update(optimizer, batch, self.updates_done, take, self.manual_backward, self._reduce)
+        for layer in layers:
+            layer.noise = None
         self._logged.update(logged)
         self.watch.note(self.updates_done + 1, player.name, terms)
 

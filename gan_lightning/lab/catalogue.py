@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from gan_lightning.lab import collapse, critics, dirac, f_gan, gaussians
+from gan_lightning.lab import collapse, critics, dirac, f_gan, gaussians, seq_gan, toys
 from gan_lightning.lab.experiment import Experiment
 
 EXPERIMENTS: dict[str, Experiment] = {
     experiment.name: experiment
-    for module in (gaussians, critics, f_gan, dirac, collapse)
+    for module in (gaussians, critics, f_gan, dirac, collapse, toys, seq_gan)
     for experiment in module.EXPERIMENTS
 }

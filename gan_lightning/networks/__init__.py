@@ -7,6 +7,7 @@ from gan_lightning.networks.base import (
     GeneratorFactory,
     Ranker,
     RankerFactory,
+    SequenceGenerator,
     Translator,
     TranslatorFactory,
 )
@@ -26,7 +27,13 @@ from gan_lightning.networks.joint_critic import (
     MLPJointCritic,
     SpectrallyNormalizedJointCritic,
 )
-from gan_lightning.networks.layers.activations import Activation, LeakyReLU, LeakyReLUTenth, ShiftedSoftplus
+from gan_lightning.networks.layers.activations import (
+    Activation,
+    LeakyReLU,
+    LeakyReLUTenth,
+    Maxout,
+    ShiftedSoftplus,
+)
 from gan_lightning.networks.layers.attention import SelfAttention
 from gan_lightning.networks.layers.conditional import (
     ChannelLayerNorm,
@@ -43,6 +50,7 @@ from gan_lightning.networks.projected import ProjectedCritic
 from gan_lightning.networks.r3gan import R3GANCritic, R3GANGenerator
 from gan_lightning.networks.rankers import MatrixFactorization, MLPRanker, Popularity
 from gan_lightning.networks.sagan import SAGANCritic, SAGANGenerator
+from gan_lightning.networks.seq_gan import LSTMGenerator, TextCNNCritic
 from gan_lightning.networks.sngan import SNGANCNNCritic, SNGANCNNGenerator, SNGANResNetCritic, SNGANResNetGenerator
 from gan_lightning.networks.stylizer import StyleNetwork, StyleNetworkFactory, Stylizer
 from gan_lightning.networks.super_resolution import RRDBNet, SRResNet, Upscaler, UpscalerFactory
@@ -110,8 +118,10 @@ __all__ = [
     "JointCritic",
     "JointCriticFactory",
     "InstanceNorm",
+    "LSTMGenerator",
     "LeakyReLU",
     "LeakyReLUTenth",
+    "Maxout",
     "MLPCritic",
     "MLPEncoder",
     "MLPGenerator",
@@ -142,11 +152,13 @@ __all__ = [
     "SNGANResNetCritic",
     "SNGANResNetGenerator",
     "SelfAttention",
+    "SequenceGenerator",
     "ShiftedSoftplus",
     "SpectrallyNormalizedCritic",
     "SpectrallyNormalizedEncoder",
     "SpectrallyNormalizedGenerator",
     "SpectrallyNormalizedJointCritic",
+    "TextCNNCritic",
     "TextCritic",
     "TextGenerator",
     "Translator",

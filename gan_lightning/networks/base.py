@@ -8,6 +8,7 @@ from functools import partial, wraps
 from inspect import isclass, signature
 from typing import Any, Literal
 
+import torch
 from torch import Tensor, nn
 
 from gan_lightning.errors import UserError, require
@@ -24,6 +25,26 @@ class StartsFromData(nn.Module, ABC):
     """
 
     starting: bool = False
+
+
+class DrawsByRow(nn.Module, ABC):
+    """A layer that draws random numbers for each of its rows in training, the same on any number of processes.
+
+    Attributes:
+        noise: What a turn's numbers come from, with the position in the global batch; None outside of a game.
+        n_rows: Samples of this process's batch, or micro-batch; a layer may be shown several sets of so many at once.
+    """
+
+    noise: Noise | None = None
+    n_rows: int = 0
+
+    def draw_integers(self, high: int, like: Tensor) -> Tensor:
+        """Return integers of {0, ..., high - 1} for the rows of `like` `(N, ...)`, `(N, 1)`."""
+        n = len(like)
+        if self.noise is None:
+            return torch.randint(high, (n, 1), device=like.device)
+        n_sets = n // self.n_rows if n % self.n_rows == 0 else 1
+        return torch.cat([self.noise.integers(high, n // n_sets, 1) for _ in range(n_sets)])
 
 
 class Network(nn.Module, ABC):
@@ -71,6 +92,26 @@ class Generator(Network):
         """Map latents `(N, D)` and labels `(N,)` to images `(N, C, H, W)` in [-1, 1] or vectors `(N, C)`.
 
         Labels are required by a conditional network (`n_classes > 0`) and ignored by an unconditional one.
+        """
+
+
+class SequenceGenerator(Generator):
+    """A generator that writes a sequence symbol by symbol, each from a distribution given those before it.
+
+    A latent coordinate in [-1, 1) chooses a symbol: the one at that place, from -1 to 1, of the probabilities put end to end.
+    """
+
+    @abstractmethod
+    def log_probabilities(self, symbols: Tensor) -> Tensor:
+        """Return log p of every symbol given those before its position, `(N, L, V)`, of sequences `(N, L)`, int64."""
+
+    @abstractmethod
+    def completed(self, symbols: Tensor, latents: Tensor) -> Tensor:
+        """Return R sequences `(N, R, L)` for each beginning `(N, t)`, t = 0 included, int64.
+
+        Args:
+            symbols: The beginnings, int64.
+            latents: What chooses the symbols behind them, `(N, R, L - t)` in [-1, 1).
         """
 
 

@@ -14,7 +14,7 @@ from typing import final
 from torch import Tensor, nn
 
 from gan_lightning.networks.base import Network, pyramid, require_images
-from gan_lightning.networks.layers.activations import Activation, LeakyReLU
+from gan_lightning.networks.layers.activations import Activation, LeakyReLU, n_outputs
 from gan_lightning.networks.layers.conditional import Normalisation
 from gan_lightning.networks.layers.initialization import glorot_uniform, initialize_normal
 from gan_lightning.networks.layers.spectral_norm import spectrally_normalize
@@ -149,10 +149,11 @@ def hidden_layers(
     """Return `n_layers` of linear map (initialised after He), normalisation, activation and dropout."""
     layers: list[nn.Module] = []
     for index in range(n_layers):
-        layer = nn.Linear(width if index else n_in, width)
+        active = activation()
+        layer = nn.Linear(width if index else n_in, n_outputs(width, active))
         nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
         nn.init.zeros_(layer.bias)
-        layers += [layer, norm(width), activation()]
+        layers += [layer, norm(layer.out_features), active]
         if dropout:
             layers.append(nn.Dropout(dropout))
     return nn.Sequential(*layers)

@@ -10,7 +10,7 @@ from torch import Tensor, cat, nn, tanh
 from torch.nn.functional import one_hot
 
 from gan_lightning.networks.base import Critic, Generator, NClasses, count_classes, require_labels
-from gan_lightning.networks.layers.activations import Activation
+from gan_lightning.networks.layers.activations import Activation, n_outputs
 from gan_lightning.networks.layers.initialization import glorot_uniform
 from gan_lightning.networks.layers.spectral_norm import spectrally_normalize
 from gan_lightning.shapes import Images, Shape
@@ -27,13 +27,14 @@ def _hidden_layers(n_in: int, width: int, n_layers: int, activation: Activation,
     """Return `n_layers` of linear map, batch normalisation if asked, activation."""
     layers: list[nn.Module] = []
     for i in range(n_layers):
-        layer = nn.Linear(n_in if i == 0 else width, width)
+        active = activation()
+        layer = nn.Linear(n_in if i == 0 else width, n_outputs(width, active))
         nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
         nn.init.zeros_(layer.bias)
         layers.append(layer)
         if batch_norm:
-            layers.append(nn.BatchNorm1d(width))
-        layers.append(activation())
+            layers.append(nn.BatchNorm1d(layer.out_features))
+        layers.append(active)
     return nn.Sequential(*layers)
 
 

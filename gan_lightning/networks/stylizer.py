@@ -42,8 +42,11 @@ class Stylizer(StyleNetwork):
     """Johnson's network: two halvings, residual blocks, two doublings, with conditional instance normalisation.
 
     Doublings repeat pixels before a convolution, and borders are mirrored, as in Dumoulin's; the paper has transposed
-    convolutions. One more set of gains and offsets, of strength 0, stands for the picture as it is. Sides that are no multiples
-    of 4 are mirrored on and cut back.
+    convolutions. Sides that are no multiples of 4 are mirrored on and cut back.
+
+    Ours: strengths. One more set of gains and offsets is that of strength 0, and 1 - strength times the picture is added before
+    the last tanh, because instance normalisation keeps neither its colours nor its contrast. At strength 0 an untrained network
+    gives the picture back, but for the last convolution's small offset.
 
     Args:
         shape: Shape of the images; other sizes can be given later.
@@ -72,6 +75,8 @@ class Stylizer(StyleNetwork):
         self.blocks = nn.ModuleList(_Block(4 * width, n) for _ in range(n_blocks))
         self.up = nn.ModuleList([_Layer(4 * width, 2 * width, 3, n), _Layer(2 * width, width, 3, n)])
         self.output = nn.Conv2d(width, channels, 9)
+        last: _Layer = self.up[-1]  # type: ignore[assignment]
+        nn.init.zeros_(last.gain.weight[-1])
 
     def forward(self, images: Tensor, labels: Tensor, strength: Tensor | None = None) -> Tensor:
         """Return images `(N, C, H, W)` in [-1, 1], of any size, in the styles `(N,)`, at a strength `(N,)` in [0, 1]."""
@@ -85,7 +90,8 @@ class Stylizer(StyleNetwork):
             maps = block(maps, labels, strength)
         for layer in self.up:
             maps = layer(interpolate(maps, scale_factor=2.0, mode="nearest"), labels, strength).relu()
-        return self.output(mirrored(maps, 4)).tanh()[:, :, :height, :width]
+        made = self.output(mirrored(maps, 4))[:, :, :height, :width]
+        return (made + (1 - strength)[:, None, None, None].to(made) * (0.99 * images).atanh()).tanh()
 
 
 class _Layer(nn.Module):

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from typing import Any, final
 
+import torch
 from torch import Tensor, nn
+from torch.nn.functional import embedding
 
 from gan_lightning.errors import UserError
-from gan_lightning.networks.base import Critic, Generator
+from gan_lightning.networks.base import Critic, Generator, NClasses, count_classes, require_labels
 from gan_lightning.shapes import Shape, Tokens
 
 
@@ -38,22 +40,34 @@ class TextGenerator(Generator):
         latent_dim: Number of latent coordinates.
         width: Channels, 512 in the paper's code.
         n_blocks: Residual blocks.
+        n_classes: Number of classes, each with a learned vector as long as the latents, appended to them; 0 for none, auto for
+            the data's.
     """
 
-    def __init__(self, shape: Shape, latent_dim: int = 128, width: int = 512, n_blocks: int = 5) -> None:
+    def __init__(
+        self, shape: Shape, latent_dim: int = 128, width: int = 512, n_blocks: int = 5, n_classes: NClasses = 0
+    ) -> None:
         super().__init__()
         tokens = require_tokens(self, shape)
-        self.latent_dim = latent_dim
+        self.latent_dim, self.n_classes = latent_dim, count_classes(n_classes)
         self.layers = nn.Sequential(
-            nn.Linear(latent_dim, width * tokens.length),
+            nn.Linear(latent_dim * (2 if self.n_classes else 1), width * tokens.length),
             nn.Unflatten(1, (width, tokens.length)),
             *(TextBlock(width) for _ in range(n_blocks)),
             nn.Conv1d(width, tokens.vocabulary, 1),
             nn.Softmax(1),
         )
+        if self.n_classes:
+            self.of_class = nn.Parameter(torch.randn(self.n_classes, latent_dim))
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Map latents `(N, D)` to probabilities `(N, V, L)`."""
+        """Map latents `(N, D)` to probabilities `(N, V, L)`.
+
+        Raises:
+            UserError: The network is conditional and there are no labels.
+        """
+        if self.n_classes:
+            latents = torch.cat([latents, embedding(require_labels(labels), self.of_class)], dim=1)
         return self.layers(latents)
 
 
@@ -61,28 +75,42 @@ class TextGenerator(Generator):
 class TextCritic(Critic):
     """Probabilities of symbols to a logit.
 
+    A conditional one adds the inner product of its features and a vector of the class, as Miyato & Koyama's projection
+    does (arXiv:1802.05637).
+
     Args:
         shape: Length of a text and size of the vocabulary.
         width: Channels, 512 in the paper's code.
         n_blocks: Residual blocks.
+        n_classes: Number of classes; 0 for none, auto for the data's.
     """
 
-    def __init__(self, shape: Shape, width: int = 512, n_blocks: int = 5) -> None:
+    def __init__(self, shape: Shape, width: int = 512, n_blocks: int = 5, n_classes: NClasses = 0) -> None:
         super().__init__()
         tokens = require_tokens(self, shape)
+        self.n_classes = count_classes(n_classes)
         self.n_features = width * tokens.length
         self.layers = nn.Sequential(
             nn.Conv1d(tokens.vocabulary, width, 1), *(TextBlock(width) for _ in range(n_blocks)), nn.Flatten()
         )
         self.output = nn.Linear(self.n_features, 1)
+        if self.n_classes:
+            self.of_class = nn.Parameter(torch.randn(self.n_classes, self.n_features) / self.n_features**0.5)
 
     def features(self, samples: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return the last hidden layer `(N, C L)` of probabilities `(N, V, L)`."""
         return self.layers(samples)
 
     def head(self, features: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Return raw logits `(N,)`."""
-        return self.output(features).squeeze(1)
+        """Return raw logits `(N,)`.
+
+        Raises:
+            UserError: The network is conditional and there are no labels.
+        """
+        logits = self.output(features).squeeze(1)
+        if self.n_classes:
+            logits = logits + (features * embedding(require_labels(labels), self.of_class)).sum(1)
+        return logits
 
 
 def require_tokens(network: Any, shape: Shape) -> Tokens:

@@ -14,7 +14,7 @@ from torch import Tensor, nn, tanh
 from torch.nn.functional import embedding, leaky_relu, relu
 
 from gan_lightning.errors import UserError
-from gan_lightning.networks.base import Critic, Generator, NClasses, count_classes, require_labels
+from gan_lightning.networks.base import Critic, DrawsByRow, Generator, NClasses, count_classes, require_labels
 from gan_lightning.shapes import Shape, Signals
 
 _FILTER, _STEP, _PADDING, _SHORTEST = 25, 4, 11, 16
@@ -78,8 +78,7 @@ class WaveGANCritic(Critic):
     Args:
         shape: Length and channels of a sound.
         width: Channels behind the first layer; they double with each further one. 64 in the paper.
-        phase_shuffle: Positions by which activations are shifted at most, in training; 2 in the paper, 0 for none. Each
-            process draws its own shifts, so k processes are not exactly one.
+        phase_shuffle: Positions by which activations are shifted at most, in training; 2 in the paper, 0 for none.
         n_classes: Number of classes; 0 for none, auto for the data's.
     """
 
@@ -133,7 +132,7 @@ class WaveGANCritic(Critic):
 
 
 @final
-class PhaseShuffle(nn.Module):
+class PhaseShuffle(DrawsByRow):
     """Shifts each sample's activations in time by up to n positions, in training; what is missing is mirrored.
 
     Drawn anew for each sample and layer (section 3.3 of the paper; in its code one shift serves a batch).
@@ -150,7 +149,7 @@ class PhaseShuffle(nn.Module):
         """Map activations `(N, C, L)` to `(N, C, L)`."""
         if not self.n or not self.training:
             return inputs
-        shifts = torch.randint(-self.n, self.n + 1, (len(inputs), 1), device=inputs.device)
+        shifts = self.draw_integers(2 * self.n + 1, inputs) - self.n
         return shifted(inputs, shifts)
 
 

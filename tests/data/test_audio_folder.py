@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch.testing import assert_close
 
 from gan_lightning.data import AudioFolder
 from gan_lightning.data.audio_files import Form, decode_audio
 from gan_lightning.data.base import scale
+from gan_lightning.errors import UserError
+from gan_lightning.evaluation.sound_classifier import images_of, load_sound_classifier, train_sound_classifier
 from gan_lightning.metrics.sound import pitches
 from tests.training import command, fit
 
@@ -193,6 +199,57 @@ def test_a_run_from_a_folder_to_wav(notes, tmp_path):
     (tmp_path / "elsewhere").rename(notes)
     outcome = command("validate", "--ckpt_path", run / "checkpoints/last.ckpt", "--data.rate", 2000)
     assert outcome.code == 2 and "trained on sound of 4000 Hz, and data.rate is 2000" in outcome.err
+
+
+def two_pitches(folder):
+    for place in range(24):
+        name, frequency = (("low", 300.0), ("high", 900.0))[place % 2]
+        written(folder / name / f"{place}.wav", sine(4000, 0.1, frequency + place), 4000)
+    return folder
+
+
+def test_a_classifiers_features_have_the_moments_of_each_row_and_it_is_of_one_kind_of_sound(tmp_path):
+    data = AudioFolder(str(two_pitches(tmp_path / "notes")), length=128, rate=4000, eval_fraction=0.25)
+    judge = train_sound_classifier(data, n_updates=1)
+    file = tmp_path / "notes.pt"
+    judge.save(file)
+    again = load_sound_classifier(file)
+    waves = torch.randn(9, 128)
+    moments, features = again.moments(waves), judge.network.features(images_of(waves) / 127.5 - 1).detach().double()
+    assert_close(moments.mean, features.mean(0))
+    assert_close(moments.covariance, features.T.cov(), atol=1e-7, rtol=1e-5)
+    assert (
+        again.facts["classes"] == ["high", "low"] and len(again.facts["sha256"]) == 16 and again.facts["n_updates"] == 1
+    )
+    with pytest.raises(
+        UserError, match="trained on sounds of 128 samples at 4000 Hz, and the data have 300 at 4000 Hz"
+    ):
+        again.check(file, 4000, 300)
+    file.write_bytes(b"no archive")
+    with pytest.raises(UserError, match="holds no classifier of sounds") as refused:
+        load_sound_classifier(file)
+    assert "\n" not in str(refused.value)
+    with pytest.raises(UserError, match="a classifier needs classes"):
+        train_sound_classifier(AudioFolder(str(tmp_path / "notes"), length=128, rate=4000, labels="none"))
+
+
+@pytest.mark.slow  # 20 s: it trains until the pitches are told apart
+def test_a_classifier_of_the_recordings_gives_a_frechet_distance(tmp_path):
+    two_pitches(tmp_path / "notes")
+    script = Path(__file__).parents[2] / "scripts/train_sound_classifier.py"
+    words = [sys.executable, script, "notes", "--length", 256, "--rate", 4000, "--n_updates", 60, "--out", "notes.pt"]
+    words += ["--eval_fraction", 0.25]
+    done = subprocess.run([*map(str, words)], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0 and "right on 100.0%" in done.stdout, done.stderr
+    file = tmp_path / "notes.pt"
+    outcome = fit(tmp_path, config(tmp_path / "notes"), "--sound.classifier", file, "--trainer.max_steps", 3,
+                  "--checkpoints.monitor", "val/frechet_sound")  # fmt: skip
+    assert outcome.code == 0, outcome.err
+    card = json.loads((tmp_path / "run/evaluation/sound-000003.json").read_text())
+    assert card["frechet_sound"] > 3 * card["of_training_sounds"]["frechet_sound"] >= 0
+    assert card["classifier"]["accuracy"] == 1 and card["classifier"]["file"] == "notes.pt"
+    outcome = fit(tmp_path / "b", config(tmp_path / "notes"), "--sound.classifier", file, "--data.length", 300)
+    assert outcome.code == 2 and "256 samples at 4000 Hz, and the data have 300 at 4000 Hz" in outcome.err
 
 
 def test_a_run_with_phase_shuffle_goes_on_as_if_it_had_not_stopped(notes, tmp_path):

@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 
 import pytest
+import torch
 
 from gan_lightning.data import Melodies
 from gan_lightning.data.melodies import windows
 from gan_lightning.data.music_files import Note, key_shift, read_pieces
+from gan_lightning.evaluation import midi
 from gan_lightning.evaluation.midi import midi_bytes
+from gan_lightning.evaluation.sample_files import Midi
+from gan_lightning.protocols import Notation
+from gan_lightning.shapes import Tokens
 from tests.training import command, fit
 
 music21 = pytest.importorskip("music21")
@@ -129,7 +134,30 @@ def test_a_folder_of_other_files_or_with_one_piece_is_refused(tmp_path):
         Melodies(str(tmp_path)).shape  # noqa: B018
 
 
-def test_a_run_from_tunes_to_midi(tunes, tmp_path):
+def test_music_is_played_where_fluidsynth_is_installed(tmp_path, monkeypatch):
+    player, font = tmp_path / "bin/fluidsynth", tmp_path / "fonts/a.sf2"
+    for path in (player, font):
+        path.parent.mkdir()
+        path.touch()
+    monkeypatch.setenv("PATH", str(player.parent))
+    monkeypatch.setattr(midi, "FONT_FOLDERS", (str(font.parent),))
+    assert midi.sound_font() is None  # it cannot be run
+    player.write_text('#!/bin/sh\nwhile [ "$1" != -F ]; do shift; done\necho "$3 $4" > "$2"\n')
+    player.chmod(0o755)
+    form = Midi(Tokens(8, 9), Notation(per_quarter=2, low=60, in_c=False))
+    form.write(torch.rand(3, 9, 8), 0, 3, tmp_path)
+    assert form.words(3) == "3 melodies, 3 of them as WAV,"
+    assert (tmp_path / "000002.wav").read_text() == f"{font} {tmp_path / '000002.mid'}\n"
+    form.write(torch.rand(1, 9, 8), 20, 21, tmp_path)
+    assert (tmp_path / "000020.mid").is_file() and not (tmp_path / "000020.wav").exists()  # not a thousand of them
+    player.write_text("#!/bin/sh\nexit 3\n")
+    form = Midi(form.shape, form.notation)
+    form.write(torch.rand(2, 9, 8), 0, 2, tmp_path / "bin")
+    assert form.words(2) == "2 melodies" and form.font is None
+
+
+def test_a_run_from_tunes_to_midi(tunes, tmp_path, monkeypatch):
+    monkeypatch.setattr(midi, "FONT_FOLDERS", ())
     small = {"width": 4, "n_blocks": 1}
     config = {
         "name": "run",

@@ -171,3 +171,80 @@ def test_a_run_on_chinese_text_from_fit_to_lines(tmp_path):
     (tmp_path / "f").write_text(CHINESE.replace("天", "人"), encoding="utf-8")
     outcome = command("validate", "--ckpt_path", moved)
     assert outcome.code == 2 and "has another of" in outcome.err
+
+
+def labelled(folder, texts=(("a", "abcabd" * 90), ("b", "xyzxyw" * 90))):
+    for name, text in texts:
+        (folder / name / "deep").mkdir(parents=True)
+        (folder / name / "deep" / "f.txt").write_text(text, encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("by", ["windows", "lines"])
+def test_folders_are_classes(tmp_path, by):
+    labelled(tmp_path, [(name, f"{letters}\n" * 300) for name, letters in (("10", "ab"), ("9", "xy"))])
+    data = Text(str(tmp_path), length=2, by=by)
+    assert data.classes == ["9", "10"] and data.n_classes == 2 and "2 classes" in data.found()
+    for split in ("train", "eval"):
+        labels = data.reference(split).labels
+        assert len(labels) == len(texts(data, split))
+        for text, label in zip(texts(data, split), labels.tolist(), strict=True):
+            assert set(text) - {"\n"} <= set(["xy", "ab"][label])
+        assert set(labels.tolist()) == {0, 1} or split == "eval"
+    (tmp_path / "loose.txt").write_text("ab" * 50)
+    assert Text(str(tmp_path), length=2, by=by).n_classes == 0
+    with pytest.raises(ValueError, match="every text in a class folder, but .*loose.txt is in none"):
+        Text(str(tmp_path), length=2, labels="folders").classes  # noqa: B018
+    assert Text(str(tmp_path), length=2, labels="none").reference("train").labels is None
+
+
+def test_a_class_without_text_is_one_line(tmp_path):
+    labelled(tmp_path, [("full", "ab" * 500), ("short", "abc")])
+    with pytest.raises(ValueError, match="class short of .* has no text of data.length 8; remove the folder"):
+        Text(str(tmp_path), length=8).shape  # noqa: B018
+    with pytest.raises(ValueError, match="labels of Text must be auto, folders or none, got 'x'"):
+        Text(str(tmp_path), labels="x")
+
+
+def test_conditional_networks_see_the_class():
+    shape, latents = Tokens(length=7, vocabulary=5), torch.randn(1, 3).expand(2, -1)
+    generator, labels = TextGenerator(shape, latent_dim=3, width=4, n_blocks=1, n_classes=2), torch.tensor([0, 1])
+    made = generator(latents, labels)
+    assert (made[0] - made[1]).abs().max() > 1e-4
+    critic = TextCritic(shape, width=4, n_blocks=1, n_classes=2)
+    assert critic(made, labels)[0] != critic(made, 1 - labels)[0]
+    with pytest.raises(ValueError, match="conditioned on labels and got none"):
+        critic(made)
+
+
+def test_a_labelled_set_is_augmented(tmp_path):
+    """From folders of text to folders of lines, which are read as a labelled set again."""
+    texts_of = labelled(tmp_path / "texts")
+    small = {"width": 4, "n_blocks": 1, "n_classes": "auto"}
+    config = {
+        "name": "run",
+        "data": {"class_path": "Text", "init_args": {"path": str(texts_of), "length": 6, "batch_size": 4}},
+        "model": {
+            "class_path": "WGANGP",
+            "init_args": {
+                "n_critic": 1,
+                "generator": {"class_path": "TextGenerator", "init_args": {"latent_dim": 3, **small}},
+                "critic": {"class_path": "TextCritic", "init_args": small},
+            },
+        },
+        "ngrams": {"n_samples": 64},
+    }
+    outcome = fit(tmp_path, config)
+    assert outcome.code == 0 and "2 classes" in outcome.err, outcome.err
+    checkpoint = tmp_path / "run/checkpoints/last.ckpt"
+    words = ["augment", "--ckpt_path", checkpoint, "--per_class", 70, "--out"]
+    outcome = command(*words, tmp_path / "more")
+    assert outcome.code == 0 and "140 samples of 2 classes" in outcome.err, outcome.err
+    manifest = json.loads((tmp_path / "more/manifest.json").read_text())
+    assert manifest["classes"] == {name: {"kept": 70, "drawn": 128} for name in ("a", "b")}
+    lines = {name: (tmp_path / "more" / name / "samples.txt").read_text().splitlines() for name in ("a", "b")}
+    assert [len(of) for of in lines.values()] == [70, 70] and lines["a"] != lines["b"]
+    again = Text(str(tmp_path / "more"), length=6, by="lines")
+    assert again.classes == ["a", "b"] and again.reference("train").labels is not None
+    outcome = command(*words, tmp_path / "sure", "--keep_confident", 0.9)
+    assert outcome.code == 2 and "classifier of images" in outcome.err and not (tmp_path / "sure").exists()

@@ -16,6 +16,8 @@ import pytest
 from PIL import Image
 from torchvision import datasets
 
+from gan_lightning.data import AudioFolder
+from gan_lightning.evaluation.sound_classifier import train_sound_classifier
 from tests.training import command
 
 pytestmark = pytest.mark.slow
@@ -72,6 +74,9 @@ def folder(tmp_path_factory):
                     path.name if name == "samples.zip" else f"{'train' if n % 2 else 'test'}/{n % 20 // 2}/{n}.png",
                 )
     (folder / "book.txt").write_text("To be, or not to be, that is the question. " * 200)
+    for name in ("verse", "prose"):
+        (folder / "texts" / name).mkdir(parents=True)
+        (folder / "texts" / name / "a.txt").write_text(f"This is {name}, and there is more of it. " * 200)
     ratings = [f"{u}\t{i}\t{1 + (u * i) % 5}\t{i}\n" for u in range(1, 31) for i in range(1, 41) if (u + i) % 3]
     (folder / "u1.base").write_text("".join(ratings[::2]))
     (folder / "u1.test").write_text("".join(ratings[1::2]))
@@ -86,6 +91,10 @@ def folder(tmp_path_factory):
         with wave.open(str(path), "wb") as sound:
             sound.setparams((1, 2, 4000, 0, "NONE", ""))
             sound.writeframes((1000 * random.standard_normal(4000)).astype("<i2").tobytes())
+    sounds = AudioFolder(
+        str(folder / "notes"), length=1024, rate=4000, normalize=True, eval_fraction=0.1, cache_dir=str(folder)
+    )
+    train_sound_classifier(sounds, n_updates=1).save(folder / "notes.pt")
     lines = [f"{d % 3} qid:{q} 1:{random.random():.3f} 2:{random.random():.3f}\n" for q in range(9) for d in range(9)]
     (folder / "train.txt").write_text("".join(lines))
     (folder / "test.txt").write_text("".join(lines))

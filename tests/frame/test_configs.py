@@ -186,7 +186,8 @@ def own_pictures(path: Path, folder: Path) -> list[str]:
         (folder / "mine").mkdir()
         for file in ("mine/one.png", "style.png"):
             Image.effect_noise((160, 160), 64).save(folder / file)
-        perceptual = "null" if path.parent.name == "srgan" else "RandomFilters"  # which need no wheel
+        filters = '{"class_path": "RandomFilters", "init_args": {"content_layers": null}}'
+        perceptual = "null" if path.parent.name == "srgan" else filters  # which need no wheel
         words = ["--data.root", str(folder / "mine"), "--model.perceptual", perceptual]
         styles = ["--data.styles", f"[{folder / 'style.png'}]"] if path.parent.name == "style_transfer" else []
         return [*words, *styles]

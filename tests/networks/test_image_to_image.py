@@ -101,6 +101,14 @@ def test_a_stylizer_takes_any_size_and_stays_in_range():
         assert found.shape == (2, 3, height, width) and found.abs().max() <= 1
 
 
+def test_at_strength_0_an_untrained_stylizer_gives_the_picture_back():
+    network = Stylizer(Images(16, 16, 3), width=4, n_blocks=1, n_classes=2)
+    nn.init.zeros_(network.output.bias)
+    images = 2 * torch.rand(2, 3, 17, 16) - 1
+    found = network(images, torch.tensor([0, 1]), torch.zeros(2))
+    assert_close(found, 0.99 * images)
+
+
 def test_strength_leads_from_one_picture_for_all_styles_to_each_style():
     network = Stylizer(Images(16, 16, 3), width=4, n_blocks=1, n_classes=2)
     for module in network.modules():

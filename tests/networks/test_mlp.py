@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
-from gan_lightning.networks import MLPCritic, MLPGenerator
+from gan_lightning.networks import Maxout, MLPCritic, MLPGenerator, MLPJointCritic
 from gan_lightning.shapes import shape_of
 
 
@@ -69,3 +70,16 @@ def test_missing_labels_and_layers_are_refused() -> None:
 def test_batch_norm_sits_in_every_hidden_layer_of_the_generator() -> None:
     generator: Any = MLPGenerator(shape_of(0, 2), width=8, n_layers=2, batch_norm=True)
     assert [type(m).__name__ for m in generator.hidden] == ["Linear", "BatchNorm1d", "ReLU"] * 2
+
+
+def test_maxout_takes_the_largest_of_consecutive_outputs() -> None:
+    assert Maxout(2)(torch.tensor([[1.0, 3.0, -2.0, -5.0]])).tolist() == [[3.0, -2.0]]
+    critic: Any = MLPCritic(shape_of(0, 2), width=200, activation=partial(Maxout, 5))
+    sizes = [tuple(m.weight.shape) for m in critic.modules() if isinstance(m, nn.Linear)]
+    assert sizes == [(1000, 2), (1000, 200), (1000, 200), (1, 200)]  # PacGAN's
+    joint = MLPJointCritic(shape_of(0, 2), 3, width=8, activation=partial(Maxout, 5))
+    assert joint(torch.randn(4, 2), torch.randn(4, 3)).shape == (4,)
+    with pytest.raises(ValueError, match="pieces of Maxout must be at least 2, got 1"):
+        Maxout(1)
+    with pytest.raises(ValueError, match="fully connected networks, got maps of shape"):
+        Maxout(2)(torch.zeros(1, 4, 8, 8))

@@ -147,7 +147,8 @@ IMAGE_CLASSES = [
     and issubclass(kind, Generator | Critic)
     and kind not in (Generator, Critic, networks.MLPGenerator, networks.MLPCritic, networks.PatchCritic)
     and kind not in (networks.TextGenerator, networks.TextCritic, networks.WaveGANGenerator, networks.WaveGANCritic)
-    and kind is not networks.ProjectedCritic
+    and kind
+    not in (networks.ProjectedCritic, networks.LSTMGenerator, networks.SequenceGenerator, networks.TextCNNCritic)
     # Those that need more are wrappers around networks.
     and not {n for n, p in signature(kind).parameters.items() if p.default is p.empty} - {"shape"}
 ]

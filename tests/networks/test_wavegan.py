@@ -7,6 +7,7 @@ import torch
 
 from gan_lightning.networks import PhaseShuffle, WaveGANCritic, WaveGANGenerator
 from gan_lightning.networks.wavegan import n_layers, shifted
+from gan_lightning.randomness import Noise, Shard
 from gan_lightning.shapes import Images, Signals
 
 
@@ -47,6 +48,22 @@ def test_the_shuffle_is_of_training_and_within_its_range():
     moved = ramp[:, 0, 10] - shuffle(ramp)[:, 0, 10]
     assert set(moved.tolist()) == {-2, -1, 0, 1, 2}
     assert shuffle.eval()(ramp) is ramp
+
+
+def test_the_shuffle_of_a_share_is_that_of_its_rows_of_the_whole_batch():
+    """Two sets of rows at once, as a critic is shown real and generated ones."""
+    ramp = torch.arange(20.0).expand(12, 1, 20)
+
+    def shuffled(rank: int, n_ranks: int) -> torch.Tensor:
+        shuffle = PhaseShuffle(2)
+        shuffle.noise = Noise(5, torch.device("cpu"), torch.float32, Shard(rank, n_ranks))
+        shuffle.n_rows = 6 // n_ranks
+        return shuffle(ramp[: 12 // n_ranks])
+
+    whole = shuffled(0, 1)
+    parts = [shuffled(rank, 3) for rank in range(3)]
+    assert torch.cat([part[:2] for part in parts] + [part[2:] for part in parts]).equal(whole)
+    assert len(whole[:, 0, 10].unique()) > 2
 
 
 def test_what_is_refused():

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from gan_lightning.errors import UserError
+
 Activation = Callable[[], nn.Module]
 """Builds one activation; `torch.nn.SiLU` as it stands, or a class with `init_args` in YAML."""
 
@@ -41,3 +43,40 @@ class ShiftedSoftplus(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """Return the activation of inputs of any shape, elementwise; values are above -1."""
         return softplus(2 * inputs + 2) / 2 - 1
+
+
+class Maxout(nn.Module):
+    """The largest of k linear maps for each unit (Goodfellow et al. 2013, arXiv:1302.4389), in fully connected networks.
+
+    The layer in front of it has k times as many outputs, of which consecutive ones belong together. PacGAN's critics have
+    k = 5 (Lin et al. 2018, arXiv:1712.04086).
+
+    Args:
+        pieces: k.
+
+    Raises:
+        UserError: There are less than two pieces.
+    """
+
+    def __init__(self, pieces: int = 5) -> None:
+        super().__init__()
+        if pieces < 2:
+            raise UserError(f"pieces of Maxout must be at least 2, got {pieces}; with 1 there is no activation")
+        self.pieces = pieces
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return the largest of each k consecutive inputs: `(N, F)` of `(N, k F)`.
+
+        Raises:
+            UserError: The inputs are maps of a convolution, which has not k times its outputs.
+        """
+        if inputs.dim() != 2:
+            raise UserError(
+                f"Maxout is an activation of fully connected networks, got maps of shape {tuple(inputs.shape)}"
+            )
+        return inputs.unflatten(1, (-1, self.pieces)).amax(2)
+
+
+def n_outputs(width: int, activation: nn.Module) -> int:
+    """Return how many outputs a linear layer needs so that its activation has `width` of them."""
+    return width * activation.pieces if isinstance(activation, Maxout) else width

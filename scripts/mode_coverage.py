@@ -1,0 +1,157 @@
+"""Train PacGAN's Table 1 (Lin et al. 2018, arXiv:1712.04086) and write what was reached beside what was published.
+
+    python scripts/mode_coverage.py                                       all rows, three seeds: a night on two cores
+    python scripts/mode_coverage.py --methods gan pacgan2 --data grid     some of them
+    python scripts/mode_coverage.py --updates 4000 --out trial.md         a trial
+    python scripts/mode_coverage.py --seeds                               only write the table of what has been run
+
+Each run is `gan-lightning fit --resume auto` of a config of configs/coverage/ on one thread, `--jobs` of them at a time.
+Stopped by Ctrl-C or killed, it goes on from the last checkpoints when it is started again; a run that is done is not
+repeated. A row has the seeds whose runs are done; one without any says so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+KEYS = ("modes", "high_quality", "reverse_kl")
+
+
+class Method(NamedTuple):
+    """A row: its config, samples to a pack, updates in the paper, and the paper's means and standard errors, by data."""
+
+    config: str
+    pack: int
+    updates: int
+    published: dict[str, tuple[str, str, str]]
+
+
+METHODS = {
+    "gan": Method("gan", 1, 400_000, {
+        "ring": ("6.3 ± 0.5", "0.982 ± 0.002", "0.45 ± 0.09"), "grid": ("17.3 ± 0.8", "0.948 ± 0.007", "0.70 ± 0.07"),
+    }),
+    "ali": Method("ali", 1, 200_000, {
+        "ring": ("6.6 ± 0.3", "0.976 ± 0.004", "0.36 ± 0.04"), "grid": ("24.1 ± 0.4", "0.957 ± 0.006", "0.14 ± 0.03"),
+    }),
+    "pacgan2": Method("pacgan", 2, 400_000, {
+        "ring": ("7.9 ± 0.1", "0.956 ± 0.020", "0.07 ± 0.03"), "grid": ("23.8 ± 0.7", "0.913 ± 0.008", "0.13 ± 0.04"),
+    }),
+    "pacgan3": Method("pacgan", 3, 400_000, {
+        "ring": ("7.8 ± 0.1", "0.977 ± 0.003", "0.10 ± 0.02"), "grid": ("24.6 ± 0.4", "0.942 ± 0.004", "0.06 ± 0.02"),
+    }),
+    "pacgan4": Method("pacgan", 4, 400_000, {
+        "ring": ("7.8 ± 0.1", "0.959 ± 0.014", "0.07 ± 0.02"), "grid": ("24.8 ± 0.2", "0.936 ± 0.006", "0.04 ± 0.01"),
+    }),
+}  # fmt: skip
+DATA = {"ring": "Ring", "grid": "Grid"}
+
+
+def main() -> None:
+    """Train what is not there yet, then write the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS), metavar="METHOD")
+    parser.add_argument("--data", nargs="+", choices=DATA, default=list(DATA), metavar="DATA", help="ring, grid")
+    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
+    parser.add_argument("--updates", type=int, help="generator updates of each run; the paper's if left out")
+    parser.add_argument("--jobs", type=int, default=2, help="runs at the same time, one thread each")
+    parser.add_argument("--runs_dir", type=Path, default=ROOT / "runs" / "mode_coverage", help="where run folders go")
+    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "mode_coverage.md", help="the table")
+    options = parser.parse_args()
+    if options.jobs < 1 or (options.updates is not None and options.updates < 1):
+        parser.error(f"--jobs and --updates must be at least 1, got {options.jobs} and {options.updates}")
+    runs = [(method, data, seed) for seed in options.seeds for data in options.data for method in options.methods]
+    pool = ThreadPoolExecutor(options.jobs)
+    try:
+        failed = [said for said in pool.map(lambda run: train(*run, options), runs) if said]
+    except KeyboardInterrupt:  # the children have it too, and save their state
+        pool.shutdown(wait=True, cancel_futures=True)
+        sys.exit("stopped; start it again to go on")
+    options.out.write_text(table(options))
+    print(f"{options.out} written")
+    if failed:
+        sys.exit("\n".join(failed))
+
+
+def run_folder(method: str, data: str, seed: int, options: argparse.Namespace) -> Path:
+    """Return the folder of a run; other numbers of updates have other folders."""
+    return options.runs_dir / f"{method}-{data}-{options.updates or METHODS[method].updates}-{seed}"
+
+
+def train(method: str, data: str, seed: int, options: argparse.Namespace) -> str | None:
+    """Make a run, or what is left of it; return what went wrong, None if it is done."""
+    folder, row = run_folder(method, data, seed, options), METHODS[method]
+    if (folder / "result.json").is_file():
+        return None
+    n_updates = options.updates or row.updates
+    command = [sys.executable, "-m", "gan_lightning", "fit", "--config", f"configs/coverage/{row.config}.yaml"]
+    command += ["--data", DATA[data], "--data.batch_size", str(100 * row.pack), "--seed_everything", str(seed)]
+    command += ["--runs_dir", str(options.runs_dir), "--name", folder.name, "--resume", "auto"]
+    command += ["--trainer.max_steps", str(n_updates), "--trainer.val_check_interval", str(max(1, n_updates // 10))]
+    if row.pack > 1:
+        command += ["--model.observation.pack", str(row.pack)]
+    start = time.perf_counter()
+    one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=one_thread, capture_output=True, text=True)
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["?"])[-1]
+        return f"{folder.name} ended with {done.returncode}: {last[:300]}"
+    card = json.loads((folder / "evaluation" / f"coverage-{n_updates:06d}.json").read_text())
+    minutes = (time.perf_counter() - start) / 60
+    result = {key: card.get(key) for key in KEYS} | {"updates": card["update"], "minutes_of_last_start": minutes}
+    part = folder / "result.part"
+    part.write_text(json.dumps(result, indent=2) + "\n")
+    part.replace(folder / "result.json")
+    print(f"{folder.name}: {result}", flush=True)
+    return None
+
+
+def table(options: argparse.Namespace) -> str:
+    """Return the page: ours, over all seeds that are done, and the paper's."""
+    lines = [
+        "# Mode coverage: PacGAN's table",
+        "",
+        "`" + " ".join(["python", "scripts/mode_coverage.py", *sys.argv[1:]]) + "`, "
+        f"torch {version('torch')}, Python {platform.python_version()}, {os.cpu_count()} cores, one thread a run.",
+        "",
+        "Networks, optimizers and batches are those of Lin et al. 2018, arXiv:1712.04086, Table 1 (`configs/coverage/`), 2,500",
+        "samples; the players take turns here and move at once there. ± is the standard error over seeds, ours and the",
+        "paper's (10 runs). The paper's updates are 400,000, ALI's 200,000.",
+        "",
+        "| data | method | updates | seeds | modes | paper's | high quality | paper's | reverse KL | paper's |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for data in options.data:
+        for method in options.methods:
+            n_updates = options.updates or METHODS[method].updates
+            folders = sorted(options.runs_dir.glob(f"{method}-{data}-{n_updates}-*/result.json"))
+            results = [json.loads(path.read_text()) for path in folders]
+            cells = [data, method, f"{n_updates:,}", str(len(results)) if results else "not run"]
+            for key, digits, published in zip(KEYS, (1, 3, 2), METHODS[method].published[data], strict=True):
+                cells += [spread([result[key] for result in results], digits), published]
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def spread(values: list[Any], digits: int) -> str:
+    """Return mean and standard error; a dash for none, or if a run has no such number."""
+    if not values or None in values:
+        return "–"
+    error = f" ± {statistics.stdev(values) / math.sqrt(len(values)):.{digits}f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.{digits}f}{error}"
+
+
+if __name__ == "__main__":
+    main()
