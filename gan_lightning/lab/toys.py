@@ -74,7 +74,7 @@ def play_surfaces(seed: int) -> Found:
         "clipping": partial(WGAN, clip_value=0.05, n_warm_up=0, n_critic=1),
         "gradient penalty": partial(WGANGP, gp_weight=10.0, n_critic=1),
     }
-    n_updates = 1000
+    n_updates = 3000
     rows: list[Row] = []
     table = [["data", "critic held by", "E f(x) - E f(x + noise)", "steepest slope", "exact W1"]]
     figure, axes = axes_of(2, 3, 2.6)
@@ -160,7 +160,7 @@ def play_toys(seed: int) -> Found:
 
 
 EXPERIMENTS = [
-    Experiment("surfaces", "surfaces of clipped critics and of WGAN-GP's, on WGAN-GP's three toys", 60, play_surfaces),
+    Experiment("surfaces", "surfaces of clipped critics and of WGAN-GP's, on WGAN-GP's three toys", 120, play_surfaces),
     Experiment(
         "toys", "WGAN-GP's three toys (8 Gaussians, 25 Gaussians, swiss roll), samples and critics", 90, play_toys
     ),
