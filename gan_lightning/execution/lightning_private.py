@@ -36,7 +36,7 @@ def set_logged_step(trainer: Trainer, step: int) -> None:
 
 
 def show_numbers(trainer: Trainer, numbers: dict[str, Tensor]) -> None:
-    """Put numbers where `trainer.callback_metrics` has them, as `log_dict` would: that takes a third of a small round."""
+    """Put numbers where callbacks look for them (`callback_metrics`), as `log_dict` would in a third of a small round."""
     connector: Any = _there(trainer, "_logger_connector")
     shown: dict[str, Tensor] = _there(connector, "_callback_metrics")
     shown.update(numbers)

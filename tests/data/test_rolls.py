@@ -80,5 +80,5 @@ def test_a_run_from_files_to_midi_of_two_tracks(pieces, tmp_path):
     assert (run / "evaluation/music-000006.json").is_file() and (run / "samples/000006.png").is_file()
     words = ["--ckpt_path", run / "checkpoints/last.ckpt", "--n", 2, "--out", tmp_path / "out", "--grid"]
     outcome = command("sample", *words)
-    assert outcome.code == 0 and "2 pieces of" in outcome.err, outcome.err
+    assert outcome.code == 0 and outcome.err.startswith("2 pieces"), outcome.err
     assert (tmp_path / "out/000001.mid").read_bytes()[10:12] == b"\x00\x02" and (tmp_path / "out/grid.png").is_file()
