@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,6 +12,7 @@ from torch import Tensor
 from gan_lightning.errors import UserError, in_one_line
 from gan_lightning.evaluation.cards import short_hash
 from gan_lightning.evaluation.classifier import SmallClassifier, accuracy, train_classifier
+from gan_lightning.evaluation.output import write_whole
 from gan_lightning.evaluation.sound_pictures import decibels, waves_of
 from gan_lightning.metrics.fidelity import Moments
 
@@ -37,8 +39,9 @@ class SoundClassifier(NamedTuple):
         return moments
 
     def save(self, path: Path) -> None:
-        """Write it to a file."""
-        torch.save({"state": self.network.state_dict(), "facts": self.facts}, path)
+        """Write it to a file, whole or not at all."""
+        content = {"state": self.network.state_dict(), "facts": self.facts}
+        write_whole(path, partial(torch.save, content))
 
     def check(self, path: Path, rate: int, length: int) -> None:
         """Refuse it for sounds of another kind than it was trained on.

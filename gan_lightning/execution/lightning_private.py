@@ -5,9 +5,10 @@ Each access is asserted: a Lightning that has moved one of them is told apart fr
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.overrides.distributed import _sync_module_states
 from lightning.pytorch.strategies import DDPStrategy, Strategy
@@ -35,11 +36,11 @@ def set_logged_step(trainer: Trainer, step: int) -> None:
     loop._batches_that_stepped = step
 
 
-def show_numbers(trainer: Trainer, numbers: dict[str, Tensor]) -> None:
+def show_numbers(trainer: Trainer, numbers: Mapping[str, Tensor | float]) -> None:
     """Put numbers where callbacks look for them (`callback_metrics`), as `log_dict` would in a third of a small round."""
     connector: Any = _there(trainer, "_logger_connector")
     shown: dict[str, Tensor] = _there(connector, "_callback_metrics")
-    shown.update(numbers)
+    shown.update({name: torch.as_tensor(value) for name, value in numbers.items()})
 
 
 def keep_signals(trainer: Trainer) -> None:

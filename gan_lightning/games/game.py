@@ -119,7 +119,8 @@ class Game(LightningModule, ABC):
         self.fresh_batches_taken = 0
         self.samples_seen = 0
         self.noise: Noise
-        self._logged: dict[str, Tensor] = {}
+        self._logged: dict[str, Tensor | float] = {}
+        self._by_row: list[DrawsByRow] = []
         self._passed: tuple[int, str] | None = None  # the trainer and stage in which preflight found nothing wrong
 
     # What a family states -------------------------------------------------------------------------------------------
@@ -272,21 +273,20 @@ class Game(LightningModule, ABC):
         generators = [torch.default_generator]
         if self.device.type == "cuda":
             generators.append(torch.cuda.default_generators[self.device.index or 0])
-        layers = [layer for layer in self.modules() if isinstance(layer, DrawsByRow)]
         for generator in generators:  # for dropout and third-party layers; ours draw from self.noise
             generator.manual_seed(mix(key, self._rank))
 
         def take(rows: Any, part: int) -> Terms:
             shard = Shard(self._rank, self._world_size, part, player.accumulation)
             self.noise = Noise(mix(key, 1), self.device, self.dtype_of_samples, shard, self.updates_done)
-            if layers:
+            if self._by_row:
                 noise = Noise(mix(key, 2), self.device, self.dtype_of_samples, shard, self.updates_done)
-                for layer in layers:
+                for layer in self._by_row:
                     layer.noise, layer.n_rows = noise, len(tree_flatten(rows)[0][0])
             return turn(rows)
 
         terms, logged = player.update(optimizer, batch, self.updates_done, take, self.manual_backward, self._reduce)
-        for layer in layers:
+        for layer in self._by_row:
             layer.noise = None
         self._logged.update(logged)
         self.watch.note(self.updates_done + 1, player.name, terms)
@@ -328,9 +328,9 @@ class Game(LightningModule, ABC):
         """Hand the numbers to Lightning's callbacks, and the newest of all to the loggers when a row is due."""
         self._set_moving(None)
         trainer = self.trainer
-        self._logged["progress/kimg"] = torch.tensor(self.samples_seen / 1000)
-        self._logged["lr/critic"] = torch.tensor(critic_optimizer.param_groups[0]["lr"])
-        self._logged["lr/generator"] = torch.tensor(generator_optimizer.param_groups[0]["lr"])
+        self._logged["progress/kimg"] = self.samples_seen / 1000
+        self._logged["lr/critic"] = critic_optimizer.param_groups[0]["lr"]
+        self._logged["lr/generator"] = generator_optimizer.param_groups[0]["lr"]
         show_numbers(trainer, self._logged)
         if trainer.log_every_n_steps and self.updates_done % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
             log_row(trainer, self._logged, self.updates_done - 1)
@@ -437,7 +437,8 @@ class Game(LightningModule, ABC):
                 player.check_state(state, kinds.get(player.name))
 
     def on_train_start(self) -> None:
-        """Give restored optimizers the settings that were asked for."""
+        """Give restored optimizers the settings that were asked for, and find the layers that draw by row."""
+        self._by_row = [layer for layer in self.modules() if isinstance(layer, DrawsByRow)]
         for player, optimizer in zip(
             self.players, cast(list[Any], self.optimizers(use_pl_optimizer=False)), strict=True
         ):
