@@ -29,6 +29,12 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(autouse=True)
+def _own_seed() -> None:
+    """Let no test depend on what the tests before it drew."""
+    torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
 def _own_run_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let each test choose its run folder: a run leaves its name behind for the processes it starts."""
     monkeypatch.delenv(RUN_FOLDER_VARIABLE, raising=False)

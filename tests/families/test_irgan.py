@@ -101,8 +101,8 @@ def test_it_learns_what_synthetic_users_prefer(tmp_path):
     """The policy comes nearer to the true preferences than it started, and than popularity is."""
     (case,) = [case for case in CASES if case.name == "IRGAN"]
     data = SyntheticFeedback(n_users=60, n_items=40, n_liked=12, batch_size=60)
-    game = case.family(**{**case.arguments, **_players(), "shape": data.shape, "n_pretraining": 60})
-    train(game, data, tmp_path, 90)
+    game = case.family(**{**case.arguments, **_players(), "shape": data.shape, "n_pretraining": 120})
+    train(game, data, tmp_path, 150)
     p = data.preferences.log_softmax(1)
 
     def divergence(log_q):
