@@ -4,6 +4,7 @@
     python scripts/benchmark_rounds.py                          all of them, minutes on one core
     python scripts/benchmark_rounds.py sngan_32 --rounds 3 --precision bf16-mixed
     python scripts/benchmark_rounds.py mlp_grid --against turns --rounds 200     what the trainer adds
+    python scripts/benchmark_rounds.py mlp_grid --compile --rounds 200           with model.compile
 
 Both sides have networks of the same weights, the same batches' sizes, the same updates per round and one thread. The
 plain loop is written in the usual style: blocks that upsample, then convolve, and convolve, then pool; separate passes
@@ -53,7 +54,7 @@ BATCH, N_IMAGES = 64, 1024
 class Setting(NamedTuple):
     """One row: a game, and what the plain loop needs to play the same one."""
 
-    game: Callable[[gl.data.RealData], Any]
+    game: Callable[..., Any]
     side: int
     n_critic: int
     loss: str
@@ -67,6 +68,7 @@ def main() -> None:
     parser.add_argument("settings", nargs="*", metavar="SETTING", help=f"of {', '.join(SETTINGS)}; all if none")
     parser.add_argument("--rounds", type=int, default=5, help="timed rounds of each side, after one that is not timed")
     parser.add_argument("--precision", default="32-true", choices=["32-true", "bf16-mixed"], help="of our side")
+    parser.add_argument("--compile", action="store_true", help="ours with model.compile")
     parser.add_argument("--against", default="plain", choices=["plain", "turns"], help="the other side")
     parser.add_argument("--n_critic", type=int, help="critic updates in a round; each setting's own if left out")
     options = parser.parse_args()
@@ -84,7 +86,8 @@ def main() -> None:
     if options.against == "turns" and options.precision != "32-true":
         parser.error(f"--against turns is in float32 on both sides, got --precision {options.precision}")
     other = f"{options.against} in float32"
-    print(f"torch {torch.__version__}, one thread, batch {BATCH}, ours in {options.precision}, {other}")
+    how = f"{options.precision}{', compiled' if options.compile else ''}"
+    print(f"torch {torch.__version__}, one thread, batch {BATCH}, ours in {how}, {other}")
     print(f"matrix products of float32: {peak / 1e9:.0f} GFLOP/s")
     ratios = f"{'wall ratio':>22}{'CPU ratio':>22}"
     print(
@@ -101,7 +104,7 @@ def row(name: str, setting: Setting, options: argparse.Namespace, peak: float) -
         setting = setting._replace(n_critic=options.n_critic)
     torch.manual_seed(0)
     data = gl.data.data_of(*samples(setting), batch_size=BATCH)
-    game = setting.game(data)
+    game = setting.game(data, compile=options.compile)
     game.n_critic = setting.n_critic
     other = PlainLoop(setting, game, data) if options.against == "plain" else BareTurns(setting, game)
     in_turns = InTurns(other, options.rounds + 1)
@@ -178,7 +181,7 @@ class InTurns(Callback):
         """Start the clock."""
         self._start = now()
 
-    def on_train_batch_end(self, *_: Any) -> None:
+    def on_train_batch_end(self, trainer: Trainer, pl_module: Any, *_: Any) -> None:
         """Take our time, then play the plain round and take its time."""
         if len(self.ours) == self.n_rounds:
             self._counter.__exit__(None, None, None)
@@ -191,6 +194,7 @@ class InTurns(Callback):
         self.play()
         self.plain.append(since(start))
         if len(self.ours) == self.n_rounds:
+            pl_module._compiled = None  # whose kernels cannot be counted: they compute the same
             self._counter = Operations()
             self._counter.__enter__()
         self._start = now()
@@ -391,33 +395,36 @@ def samples(setting: Setting) -> tuple[Tensor, Tensor | None]:
     return torch.randint(0, 256, size, dtype=torch.uint8, generator=draws), labels
 
 
-def _sngan(data: Any) -> Any:
+def _sngan(data: Any, **options: Any) -> Any:
     nets, families = gl.networks, gl.families
-    game = families.SNGAN(nets.SNGANResNetGenerator, nets.SNGANResNetCritic, shape=data.shape)
+    game = families.SNGAN(nets.SNGANResNetGenerator, nets.SNGANResNetCritic, shape=data.shape, **options)
     sizes = [sum(p.numel() for p in network.parameters()) for network in (game.generator, game.critic)]
     if sizes != [4_276_739, 1_053_824]:  # the authors'; mimicry has a last bias beside
         sys.exit(f"the networks have {sizes} parameters, not 4,276,739 and 1,053,824")
     return game
 
 
-def _wgan_gp(data: Any) -> Any:
-    return gl.families.WGANGP(gl.networks.WGANGPResNetGenerator, gl.networks.WGANGPResNetCritic, shape=data.shape)
+def _wgan_gp(data: Any, **options: Any) -> Any:
+    generator, critic = gl.networks.WGANGPResNetGenerator, gl.networks.WGANGPResNetCritic
+    return gl.families.WGANGP(generator, critic, shape=data.shape, **options)
 
 
-def _dcgan(data: Any) -> Any:
-    return gl.families.DCGAN(gl.networks.DCGANGenerator, gl.networks.DCGANCritic, shape=data.shape)
+def _dcgan(data: Any, **options: Any) -> Any:
+    return gl.families.DCGAN(gl.networks.DCGANGenerator, gl.networks.DCGANCritic, shape=data.shape, **options)
 
 
-def _biggan(data: Any) -> Any:
+def _biggan(data: Any, **options: Any) -> Any:
     generator = partial(gl.networks.BigGANGenerator, width=64, chunk_dim=32, n_classes=10)
     critic = partial(gl.networks.BigGANCritic, width=64, n_classes=10)
-    return gl.families.BigGAN(generator, critic, shape=data.shape, orthogonal_weight=0.0, classes=data.classes)
+    return gl.families.BigGAN(
+        generator, critic, shape=data.shape, orthogonal_weight=0.0, classes=data.classes, **options
+    )
 
 
-def _mlp(data: Any) -> Any:
+def _mlp(data: Any, **options: Any) -> Any:
     generator = partial(gl.networks.MLPGenerator, latent_dim=2, width=128, n_layers=3)
     critic = partial(gl.networks.MLPCritic, width=128, n_layers=3)
-    return gl.families.WGANGP(generator, critic, shape=data.shape)
+    return gl.families.WGANGP(generator, critic, shape=data.shape, **options)
 
 
 SETTINGS = {

@@ -197,6 +197,15 @@ def check_strategy(strategy: Strategy, training: bool = True) -> None:
         )
 
 
+def check_compiled(strategy: Strategy) -> None:
+    """Raise a UserError if compiled gradients would stay each process's own."""
+    if isinstance(strategy, DDPStrategy) and not isinstance(strategy, GANDDPStrategy):
+        raise UserError(
+            f"model.compile does not go with {name_of(strategy)}, which sums gradients while backward runs; use "
+            "trainer.strategy=gan_ddp"
+        )
+
+
 def share_buffers(strategy: Strategy, game: nn.Module) -> None:
     """Let every rank evaluate rank 0's networks under Lightning's own DDP, which sends buffers at training steps only."""
     if isinstance(strategy, DDPStrategy) and not isinstance(strategy, GANDDPStrategy) and dist.is_initialized():

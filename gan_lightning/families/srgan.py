@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Hashable
 from typing import Any, final
 
 import torch
@@ -17,7 +18,7 @@ from gan_lightning.networks.base import Critic, CriticFactory
 from gan_lightning.networks.perceptual import PerceptualNetwork
 from gan_lightning.networks.super_resolution import Upscaler, UpscalerFactory
 from gan_lightning.optimizers.specs import Adam, OptimizerSpec
-from gan_lightning.protocols import Paired
+from gan_lightning.protocols import Paired, PlayerName
 from gan_lightning.shapes import Pair, Shape
 
 
@@ -109,6 +110,20 @@ class SRGAN(Game):
         """By how much each side grows."""
         return self.generator.factor
 
+    @property
+    def pretrains(self) -> bool:
+        """Whether the next update is one of the first phase."""
+        return self._pretrains if self.tracing else self.updates_done < self.n_pretraining
+
+    def variant(self, player: PlayerName) -> Hashable:
+        """Add the phase."""
+        return super().variant(player), self.pretrains
+
+    def prepare_tracing(self) -> None:
+        """Keep the phase."""
+        super().prepare_tracing()
+        self._pretrains = self.pretrains
+
     def critic_updates_in_round(self, update: int) -> int:
         """Return 0 in the first phase, and where no adversarial term asks for a critic."""
         return self.n_critic if update >= self.n_pretraining and self.weights["adversarial_weight"] else 0
@@ -122,6 +137,11 @@ class SRGAN(Game):
                 "LowResolution"
             )
         if self.perceptual is not None and self.trainer.state.fn == "fit":
+            if self._compiled is not None:
+                raise UserError(
+                    "model.compile does not go with a perceptual network, whose weights are not the model's; leave "
+                    "model.compile out, or model.perceptual"
+                )
             self.perceptual.load()
 
     def critic_turn(self, batch: Any) -> Terms:
@@ -133,7 +153,7 @@ class SRGAN(Game):
     def generator_turn(self, batch: Any) -> Terms:
         """Return the terms of the phase."""
         real, fake = batch.real, self.generator(batch.source)
-        if self.updates_done < self.n_pretraining:
+        if self.pretrains:
             return {"pixels": mse_loss(fake, real)}
         weights, terms = self.weights, {}
         if self.perceptual is not None and weights["perceptual_weight"]:

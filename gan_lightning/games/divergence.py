@@ -50,12 +50,9 @@ class DivergenceWatch:
         """Keep the terms, without a graph, of the update that ends in generator update `update`."""
         self._recent.append((update, player, terms))
 
-    @torch.no_grad()
-    def note_spread(self, update: int, real: Tensor, fake: Tensor) -> None:
-        """Keep how much generated samples `(N, ...)` differ, as a share of how much the real ones do."""
-        if len(real) > 1 and len(fake) > 1:
-            spreads = [samples.float().std(0).mean() for samples in (fake, real)]
-            self._spreads.append((update, spreads[0] / spreads[1].clamp(min=1e-12)))
+    def note_spread(self, update: int, spread: Tensor) -> None:
+        """Keep how much the generated samples of an update differ, as `spread_of` tells it."""
+        self._spreads.append((update, spread))
 
     def _look_for_slow_kinds(self) -> None:
         losses = [
@@ -108,6 +105,13 @@ class DivergenceWatch:
             )
         self._said = True
         say(f"{message}. It continues, as model.on_divergence asks")
+
+
+@torch.no_grad()
+def spread_of(real: Tensor, fake: Tensor) -> Tensor:
+    """Return how much generated samples `(N, ...)` differ, as a share of how much the real ones do."""
+    spreads = [samples.float().std(0).mean() for samples in (fake, real)]
+    return spreads[0] / spreads[1].clamp(min=1e-12)
 
 
 _ADVICE = {

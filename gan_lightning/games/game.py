@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,8 +17,10 @@ from torch.utils._pytree import tree_flatten
 
 from gan_lightning.description import check_plain, describe, describe_module, rebuild
 from gan_lightning.errors import UserError
-from gan_lightning.execution.gan_ddp import GANDDPStrategy, check_strategy, share_buffers
+from gan_lightning.execution.compiled import CompiledTurns
+from gan_lightning.execution.gan_ddp import GANDDPStrategy, check_compiled, check_strategy, share_buffers
 from gan_lightning.execution.lightning_private import (
+    ask_for_cuda_quickly,
     do_not_count,
     restricted_classmethod,
     set_logged_step,
@@ -29,7 +31,7 @@ from gan_lightning.execution.precision import check_precision
 from gan_lightning.execution.process_state import KeepGenerators
 from gan_lightning.execution.ranks import mean_over_ranks, rows_of_all_ranks
 from gan_lightning.games.divergence import EVERY, DivergenceWatch, OnDivergence
-from gan_lightning.games.player import Player, Terms
+from gan_lightning.games.player import Player, Terms, loss_of
 from gan_lightning.loggers.rows import log_row
 from gan_lightning.networks.base import DrawsByRow
 from gan_lightning.optimizers.schedules import Schedule
@@ -69,6 +71,8 @@ class Game(LightningModule, ABC):
         on_divergence: What to do when a loss or weight is no longer finite: stop, before it is saved or measured, or
             continue. It is looked for every 50 updates, and before each checkpoint and evaluation.
         seed: Every random number of the training is a function of it.
+        compile: Compile each player's whole loss with its gradients (torch.compile, one graph). The first updates take half a
+            minute longer; losses equal those without to rounding. Turns that cannot be one graph are refused.
         classes: Names of the data's classes in the order of their indices; a network whose n_classes is auto has as many.
     """
 
@@ -96,6 +100,7 @@ class Game(LightningModule, ABC):
         ema_decay: float = 0.999,
         on_divergence: OnDivergence = "stop",
         seed: int = 0,
+        compile: bool = False,
         classes: list[str] | None = None,
     ) -> None:
         super().__init__()
@@ -121,6 +126,8 @@ class Game(LightningModule, ABC):
         self.noise: Noise
         self._logged: dict[str, Tensor | float] = {}
         self._by_row: list[DrawsByRow] = []
+        self._compiled = CompiledTurns(self) if compile else None
+        self.tracing = False
         self._passed: tuple[int, str] | None = None  # the trainer and stage in which preflight found nothing wrong
 
     # What a family states -------------------------------------------------------------------------------------------
@@ -153,6 +160,13 @@ class Game(LightningModule, ABC):
         """
         n_updates = self.critic_updates_in_round(update)
         return n_updates + (self.fresh_real or n_updates == 0)
+
+    def variant(self, player: PlayerName) -> Hashable:
+        """Return what a turn depends on beside tensors and its parts' settings: there is a compiled one for each."""
+        return ()
+
+    def prepare_tracing(self) -> None:
+        """Look at the counts of updates for a turn that is about to be traced and may not."""
 
     def record(self, values: Mapping[str, Tensor]) -> None:
         """Log these numbers, without a graph, with those of this round."""
@@ -198,6 +212,8 @@ class Game(LightningModule, ABC):
             return
         check_precision(trainer.precision)
         check_strategy(trainer.strategy, training=stage == "fit")
+        if self._compiled is not None and stage == "fit":
+            check_compiled(trainer.strategy)
         data = trainer.datamodule  # type: ignore[attr-defined]
         if stage == "fit" and isinstance(data, LightningDataModule):
             check_plain(data, dict(data.hparams))
@@ -276,20 +292,33 @@ class Game(LightningModule, ABC):
         for generator in generators:  # for dropout and third-party layers; ours draw from self.noise
             generator.manual_seed(mix(key, self._rank))
 
-        def take(rows: Any, part: int) -> Terms:
+        def play(rows: Any, part: int) -> Terms:
             shard = Shard(self._rank, self._world_size, part, player.accumulation)
-            self.noise = Noise(mix(key, 1), self.device, self.dtype_of_samples, shard, self.updates_done)
-            if self._by_row:
-                noise = Noise(mix(key, 2), self.device, self.dtype_of_samples, shard, self.updates_done)
-                for layer in self._by_row:
-                    layer.noise, layer.n_rows = noise, len(tree_flatten(rows)[0][0])
-            return turn(rows)
+            sources = [
+                Noise(mix(key, number), self.device, self.dtype_of_samples, shard, self.updates_done)
+                for number in ((1, 2) if self._by_row else (1,))
+            ]
+            for layer in self._by_row:
+                layer.n_rows = len(tree_flatten(rows)[0][0])
+            if self._compiled is not None:
+                share = 1 / player.accumulation
+                return self._compiled.play(player.name, turn, rows, sources, self._draw_from, share)
+            self._draw_from(sources)
+            terms = turn(rows)
+            self.manual_backward(loss_of(terms) / player.accumulation)
+            return terms
 
-        terms, logged = player.update(optimizer, batch, self.updates_done, take, self.manual_backward, self._reduce)
+        terms, logged = player.update(optimizer, batch, self.updates_done, play, self._reduce)
         for layer in self._by_row:
             layer.noise = None
         self._logged.update(logged)
         self.watch.note(self.updates_done + 1, player.name, terms)
+
+    def _draw_from(self, sources: Sequence[Noise]) -> None:
+        """Let the turn draw from the first source, and layers that draw by row from the second."""
+        self.noise = sources[0]
+        for layer in self._by_row:
+            layer.noise = sources[1]
 
     def _reduce(self, parameters: list[Parameter]) -> None:
         """Sum gradients over ranks, where the strategy leaves that to the game."""
@@ -439,6 +468,7 @@ class Game(LightningModule, ABC):
     def on_train_start(self) -> None:
         """Give restored optimizers the settings that were asked for, and find the layers that draw by row."""
         self._by_row = [layer for layer in self.modules() if isinstance(layer, DrawsByRow)]
+        ask_for_cuda_quickly(self.device)
         for player, optimizer in zip(
             self.players, cast(list[Any], self.optimizers(use_pl_optimizer=False)), strict=True
         ):

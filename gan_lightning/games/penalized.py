@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,7 +14,7 @@ from gan_lightning.errors import UserError
 from gan_lightning.games.game import Terms
 from gan_lightning.games.player import split
 from gan_lightning.games.sampling import SAMPLE_CHUNK, SamplingGame
-from gan_lightning.protocols import Verdicts
+from gan_lightning.protocols import PlayerName, Verdicts
 from gan_lightning.randomness import Noise, Shard, mix
 from gan_lightning.stabilizers.base import CriticConstraint, CriticPenalty
 from gan_lightning.stabilizers.critic_of_turn import Judged
@@ -46,6 +46,7 @@ class HeldCritic(SamplingGame):
         self.critic_penalties = nn.ModuleList(critic_penalties or [])  # type: ignore[assignment]
         self.critic_constraint = critic_constraint
         self._known: list[tuple[Tensor, Tensor]] = []
+        self._due: list[CriticPenalty] = []
         for penalty in self.critic_penalties:
             penalty.attach(self)
 
@@ -153,7 +154,19 @@ class HeldCritic(SamplingGame):
 
     def due_penalties(self) -> list[CriticPenalty]:
         """Return the penalties that join the loss of the critic's next update."""
+        if self.tracing:
+            return self._due
         return [penalty for penalty in self.critic_penalties if self.critic_updates_done % penalty.interval == 0]
+
+    def variant(self, player: PlayerName) -> Hashable:
+        """Add which penalties are due."""
+        due = [penalty.name for penalty in self.due_penalties()] if player == "critic" else []
+        return super().variant(player), tuple(due)
+
+    def prepare_tracing(self) -> None:
+        """Keep the penalties that are due."""
+        super().prepare_tracing()
+        self._due = self.due_penalties()
 
     def before_critic_update(self, batch: Any) -> None:
         """Show the penalties that are due the whole real batch."""

@@ -64,8 +64,7 @@ class Player:
         optimizer: Any,
         batch: Any,
         n_updates: int,
-        turn: Callable[[Any, int], Terms],
-        backward: Callable[[Tensor], None],
+        play: Callable[[Any, int], Terms],
         reduce: Callable[[list[Parameter]], None],
     ) -> tuple[Terms, dict[str, Any]]:
         """Make one update and return its terms, without a graph, and the numbers to log.
@@ -74,8 +73,7 @@ class Player:
             optimizer: This player's, as Lightning wraps it.
             batch: The process's rows of real data.
             n_updates: Generator updates done.
-            turn: Returns the terms of the loss on the rows of a micro-batch, given its index.
-            backward: Adds a loss's gradients.
+            play: Adds the gradients of the loss on the rows of a micro-batch, given its index, and returns its terms.
             reduce: Sums gradients over ranks.
         """
         factor = self.schedule(n_updates) if self.schedule else 1.0
@@ -84,10 +82,7 @@ class Player:
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         total: Terms = {}
         for part, rows in enumerate(split(batch, self.accumulation)):
-            terms = turn(rows, part)
-            loss = torch.stack([t.float() if t.dtype.itemsize < 4 else t for t in terms.values()]).sum()
-            backward(loss / self.accumulation)
-            for name, value in terms.items():
+            for name, value in play(rows, part).items():
                 total[name] = total.get(name, 0) + value.detach() / self.accumulation  # type: ignore[operator]
         reduce(parameters)
         logged: dict[str, Any] = {}
@@ -126,6 +121,11 @@ class Player:
         fresh = self.spec([Parameter(torch.zeros(1, 1))]).param_groups[0]
         for group in optimizer.param_groups:
             group.update({key: value for key, value in fresh.items() if key not in ("params", "lr")})
+
+
+def loss_of(terms: Terms) -> Tensor:
+    """Return the sum of the terms, in full precision."""
+    return torch.stack([t.float() if t.dtype.itemsize < 4 else t for t in terms.values()]).sum()
 
 
 def split(batch: Any, n_parts: int) -> Iterable[Any]:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from gan_lightning.errors import UserError, nearest
-from gan_lightning.games.divergence import EVERY
+from gan_lightning.games.divergence import EVERY, spread_of
 from gan_lightning.games.game import Game
 from gan_lightning.games.latents import Latents, NormalLatents
 from gan_lightning.randomness import mix, truncate
 from gan_lightning.shapes import Shape
 
+_SPREAD = "spread"
 SAMPLE_CHUNK = 64
 """Samples are drawn in chunks of this many, each from its own seed, so that any sharing of the chunks gives the same."""
 
@@ -39,8 +40,20 @@ class SamplingGame(Game):
 
     def note_spread(self, real: Tensor, fake: Tensor) -> None:
         """Let the watch see, now and then, whether generated samples `(N, ...)` differ as real ones do."""
-        if self.updates_done % EVERY == EVERY - 1:
-            self.watch.note_spread(self.updates_done, real, fake)
+        if len(real) > 1 and len(fake) > 1 and (self.tracing or self._looks_at_spread):
+            self.record({_SPREAD: spread_of(real, fake)})
+
+    def record(self, values: Mapping[str, Tensor]) -> None:
+        """Log these numbers; the spread of generated samples is for the watch."""
+        others = dict(values)
+        spread = None if self.tracing else others.pop(_SPREAD, None)
+        if spread is not None and self._looks_at_spread:
+            self.watch.note_spread(self.updates_done, spread)
+        super().record(others)
+
+    @property
+    def _looks_at_spread(self) -> bool:
+        return self.updates_done % EVERY == EVERY - 1
 
     def latents(self, n: int) -> Tensor:
         """Return this turn's latents `(n, latent_dim)` for this process's n rows."""

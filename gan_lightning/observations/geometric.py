@@ -178,7 +178,7 @@ def _warped(images: Tensor, back: Tensor, parts: Tensor) -> Tensor:
             indexing="ij",
         )
     ).flatten(1)  # (2, h w), of float32
-    places = back @ (grid - parts[:, :, None])
+    places = back @ (grid.to(parts.dtype) - parts[:, :, None])
     found = []
     for axis, size in enumerate((height, width)):
         pixel = _reflected(places[:, axis] + (size - 1) / 2, size)

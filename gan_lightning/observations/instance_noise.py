@@ -38,7 +38,7 @@ class InstanceNoise(Observation):
 
     def forward(self, samples: Tensor, labels: Tensor | None, noise: Noise) -> tuple[Tensor, Tensor | None]:
         """Return the samples with the noise of this update added."""
-        sigma = self.sigma_at(noise.update)
+        sigma = self.sigma if self.n_updates is None else self.sigma_at(noise.update)
         if sigma == 0:
             return samples, labels
         return samples + sigma * noise.normal(len(samples), *samples.shape[1:]).to(samples.dtype), labels

@@ -192,7 +192,8 @@ class PerturbationPenalty(CriticPenalty):
         if not spread >= 0:
             raise UserError(f"spread of PerturbationPenalty must not be negative, got {spread}; the authors' is 0.5")
         self.spread = spread
-        self._std: Tensor | None = None
+        self._std: Tensor | None
+        self.register_buffer("_std", None, persistent=False)
 
     def before_update(self, game: Host, real: Tensor) -> None:
         """Take the standard deviation of the whole batch, over all ranks."""

@@ -10,6 +10,7 @@ import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import torch
 
@@ -29,6 +30,16 @@ RESUMED = [
     Case(WGANGP, data=VECTORS, n_critic=2, critic_accumulation=2, name="vectors"),
 ]
 """Rows whose resuming is tried on two ranks: batch norm, spectral norm, accumulation."""
+
+COMPILED = Case(
+    WGANGP,
+    data=VECTORS,
+    critic_accumulation=2,
+    generator_accumulation=2,
+    name="vectors-accumulated",
+    compile=True,
+)
+"""The row that is compiled as well."""
 
 DRAWN = Case(
     WGANGP,
@@ -74,6 +85,8 @@ def main(folder: Path) -> None:
         if not case.is_coupled:
             game = play(case, folder, **options)
             torch.save(game.state_dict(), folder / f"{case.name}.{rank}.pt")
+    with mock.patch("torch.compile", lambda graph, **_: graph):  # as it was traced
+        torch.save(play(COMPILED, folder, **options).state_dict(), folder / f"compiled.{rank}.pt")
     torch.save(play_and_record(folder, **options), folder / f"drawn.{rank}.pt")
     if world_size == 2:
         for strategy in STRATEGIES:

@@ -41,7 +41,7 @@ ALLOWED: dict[str, set[str]] = {
     "networks": {*_NAMED, "metrics.efficientnet", "metrics.extractors"},
     "data": {*_NAMED, "description", "runs.files"},
     "runs": {"errors"},
-    "execution": {"errors"},
+    "execution": {"errors", "randomness"},
     "observations": {*_NAMED, "execution.ranks"},
     "stabilizers": {*_NAMED, "observations", "networks.base", "execution.ranks"},
     "games": {
