@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("--channels", type=int, default=1)
     parser.add_argument("--config", default="conditional_gan/digits", help="a conditional config")
     parser.add_argument("--fit", nargs="*", default=[], help="more options of fit, such as trainer.max_steps=2000")
-    parser.add_argument("--shares", type=float, nargs="+", default=[1, 10, 50, 100], help="percent of the real images")
+    parser.add_argument("--shares", type=float, nargs="*", default=[1, 10, 50, 100], help="percent of the real images")
     parser.add_argument(
         "--minority", nargs="*", default=["8"], help="classes to be cut to 5 %%, each in a case of its own"
     )
