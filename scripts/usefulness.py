@@ -3,6 +3,7 @@
     python scripts/usefulness.py                                        # the digits that ship, some minutes on two cores
     python scripts/usefulness.py --data cifar10.zip --image_size 32 --config sngan/cifar10 --out runs/usefulness.md
     python scripts/usefulness.py --shares 10 --seeds 2 --updates 50     a trial
+    python scripts/usefulness.py --shares --minority 8 --out minority.md   the minority case alone
 
 For each share of the real training images, the generator of a conditional config is trained on that share and on nothing else,
 `gan-lightning augment` writes its samples, and a small classifier (`evaluation/classifier.py`, as many updates whatever it is
