@@ -3,6 +3,7 @@
     python scripts/usefulness.py                                        # the digits that ship, some minutes on two cores
     python scripts/usefulness.py --data cifar10.zip --image_size 32 --config sngan/cifar10 --out runs/usefulness.md
     python scripts/usefulness.py --shares 10 --seeds 2 --updates 50     a trial
+    python scripts/usefulness.py --shares --minority 8 --out minority.md   the minority case alone
 
 For each share of the real training images, the generator of a conditional config is trained on that share and on nothing else,
 `gan-lightning augment` writes its samples, and a small classifier (`evaluation/classifier.py`, as many updates whatever it is
@@ -50,7 +51,7 @@ def main() -> None:
     parser.add_argument("--channels", type=int, default=1)
     parser.add_argument("--config", default="conditional_gan/digits", help="a conditional config")
     parser.add_argument("--fit", nargs="*", default=[], help="more options of fit, such as trainer.max_steps=2000")
-    parser.add_argument("--shares", type=float, nargs="+", default=[1, 10, 50, 100], help="percent of the real images")
+    parser.add_argument("--shares", type=float, nargs="*", default=[1, 10, 50, 100], help="percent of the real images")
     parser.add_argument(
         "--minority", nargs="*", default=["8"], help="classes to be cut to 5 %%, each in a case of its own"
     )
