@@ -1,15 +1,14 @@
-"""Train PacGAN's Table 1 (Lin et al. 2018, arXiv:1712.04086) and our row, and write what was reached beside what was published.
+"""Train PacGAN's Table 1 (Lin et al. 2018, arXiv:1712.04086) and our best recipe, and write what was reached.
 
     python scripts/mode_coverage.py                                       all rows, three seeds: a night on two cores
     python scripts/mode_coverage.py --methods gan pacgan2 --data grid     some of them
-    python scripts/mode_coverage.py --updates 4000 --out trial.md         a trial; our row keeps its length, which its rates need
+    python scripts/mode_coverage.py --updates 4000 --out trial.md         a trial
     python scripts/mode_coverage.py --seeds                               only write the table of what has been run
 
 Each run is `gan-lightning fit --resume auto` of a config of configs/coverage/ on one thread, `--jobs` of them at a time.
 Stopped by Ctrl-C or killed, it goes on from the last checkpoints when it is started again; a run that is done is not
-repeated. A row has the seeds whose runs are done; one without any says so. In a page that has them, the table stands
-between the lines `<!-- table -->` and `<!-- end of the table -->`; the rest is left as it is. A picture of the samples of
-each row's first seed lies beside it.
+repeated. A row has the seeds whose runs are done; one without any says so. Beside the page lies a picture of samples; what
+the page has from its first `## ` on stays as it is.
 """
 
 from __future__ import annotations
@@ -32,18 +31,14 @@ ROOT = Path(__file__).resolve().parent.parent
 KEYS = ("modes", "high_quality", "reverse_kl")
 
 
-MARKS = ("<!-- table -->", "<!-- end of the table -->")
-
-
 class Method(NamedTuple):
-    """A row: its config, samples to a pack, updates, the paper's means and standard errors by data, and packs to a batch."""
+    """A row: its config, samples to a pack, updates and means with standard errors in the paper, by data, packs in a batch."""
 
     config: str
     pack: int
     updates: int
     published: dict[str, tuple[str, str, str]]
-    batch_size: int = 100
-    is_ours: bool = False
+    batch: int = 100
 
 
 METHODS = {
@@ -62,7 +57,9 @@ METHODS = {
     "pacgan4": Method("pacgan", 4, 400_000, {
         "ring": ("7.8 ± 0.1", "0.959 ± 0.014", "0.07 ± 0.02"), "grid": ("24.8 ± 0.2", "0.936 ± 0.006", "0.04 ± 0.01"),
     }),
-    "ours": Method("ours", 1, 8000, dict.fromkeys(("ring", "grid"), ("–", "–", "–")), batch_size=256, is_ours=True),
+    "ours": Method("ours", 1, 40_000, {
+        "ring": ("8 wanted", "0.97 wanted", "0.02 wanted"), "grid": ("25 wanted", "0.97 wanted", "0.02 wanted"),
+    }, 256),
 }  # fmt: skip
 DATA = {"ring": "Ring", "grid": "Grid"}
 
@@ -73,7 +70,8 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS), metavar="METHOD")
     parser.add_argument("--data", nargs="+", choices=DATA, default=list(DATA), metavar="DATA", help="ring, grid")
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
-    parser.add_argument("--updates", type=int, help="generator updates of the paper's rows; the paper's if left out")
+    parser.add_argument("--updates", type=int, help="generator updates of each run; the paper's if left out")
+    parser.add_argument("--compile", action="store_true", help="with model.compile: faster on small networks")
     parser.add_argument("--jobs", type=int, default=2, help="runs at the same time, one thread each")
     parser.add_argument("--runs_dir", type=Path, default=ROOT / "runs" / "mode_coverage", help="where run folders go")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "mode_coverage.md", help="the table")
@@ -87,22 +85,16 @@ def main() -> None:
     except KeyboardInterrupt:  # the children have it too, and save their state
         pool.shutdown(wait=True, cancel_futures=True)
         sys.exit("stopped; start it again to go on")
-    options.out.write_text(page(options))
     picture(options, options.out.with_suffix(".png"))
+    options.out.write_text(page(options))
     print(f"{options.out} written")
     if failed:
         sys.exit("\n".join(failed))
 
 
-def updates(method: str, options: argparse.Namespace) -> int:
-    """Return how many generator updates the runs of a row have."""
-    row = METHODS[method]
-    return row.updates if row.is_ours or options.updates is None else options.updates
-
-
 def run_folder(method: str, data: str, seed: int, options: argparse.Namespace) -> Path:
     """Return the folder of a run; other numbers of updates have other folders."""
-    return options.runs_dir / f"{method}-{data}-{updates(method, options)}-{seed}"
+    return options.runs_dir / f"{method}-{data}-{options.updates or METHODS[method].updates}-{seed}"
 
 
 def train(method: str, data: str, seed: int, options: argparse.Namespace) -> str | None:
@@ -110,20 +102,12 @@ def train(method: str, data: str, seed: int, options: argparse.Namespace) -> str
     folder, row = run_folder(method, data, seed, options), METHODS[method]
     if (folder / "result.json").is_file():
         return None
-    n_updates = updates(method, options)
+    n_updates = options.updates or row.updates
     command = [sys.executable, "-m", "gan_lightning", "fit", "--config", f"configs/coverage/{row.config}.yaml"]
-    command += [
-        "--data",
-        DATA[data],
-        "--data.batch_size",
-        str(row.batch_size * row.pack),
-        "--seed_everything",
-        str(seed),
-    ]
+    command += ["--data", DATA[data], "--data.batch_size", str(row.batch * row.pack), "--seed_everything", str(seed)]
+    command += ["--model.compile", "true"] if options.compile else []
     command += ["--runs_dir", str(options.runs_dir), "--name", folder.name, "--resume", "auto"]
     command += ["--trainer.max_steps", str(n_updates), "--trainer.val_check_interval", str(max(1, n_updates // 10))]
-    if row.is_ours:
-        command += ["--model.compile", "true"]
     if row.pack > 1:
         command += ["--model.observation.pack", str(row.pack)]
     start = time.perf_counter()
@@ -142,55 +126,66 @@ def train(method: str, data: str, seed: int, options: argparse.Namespace) -> str
     return None
 
 
-def page(options: argparse.Namespace) -> str:
-    """Return the table, within the page that has a place for it."""
-    before, mark, rest = options.out.read_text().partition(MARKS[0]) if options.out.is_file() else ("", "", "")
-    _, end, after = rest.partition(MARKS[1])
-    return f"{before}{mark}\n{table(options)}{end}{after}" if end else table(options)
-
-
 def table(options: argparse.Namespace) -> str:
-    """Return the table: ours, over all seeds that are done, and the paper's."""
+    """Return the page: ours, over all seeds that are done, and the paper's."""
     lines = [
-        "| data | method | updates | seeds | modes | paper's | high quality | paper's | reverse KL | paper's | minutes |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
+        "# Mode coverage: PacGAN's table",
+        "",
+        "`" + " ".join(["python", "scripts/mode_coverage.py", *sys.argv[1:]]) + "`, "
+        f"torch {version('torch')}, Python {platform.python_version()}, {os.cpu_count()} cores, one thread a run.",
+        "",
+        "Networks, optimizers and batches are those of Lin et al. 2018, arXiv:1712.04086, Table 1 (`configs/coverage/`), 2,500",
+        "samples; the players take turns here and move at once there. ± is the standard error over seeds, ours and the",
+        "paper's (10 runs). The paper's updates are 400,000, ALI's 200,000; the row `ours` is not in the paper.",
+        "",
+        "| data | method | updates | seeds | modes | paper's | high quality | paper's | reverse KL | paper's |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for data in options.data:
         for method in options.methods:
-            results = [json.loads((folder / "result.json").read_text()) for folder in done(method, data, options)]
-            cells = [data, method, f"{updates(method, options):,}", str(len(results)) if results else "not run"]
-            for key, digits, published in zip(KEYS, (1, 3, 3), METHODS[method].published[data], strict=True):
+            n_updates = options.updates or METHODS[method].updates
+            folders = sorted(options.runs_dir.glob(f"{method}-{data}-{n_updates}-*/result.json"))
+            results = [json.loads(path.read_text()) for path in folders]
+            cells = [data, method, f"{n_updates:,}", str(len(results)) if results else "not run"]
+            for key, digits, published in zip(KEYS, (1, 3, 2), METHODS[method].published[data], strict=True):
                 cells += [spread([result[key] for result in results], digits), published]
-            cells.append(spread([result["minutes_of_last_start"] for result in results], 1))
             lines.append(f"| {' | '.join(cells)} |")
-    made_on = f"torch {version('torch')}, Python {platform.python_version()}, {os.cpu_count()} cores, one thread a run"
-    command = " ".join(["python", "scripts/mode_coverage.py", *sys.argv[1:]])
-    return "\n".join([*lines, "", f"`{command}`, {made_on}. ± is the standard error over the seeds."]) + "\n"
+    return "\n".join(lines) + "\n"
 
 
-def done(method: str, data: str, options: argparse.Namespace) -> list[Path]:
-    """Return the folders of a row's runs that are done."""
-    results = options.runs_dir.glob(f"{method}-{data}-{updates(method, options)}-*/result.json")
-    return [path.parent for path in sorted(results)]
+def page(options: argparse.Namespace) -> str:
+    """Return the table, the picture if there is one, and the sections that the page has behind them."""
+    before = options.out.read_text() if options.out.is_file() else ""
+    shown = options.out.with_suffix(".png")
+    picture_line = f"\n![Samples of each method over the modes]({shown.name})\n" if shown.is_file() else ""
+    first = before.find("\n## ")
+    return table(options) + picture_line + (before[first:] if first >= 0 else "")
 
 
 def picture(options: argparse.Namespace, out: Path) -> None:
-    """Draw 2,500 samples of the first seed of each row that has one over the modes; nothing if none has."""
+    """Draw 2,500 samples of a seed of each row that has one over the modes; nothing if no row has one."""
+    drawn = []
+    for data in options.data:
+        for method in options.methods:
+            name = run_folder(method, data, 0, options).name
+            found = sorted(options.runs_dir.glob(f"{name.removesuffix('0')}*/result.json"))
+            drawn += [(f"{data}: {name.removesuffix('-0')}", data, found[0].parent)] if found else []
+    if not drawn:
+        return
     import gan_lightning as gl  # slow to import
     from gan_lightning.lab.figures import axes_of, colors
 
-    drawn = [(method, data, done(method, data, options)) for data in options.data for method in options.methods]
-    drawn = [row for row in drawn if row[2]]
-    if not drawn:
-        return
-    figure, axes = axes_of(1, len(drawn))
-    for axis, (method, data, folders) in zip(axes, drawn, strict=True):
-        centres = getattr(gl.data, DATA[data])().centres
-        edge = 1.2 * float(centres.abs().max())
-        axis.plot(*gl.load(folders[0]).sample(2500).cpu().T, ".", color=colors[1], markersize=1.5)
-        axis.plot(*centres.T, "o", color=colors[0], markersize=9, fillstyle="none")
+    n_columns = min(len(drawn), 6)
+    figure, axes = axes_of(math.ceil(len(drawn) / n_columns), n_columns)
+    for axis, (title, data, folder) in zip(axes, drawn, strict=False):
+        modes = getattr(gl.data, DATA[data])()
+        edge = 1.2 * float(modes.centres.abs().max())
+        axis.plot(*gl.load(folder).sample(2500).cpu().T, ".", color=colors[1], markersize=1.5)
+        axis.plot(*modes.centres.T, "o", color=colors[0], markersize=9, fillstyle="none")
         axis.set(xlim=(-edge, edge), ylim=(-edge, edge), aspect="equal")
-        axis.set_title(f"{data}: {method}, {updates(method, options):,} updates", fontsize=9)
+        axis.set_title(title, fontsize=9)
+    for axis in axes[len(drawn) :]:
+        axis.axis("off")
     figure.savefig(out, dpi=100)
 
 

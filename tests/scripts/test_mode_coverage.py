@@ -11,7 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from PIL import Image
+
+import gan_lightning as gl
+from gan_lightning.data import Ring
+from gan_lightning.families import NonSaturatingGAN
+from tests.cases import Case
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -27,7 +32,7 @@ def script() -> Any:
 
 
 def options(tmp_path, **given):
-    common = {"runs_dir": tmp_path, "updates": 10, "data": ["ring"], "methods": ["gan", "pacgan2"]}
+    common = {"compile": False, "runs_dir": tmp_path, "updates": 10, "data": ["ring"], "methods": ["gan", "pacgan2"]}
     return argparse.Namespace(**common | given)
 
 
@@ -35,9 +40,7 @@ def test_rows_have_mean_and_standard_error_over_the_seeds_that_are_done(script, 
     for seed, modes in ((0, 6.0), (1, 8.0)):
         folder = script.run_folder("gan", "ring", seed, options(tmp_path))
         folder.mkdir()
-        (folder / "result.json").write_text(
-            json.dumps({"modes": modes, "high_quality": 0.5, "reverse_kl": None, "minutes_of_last_start": 2.0})
-        )
+        (folder / "result.json").write_text(json.dumps({"modes": modes, "high_quality": 0.5, "reverse_kl": None}))
     gan, pacgan = [line for line in script.table(options(tmp_path)).splitlines() if line.startswith("| ring")]
     assert gan.startswith("| ring | gan | 10 | 2 | 7.0 ± 1.0 | 6.3 ± 0.5 | 0.500 ± 0.000 | 0.982 ± 0.002 | – |")
     assert pacgan.startswith("| ring | pacgan2 | 10 | not run | – | 7.9 ± 0.1 |")
@@ -62,30 +65,30 @@ def test_a_run_that_is_done_is_not_repeated_and_others_go_on(script, tmp_path, m
     assert "--resume auto" in words and "--trainer.max_steps 10 " in words + " "
 
 
-def test_our_row_keeps_its_length_batch_and_schedule(script, tmp_path, monkeypatch):
-    calls = []
-    failed = subprocess.CompletedProcess([], 2, "", "stop here")
-    monkeypatch.setattr(script.subprocess, "run", lambda command, **_: calls.append(command) or failed)
-    script.train("ours", "grid", 1, options(tmp_path))
-    words = " ".join(map(str, calls[0])) + " "
-    config = yaml.safe_load((ROOT / "configs/coverage/ours.yaml").read_text())
-    n_updates = config["trainer"]["max_steps"]
-    assert f"--trainer.max_steps {n_updates} " in words and "--data.batch_size 256 " in words
-    assert config["data"]["init_args"]["batch_size"] == 256
-    assert config["model"]["init_args"]["critic_schedule"]["init_args"]["end"] == n_updates
+def test_the_sections_behind_the_table_stay(script, tmp_path):
+    given = options(tmp_path, out=tmp_path / "page.md")
+    assert script.page(given) == script.table(given)
+    given.out.write_text("# Old title\n\n| old |\n\n## More\n\nText.\n")
+    for _ in range(2):
+        given.out.write_text(script.page(given))
+    assert given.out.read_text() == script.table(given) + "\n## More\n\nText.\n"
 
 
-def test_the_table_goes_where_the_page_has_a_place_for_it(script, tmp_path):
-    page = tmp_path / "page.md"
-    assert script.page(options(tmp_path, out=page)).startswith("| data | method |")
-    page.write_text("# Title\n\n<!-- table -->\nold\n<!-- end of the table -->\n\nMore.\n")
-    page.write_text(script.page(options(tmp_path, out=page)))
-    again = script.page(options(tmp_path, out=page))
-    assert again == page.read_text() and "old" not in again
-    assert again.startswith("# Title\n\n<!-- table -->\n| data |") and again.endswith(
-        "\n<!-- end of the table -->\n\nMore.\n"
-    )
-    assert again.count("| ring | gan | 10 | not run |") == 1
+def test_the_picture_has_the_rows_that_are_done(script, tmp_path):
+    given = options(tmp_path, out=tmp_path / "page.md")
+    script.picture(given, tmp_path / "page.png")
+    assert not (tmp_path / "page.png").exists()
+    game = Case(NonSaturatingGAN, data=Ring).game()
+    folder = script.run_folder("pacgan2", "ring", 3, given)
+    folder.mkdir()
+    (folder / "result.json").write_text('{"modes": 8, "high_quality": 0.9, "reverse_kl": 0.1}')
+    loaded = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gl, "load", lambda path: loaded.append(path) or game, raising=False)
+        script.picture(given, tmp_path / "page.png")
+    assert loaded == [folder]
+    assert Image.open(tmp_path / "page.png").size == (300, 300)
+    assert "![Samples" in script.page(given)
 
 
 def test_a_run_that_fails_is_told(script, tmp_path, monkeypatch):
