@@ -177,7 +177,7 @@ def measured(name: str) -> str:
                 if cell and title not in ("family", "paper")
             ]
             lines.append(f"- **{section}**: {', '.join(said)}")
-    intro = "Measured on two CPU cores, seed 0; how, and against what: [the table of all families](../families.md)."
+    intro = "Measured on two CPU cores; how, and against what: [the table of all families](../families.md)."
     return "\n".join(["## What it reaches in minutes", "", intro, "", *lines]) if lines else ""
 
 

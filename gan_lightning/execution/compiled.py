@@ -33,16 +33,27 @@ _LEAVE_OUT = "leave model.compile out"
 class Tape:
     """The random draws of a turn in the order in which they are made, so that other keys can make them before it.
 
+    Args:
+        n_sources: Sources of draws that the turn starts with.
+
     Attributes:
         draws: Of which source, which kind, how many rows, and the shape of a row.
         forks: Of which source each further one repeats the draws, and after how many draws in all.
-        values: The draws themselves, of the turn that was recorded or that is being fed.
+        values: The draws themselves, of the turn that was recorded.
+        feed: Draws to hand out again; None while they are recorded.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, n_sources: int) -> None:
+        self.n_sources = n_sources
         self.draws: list[tuple[int, Any, int, tuple[int, ...]]] = []
         self.forks: list[tuple[int, int]] = []
         self.values: list[Tensor] = []
+        self.feed: Iterator[Tensor] | None = None
+
+    def between(self, sources: Sequence[Noise], feed: Sequence[Tensor] | None = None) -> list[Noise]:
+        """Return the sources with this tape between; `feed` hands out draws instead of making them."""
+        self.feed = None if feed is None else iter(feed)
+        return [TapedNoise(source, self, index) for index, source in enumerate(sources)]
 
     def again(self, sources: Sequence[Noise]) -> list[Tensor]:
         """Make the same draws from other sources."""
@@ -63,11 +74,10 @@ class TapedNoise(Noise):
         source: Makes the draws while they are recorded.
         tape: Takes note of them.
         index: Of the source on the tape.
-        feed: Hands out these instead.
     """
 
-    def __init__(self, source: Noise, tape: Tape, index: int, feed: Iterator[Tensor] | None = None) -> None:
-        self.source, self.tape, self.index, self._feed = source, tape, index, feed
+    def __init__(self, source: Noise, tape: Tape, index: int) -> None:
+        self.source, self.tape, self.index = source, tape, index
         self.device, self.dtype, self.shard = source.device, source.dtype, source.shard
 
     @property
@@ -77,36 +87,20 @@ class TapedNoise(Noise):
 
     def repeated(self) -> Noise:
         """Return the source of the draws that this one is about to make."""
-        if self._feed is None:
-            self.tape.forks.append((self.index, len(self.tape.draws)))
-            self._n_sources[0] += 1
-            return self._twin(self.source.repeated(), self._n_sources[0] - 1)
-        return self._twin(self.source, -1)
-
-    def _twin(self, source: Noise, index: int) -> TapedNoise:
-        twin = TapedNoise(source, self.tape, index, self._feed)
-        twin._n_sources = self._n_sources
-        return twin
+        tape = self.tape
+        if tape.feed is not None:
+            return self
+        tape.forks.append((self.index, len(tape.draws)))
+        tape.n_sources += 1
+        return TapedNoise(self.source.repeated(), tape, tape.n_sources - 1)
 
     def _rows(self, draw: Any, n: int, shape: tuple[int, ...]) -> Tensor:
-        if self._feed is not None:
-            return next(self._feed)
+        if self.tape.feed is not None:
+            return next(self.tape.feed)
         numbers = self.source._rows(draw, n, shape)
         self.tape.draws.append((self.index, draw, n, shape))
         self.tape.values.append(numbers)
         return numbers
-
-    _n_sources: list[int]
-
-
-def taped(sources: Sequence[Noise], tape: Tape, feed: Iterator[Tensor] | None = None) -> list[Noise]:
-    """Return the sources with a tape between; `feed` hands out draws instead of making them."""
-    counter, found = [len(sources)], []
-    for index, source in enumerate(sources):
-        noise = TapedNoise(source, tape, index, feed)
-        noise._n_sources = counter
-        found.append(noise)
-    return found  # type: ignore[return-value]
 
 
 Places = list[tuple[dict[str, Any], str]]
@@ -207,10 +201,10 @@ class CompiledTurns:
     ) -> Graph:
         game, family = self.game, type(self.game).__name__
         names, moving, resting = self._places()
-        weights = Graph(lambda: ([], [], []), Tape(), [], [], moving, resting).inputs
+        weights = Graph(lambda: ([], [], []), Tape(0), [], [], moving, resting).inputs
         tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
         buffers = [(buffer, buffer.clone()) for buffer in game.buffers()]
-        tape, terms_named, numbers_named = Tape(), [], []
+        tape, terms_named, numbers_named = Tape(len(sources)), [], []
 
         def run(batch: list[Tensor]) -> dict[str, Tensor]:
             values = iter(batch)
@@ -221,7 +215,7 @@ class CompiledTurns:
             movable: list[Tensor], others: list[Tensor], batch: list[Tensor], draws: list[Tensor]
         ) -> tuple[list[Tensor], list[Tensor], list[Tensor | None]]:
             movable = [weight.detach().requires_grad_() for weight in movable]
-            give(taped(sources, tape, iter(draws)))
+            give(tape.between(sources, draws))
             state = {f"game.{name}": value for name, value in zip(names, [*movable, *others], strict=True)}
             with torch.enable_grad():
                 terms = functional_call(_Turn(game, run), state, (batch,))
@@ -238,7 +232,7 @@ class CompiledTurns:
 
         try:
             with self._traced():
-                give(taped(sources, tape))
+                give(tape.between(sources))
                 with _own_draws(game.device):
                     wanted = {name: value.detach() for name, value in run(tensors).items()}
                 inputs = (*weights(), tensors, tape.values)

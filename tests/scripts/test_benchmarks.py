@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from functools import partial
 from pathlib import Path
@@ -66,3 +67,15 @@ def test_the_trainer_is_timed_against_the_bare_turns(rounds, monkeypatch, capsys
     line = capsys.readouterr().out.splitlines()[3]
     n_plain, n_ours = (float(word) for word in line.split()[-3:-1])  # as many operations on both sides
     assert line.startswith("mlp_grid") and n_plain == n_ours > 0
+
+
+def test_growth_is_measured_step_by_step(monkeypatch, capsys) -> None:
+    spec = importlib.util.spec_from_file_location("benchmark_scale", ROOT / "scripts" / "benchmark_scale.py")
+    assert spec is not None and spec.loader is not None
+    scale = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(scale)
+    monkeypatch.setattr(sys, "argv", ["benchmark_scale.py", "images", "--most_images", "100000"])
+    scale.main()
+    header, _, first, second = capsys.readouterr().out.splitlines()[2:]
+    assert header.startswith("| images | batch of 64, ms") and first.startswith("| 10,000 |")
+    assert second.startswith("| 100,000 |") and second.endswith(" for 10 |")

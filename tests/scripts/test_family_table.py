@@ -66,3 +66,5 @@ def test_a_changed_config_is_run_again_but_not_for_its_comments(script, tmp_path
     assert script.note(config, [{"error": "x|y", "core_seconds": 121}]) == "stopped: x\\|y; above the 2 minutes"
     config.write_text("name: b\n")
     assert script.fingerprint(config) != first
+    config.write_text("# Finding: it learns.\nmodel: {init_args: {critic: {init_args: {n_classes: 10}}}}\n")
+    assert script.note(config, []) == "sees labels; it learns."

@@ -32,7 +32,7 @@ def script() -> Any:
 
 
 def options(tmp_path, **given):
-    common = {"compile": False, "runs_dir": tmp_path, "updates": 10, "data": ["ring"], "methods": ["gan", "pacgan2"]}
+    common = {"runs_dir": tmp_path, "updates": 10, "data": ["ring"], "methods": ["gan", "pacgan2"]}
     return argparse.Namespace(**common | given)
 
 
