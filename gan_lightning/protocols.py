@@ -409,6 +409,17 @@ class Mixture(Protocol):
 
 
 @runtime_checkable
+class Stacked(Protocol):
+    """What a watcher may ask of images each of whose channels is a picture of its own, of one of some classes.
+
+    Attributes:
+        channel_classes: Number of classes of a channel.
+    """
+
+    channel_classes: int
+
+
+@runtime_checkable
 class Styled(Protocol):
     """Data with pictures of styles, beside those that are to be brought into them."""
 

@@ -7,7 +7,8 @@
 
 Each run is `gan-lightning fit --resume auto` of a config of configs/coverage/ on one thread, `--jobs` of them at a time.
 Stopped by Ctrl-C or killed, it goes on from the last checkpoints when it is started again; a run that is done is not
-repeated. A row has the seeds whose runs are done; one without any says so.
+repeated. A row has the seeds whose runs are done; one without any says so. Beside the page lies a picture of samples; what
+the page has from its first `## ` on stays as it is.
 """
 
 from __future__ import annotations
@@ -79,7 +80,8 @@ def main() -> None:
     except KeyboardInterrupt:  # the children have it too, and save their state
         pool.shutdown(wait=True, cancel_futures=True)
         sys.exit("stopped; start it again to go on")
-    options.out.write_text(table(options))
+    picture(options, options.out.with_suffix(".png"))
+    options.out.write_text(page(options))
     print(f"{options.out} written")
     if failed:
         sys.exit("\n".join(failed))
@@ -143,6 +145,42 @@ def table(options: argparse.Namespace) -> str:
                 cells += [spread([result[key] for result in results], digits), published]
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def page(options: argparse.Namespace) -> str:
+    """Return the table, the picture if there is one, and the sections that the page has behind them."""
+    before = options.out.read_text() if options.out.is_file() else ""
+    shown = options.out.with_suffix(".png")
+    picture_line = f"\n![Samples of each method over the modes]({shown.name})\n" if shown.is_file() else ""
+    first = before.find("\n## ")
+    return table(options) + picture_line + (before[first:] if first >= 0 else "")
+
+
+def picture(options: argparse.Namespace, out: Path) -> None:
+    """Draw 2,500 samples of a seed of each row that has one over the modes; nothing if no row has one."""
+    drawn = []
+    for data in options.data:
+        for method in options.methods:
+            name = run_folder(method, data, 0, options).name
+            found = sorted(options.runs_dir.glob(f"{name.removesuffix('0')}*/result.json"))
+            drawn += [(f"{data}: {name.removesuffix('-0')}", data, found[0].parent)] if found else []
+    if not drawn:
+        return
+    import gan_lightning as gl  # slow to import
+    from gan_lightning.lab.figures import axes_of, colors
+
+    n_columns = min(len(drawn), 6)
+    figure, axes = axes_of(math.ceil(len(drawn) / n_columns), n_columns)
+    for axis, (title, data, folder) in zip(axes, drawn, strict=False):
+        modes = getattr(gl.data, DATA[data])()
+        edge = 1.2 * float(modes.centres.abs().max())
+        axis.plot(*gl.load(folder).sample(2500).cpu().T, ".", color=colors[1], markersize=1.5)
+        axis.plot(*modes.centres.T, "o", color=colors[0], markersize=9, fillstyle="none")
+        axis.set(xlim=(-edge, edge), ylim=(-edge, edge), aspect="equal")
+        axis.set_title(title, fontsize=9)
+    for axis in axes[len(drawn) :]:
+        axis.axis("off")
+    figure.savefig(out, dpi=100)
 
 
 def spread(values: list[Any], digits: int) -> str:

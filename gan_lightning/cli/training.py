@@ -440,10 +440,9 @@ class GanLightningCLI(LightningCLI):
                     name = key.removeprefix("val/")
                     print(f"{name}: {before[key]:.4f} after {first} updates, {after[key]:.4f} after {done}")
                 elif key == "val/modes":
-                    print(
-                        f"modes: {before[key]:.0f} after {first} updates, {after[key]:.0f} after {done} "
-                        f"({after['val/high_quality']:.1%} of the samples of high quality)"
-                    )
+                    good = after.get("val/high_quality")  # vectors alone have it
+                    beside = "" if good is None else f" ({good:.1%} of the samples of high quality)"
+                    print(f"modes: {before[key]:.0f} after {first} updates, {after[key]:.0f} after {done}{beside}")
 
 
 def _shape_of(data: Any) -> Shape:

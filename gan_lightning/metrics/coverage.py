@@ -94,6 +94,34 @@ def class_coverage(probabilities: Tensor, min_confidence: float = 0.0) -> Covera
     return _coverage(classes, confidence >= min_confidence, probabilities.shape[1])
 
 
+def stacked_coverage(digits: Tensor, n_classes: int = 10) -> Coverage:
+    """Return which of K = n_classes^S rows of S digits the samples cover (stacked MNIST: S = 3, K = 1000).
+
+    A mode is captured if one sample has its digits, and every sample counts (Metz et al. 2017, arXiv:1611.02163; Lin et
+    al. 2018, arXiv:1712.04086, section 4.2). Of 26,000 uniform triples, all modes are captured and the reverse KL is
+    about 999 / 52,000 = 0.0192.
+
+    Example:
+        >>> stacked_coverage(torch.tensor([[0, 1], [1, 1], [1, 1], [0, 1]]), n_classes=2)
+        Coverage(n_captured=2, high_quality=1.0, reverse_kl=0.693...)
+
+    Args:
+        digits: What a classifier takes each channel for, `(N, S)`, integers in 0..n_classes - 1.
+        n_classes: Classes of a channel.
+
+    Raises:
+        ValueError: There are no samples, or a digit is out of its range.
+    """
+    if digits.dim() != 2 or not digits.numel():
+        raise ValueError(f"digits must be (N, S), got shape {tuple(digits.shape)}")
+    if digits.min() < 0 or digits.max() >= n_classes:
+        raise ValueError(f"digits must lie in 0..{n_classes - 1}, got {digits.min()}..{digits.max()}")
+    n_stacked = digits.shape[1]
+    places = n_classes ** torch.arange(n_stacked - 1, -1, -1, device=digits.device)
+    modes = (digits.long() * places).sum(1)
+    return _coverage(modes, torch.ones_like(modes, dtype=torch.bool), n_classes**n_stacked)
+
+
 def wasserstein_1d(real: Tensor, fake: Tensor) -> float:
     """Return the exact first Wasserstein distance of two samples on the line, `(N,)` and `(M,)`.
 

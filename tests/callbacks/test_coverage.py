@@ -9,8 +9,10 @@ import pytest
 import torch
 
 from gan_lightning.callbacks import Coverage, coverage
-from gan_lightning.data import RandomImages, Ring
+from gan_lightning.data import RandomImages, Ring, StackedDigits
+from gan_lightning.data.base import scale
 from gan_lightning.families import ALI, NonSaturatingGAN
+from gan_lightning.metrics import Raw
 from tests.cases import Case
 from tests.training import Recorder, trainer
 
@@ -112,6 +114,61 @@ def test_it_measures_before_and_while_training_vectors_and_leaves_images_alone(f
         again = Coverage()
         again.load_state_dict(callback.state_dict())
         assert again.history == callback.history
+
+
+class Stacker(Sampler):
+    """Draws real triples, of the rows that it is told."""
+
+    device = torch.device("cpu")
+
+    def __init__(self, data: StackedDigits, rows: torch.Tensor) -> None:
+        self.images = scale(data.reference("train").images[rows], torch.float32)
+        self.updates_done, self.samples_seen, self.n_classes, self.ema_decay = 7, 0, 0, 0.0
+        self.shape = data.shape
+        self.logged: dict[str, float] = {}
+
+    def sample_chunks(self, chunks, seed=0):
+        for chunk in chunks:
+            yield self.images[64 * chunk : 64 * chunk + 64]
+
+
+def test_modes_of_real_triples_are_those_of_their_labels(tmp_path):
+    """The shipped classifier is right on all scans that it was trained on."""
+    data = StackedDigits(n=2000)
+    labels = data.reference("train").labels
+    assert labels is not None
+    few = torch.arange(2000)[labels // 100 == 7][:100]
+    for rows in (torch.arange(2000), few):
+        game, callback = Stacker(data, rows), Coverage(n_samples=len(rows))
+        callback._evaluate(fake_trainer(data, tmp_path), game)
+        shares = labels[rows].bincount(minlength=1000) / len(rows)
+        assert game.logged["val/modes"] == (shares > 0).sum()
+        assert game.logged["val/reverse_kl"] == pytest.approx(torch.xlogy(shares, 1000 * shares).sum().item(), abs=1e-5)
+        assert set(game.logged) == set(callback.names(fake_trainer(data, tmp_path)))
+    card = json.loads((tmp_path / "evaluation" / "coverage-000007.json").read_text())
+    assert card["n_modes"] == 1000 and card["classifier"] == "digits" and card["data"] == "StackedDigits"
+
+
+def test_triples_that_are_not_finite_and_classifiers_that_do_not_fit(tmp_path):
+    data = StackedDigits(n=64)
+    game = Stacker(data, torch.arange(64))
+    game.images[3, 1, 2, 2] = math.nan
+    Coverage(n_samples=64)._evaluate(fake_trainer(data, tmp_path), game)
+    assert all(math.isnan(value) for value in game.logged.values()) and len(game.logged) == 2
+    with pytest.raises(ValueError, match="classifier raw has no classes; take Digits"):
+        Coverage(classifier=Raw())
+    data.channel_classes = 9
+    with pytest.raises(ValueError, match="digits tells 10 classes apart, the channels of the data have 9"):
+        Coverage(n_samples=64)._evaluate(fake_trainer(data, tmp_path), game)
+
+
+def test_stacked_digits_are_measured_while_training(tmp_path):
+    data = StackedDigits(n=48, batch_size=4)
+    case, callback = Case(NonSaturatingGAN, data=lambda **_: data), Coverage(n_samples=70)
+    options = {"limit_val_batches": 1.0, "num_sanity_val_steps": 1, "val_check_interval": 2}
+    trainer(tmp_path, 4, [callback], check_val_every_n_epoch=None, **options).fit(case.game(), datamodule=data)
+    assert [update for update, _ in callback.history] == [0, 2, 4]
+    assert all(1 <= values["val/modes"] <= 70 for _, values in callback.history)
 
 
 def test_wrong_settings_are_refused():

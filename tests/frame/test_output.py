@@ -139,3 +139,13 @@ def test_the_cache_is_told_and_cleared(cache, tmp_path):
     assert command("cache", "--clera").code == 2
     assert command("cache", "--clear").code == 0
     assert not [path for path in cache.rglob("*") if path.is_file()]
+
+
+def test_the_end_of_a_run_on_stacked_digits_tells_its_modes(tmp_path):
+    data = {"class_path": "StackedDigits", "init_args": {"n": 16, "batch_size": 4}}
+    config = {"name": "a", "data": data, "model": {"class_path": "NonSaturatingGAN", "init_args": networks()}}
+    config |= {"fidelity": {"enabled": False}, "coverage": {"n_samples": 16}}
+    outcome = fit(tmp_path / "runs", config, "--trainer.max_steps", 2)
+    assert outcome.code == 0, outcome.err
+    assert "after 0 updates" in outcome.out and "of high quality" not in outcome.out
+    assert (tmp_path / "runs/a/evaluation/coverage-000002.json").is_file()

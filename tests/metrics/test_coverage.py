@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
-from gan_lightning.metrics.coverage import Coverage, class_coverage, mode_coverage, wasserstein_1d
+from gan_lightning.metrics.coverage import Coverage, class_coverage, mode_coverage, stacked_coverage, wasserstein_1d
 
 ANGLES = torch.arange(8) * (2 * math.pi / 8)
 RING = torch.stack([ANGLES.cos(), ANGLES.sin()], 1)
@@ -98,6 +98,33 @@ def test_class_coverage_of_a_perfect_sampler_of_stacked_mnist() -> None:
     found = class_coverage(torch.eye(1000)[classes])
     assert found.n_captured == 1000
     assert found.reverse_kl == pytest.approx(0.0194, abs=0.003)
+
+
+def test_stacked_coverage_of_hand_made_triples() -> None:
+    triples = torch.tensor([[0, 0, 0]] * 2 + [[0, 0, 1], [0, 1, 0], [1, 0, 0], [9, 9, 9], [9, 9, 9], [9, 9, 8]])
+    found = stacked_coverage(triples)
+    entropy = 2 * (1 / 4) * math.log(4) + 4 * (1 / 8) * math.log(8)
+    assert found.n_captured == 6  # the order of the digits matters
+    assert found.reverse_kl == pytest.approx(math.log(1000) - entropy, abs=1e-12)
+    every = torch.cartesian_prod(*[torch.arange(10)] * 3)
+    assert stacked_coverage(every) == Coverage(1000, 1.0, 0.0)
+    assert stacked_coverage(every[:250].repeat(4, 1)).reverse_kl == pytest.approx(math.log(4))
+    assert stacked_coverage(torch.tensor([[2, 1]]), n_classes=3).reverse_kl == pytest.approx(math.log(9))
+
+
+def test_stacked_coverage_is_the_coverage_of_the_product_of_the_classifiers() -> None:
+    logits = torch.randn(500, 3, 10, generator=torch.Generator().manual_seed(0))
+    a, b, c = logits.softmax(2).unbind(1)
+    joint = torch.einsum("na,nb,nc->nabc", a, b, c).flatten(1)
+    assert stacked_coverage(logits.argmax(2)) == class_coverage(joint)
+
+
+@pytest.mark.parametrize(
+    "digits", [torch.tensor([[0, 10]]), torch.tensor([[-1, 0]]), torch.zeros(3), torch.zeros(0, 3)]
+)
+def test_stacked_coverage_refuses_what_are_no_digits(digits: Tensor) -> None:
+    with pytest.raises(ValueError, match="digits must"):
+        stacked_coverage(digits)
 
 
 @pytest.mark.parametrize("probabilities", [torch.tensor([[2.0, -1.0]]), torch.tensor([[3.0, 4.0]]), torch.zeros(0, 3)])

@@ -11,6 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
+
+import gan_lightning as gl
+from gan_lightning.data import Ring
+from gan_lightning.families import NonSaturatingGAN
+from tests.cases import Case
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -57,6 +63,32 @@ def test_a_run_that_is_done_is_not_repeated_and_others_go_on(script, tmp_path, m
     words = " ".join(map(str, command))
     assert "--data Ring --data.batch_size 400" in words and "--model.observation.pack 4" in words
     assert "--resume auto" in words and "--trainer.max_steps 10 " in words + " "
+
+
+def test_the_sections_behind_the_table_stay(script, tmp_path):
+    given = options(tmp_path, out=tmp_path / "page.md")
+    assert script.page(given) == script.table(given)
+    given.out.write_text("# Old title\n\n| old |\n\n## More\n\nText.\n")
+    for _ in range(2):
+        given.out.write_text(script.page(given))
+    assert given.out.read_text() == script.table(given) + "\n## More\n\nText.\n"
+
+
+def test_the_picture_has_the_rows_that_are_done(script, tmp_path):
+    given = options(tmp_path, out=tmp_path / "page.md")
+    script.picture(given, tmp_path / "page.png")
+    assert not (tmp_path / "page.png").exists()
+    game = Case(NonSaturatingGAN, data=Ring).game()
+    folder = script.run_folder("pacgan2", "ring", 3, given)
+    folder.mkdir()
+    (folder / "result.json").write_text('{"modes": 8, "high_quality": 0.9, "reverse_kl": 0.1}')
+    loaded = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gl, "load", lambda path: loaded.append(path) or game, raising=False)
+        script.picture(given, tmp_path / "page.png")
+    assert loaded == [folder]
+    assert Image.open(tmp_path / "page.png").size == (300, 300)
+    assert "![Samples" in script.page(given)
 
 
 def test_a_run_that_fails_is_told(script, tmp_path, monkeypatch):
