@@ -32,7 +32,7 @@ def script() -> Any:
 
 
 def options(tmp_path, **given):
-    common = {"runs_dir": tmp_path, "updates": 10, "data": ["ring"], "methods": ["gan", "pacgan2"]}
+    common = {"compile": False, "runs_dir": tmp_path, "updates": 10, "data": ["ring"], "methods": ["gan", "pacgan2"]}
     return argparse.Namespace(**common | given)
 
 
@@ -40,7 +40,9 @@ def test_rows_have_mean_and_standard_error_over_the_seeds_that_are_done(script, 
     for seed, modes in ((0, 6.0), (1, 8.0)):
         folder = script.run_folder("gan", "ring", seed, options(tmp_path))
         folder.mkdir()
-        (folder / "result.json").write_text(json.dumps({"modes": modes, "high_quality": 0.5, "reverse_kl": None}))
+        (folder / "result.json").write_text(
+            json.dumps({"modes": modes, "high_quality": 0.5, "reverse_kl": None, "minutes_of_last_start": 2.0})
+        )
     gan, pacgan = [line for line in script.table(options(tmp_path)).splitlines() if line.startswith("| ring")]
     assert gan.startswith("| ring | gan | 10 | 2 | 7.0 ± 1.0 | 6.3 ± 0.5 | 0.500 ± 0.000 | 0.982 ± 0.002 | – |")
     assert pacgan.startswith("| ring | pacgan2 | 10 | not run | – | 7.9 ± 0.1 |")
