@@ -1,4 +1,4 @@
-"""Train PacGAN's Table 1 (Lin et al. 2018, arXiv:1712.04086) and our best recipe, and write what was reached beside what was published.
+"""Train PacGAN's Table 1 (Lin et al. 2018, arXiv:1712.04086) and our recipe; write what was reached beside what was published.
 
     python scripts/mode_coverage.py                                       all rows, three seeds: a night on two cores
     python scripts/mode_coverage.py --methods gan pacgan2 --data grid     some of them

@@ -12,6 +12,7 @@ from gan_lightning import __version__
 from gan_lightning.cli.own_modules import searched
 from gan_lightning.cli.streams import lasting_streams
 from gan_lightning.errors import UserError, fail, nearest
+from gan_lightning.runs.memory import keep_freed_memory
 from gan_lightning.runs.signals import handlers_kept, listen
 
 VERBS = {
@@ -108,6 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _run(verb: str, rest: list[str]) -> None:
+    keep_freed_memory()
     own = {
         "sample": sample,
         "evaluate": evaluate,

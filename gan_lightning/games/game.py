@@ -39,6 +39,7 @@ from gan_lightning.optimizers.specs import OptimizerSpec
 from gan_lightning.protocols import PLAYERS, Batch, Classed, Data, PlayerName, Share, check_shares
 from gan_lightning.randomness import Noise, Shard, mix
 from gan_lightning.runs.checkpoint_files import read_checkpoint
+from gan_lightning.runs.memory import keep_freed_memory
 from gan_lightning.stabilizers.slopes import couples_batch
 
 WEIGHTS_ONLY = (
@@ -469,6 +470,7 @@ class Game(LightningModule, ABC):
         """Give restored optimizers the settings that were asked for, and find the layers that draw by row."""
         self._by_row = [layer for layer in self.modules() if isinstance(layer, DrawsByRow)]
         ask_for_cuda_quickly(self.device)
+        keep_freed_memory()
         for player, optimizer in zip(
             self.players, cast(list[Any], self.optimizers(use_pl_optimizer=False)), strict=True
         ):

@@ -62,6 +62,7 @@ ALLOWED: dict[str, set[str]] = {
         "runs.checkpoint_files",
         "runs.folders",
         "runs.home",
+        "runs.memory",
         "runs.old_names",
         "runs.safetensors",
     },

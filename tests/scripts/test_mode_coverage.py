@@ -83,7 +83,9 @@ def test_the_picture_has_the_rows_that_are_done(script, tmp_path):
     game = Case(NonSaturatingGAN, data=Ring).game()
     folder = script.run_folder("pacgan2", "ring", 3, given)
     folder.mkdir()
-    (folder / "result.json").write_text('{"modes": 8, "high_quality": 0.9, "reverse_kl": 0.1}')
+    (folder / "result.json").write_text(
+        '{"modes": 8, "high_quality": 0.9, "reverse_kl": 0.1, "minutes_of_last_start": 1}'
+    )
     loaded = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gl, "load", lambda path: loaded.append(path) or game, raising=False)
