@@ -146,7 +146,7 @@ def table(options: argparse.Namespace) -> str:
     lines = [
         "# Mode coverage: PacGAN's table",
         "",
-        "`" + " ".join(["python", "scripts/mode_coverage.py", *sys.argv[1:]]) + "`, "
+        f"`{' '.join(['python', 'scripts/mode_coverage.py', *without_paths(sys.argv[1:])])}`, "
         f"torch {version('torch')}, Python {platform.python_version()}, {os.cpu_count()} cores, one thread a run.",
         "",
         "Networks, optimizers and batches are those of Lin et al. 2018, arXiv:1712.04086, Table 1 (`configs/coverage/`), 2,500",
@@ -167,6 +167,14 @@ def table(options: argparse.Namespace) -> str:
             cells.append(spread([result["minutes_of_last_start"] for result in results], 1))
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def without_paths(words: list[str]) -> list[str]:
+    """Return a command's words without the options that say where things lie."""
+    paths = ("--runs_dir", "--out")
+    return [
+        word for before, word in zip(["", *words], words, strict=False) if word not in paths and before not in paths
+    ]
 
 
 def page(options: argparse.Namespace) -> str:
