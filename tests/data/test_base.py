@@ -146,6 +146,7 @@ def test_sizes_must_be_positive(options):
 def examples(folder):
     return {
         "Digits": {"image_size": 16},
+        "StackedDigits": {"n": 20, "image_size": 16},
         "TorchvisionImages": {"dataset": "MNIST", "dataset_kwargs": {"transform": None}},
         "ImageFolder": {"root": str(folder), "image_size": 8, "labels": "none"},
         "Ring": {"n_modes": 3},
