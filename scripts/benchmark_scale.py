@@ -6,7 +6,7 @@
 
 `batch`, `size` and `width` time the turns of an SNGAN of residual networks; `images` maps a sparse file of so many
 images of 3x32x32 into memory and times the start, a batch and the hash that the first checkpoint takes; `classes` is a
-projection GAN of small networks; `processes` are gloo ranks of one machine, each on its rows of the same global batch.
+conditional GAN of small networks; `processes` are gloo ranks of one machine, each on its rows of the same global batch.
 Times are medians of processor seconds. The last column is how much the cost grew for how much the number grew.
 """
 
@@ -152,7 +152,7 @@ def of_images(options: argparse.Namespace) -> None:
 
 
 def of_classes(options: argparse.Namespace) -> None:
-    """A projection GAN of MLPs of width 64 on 1x8x8."""
+    """A conditional GAN of MLPs of width 64 on 1x8x8."""
 
     def cost(n: int) -> dict[str, float]:
         images = torch.randint(0, 256, (max(n, 64), 1, 8, 8), dtype=torch.uint8)

@@ -21,6 +21,8 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
 from gan_lightning.errors import UserError, say
+from gan_lightning.execution.precision import loss_of
+from gan_lightning.execution.process_state import nothing_kept
 from gan_lightning.randomness import Noise
 
 MOST = 8
@@ -125,9 +127,10 @@ class Graph(NamedTuple):
     moving: Places
     resting: Places
 
-    def inputs(self) -> tuple[list[Tensor], list[Tensor]]:
-        """Return the weights that move, without a graph, and the rest."""
-        return [where[name].detach() for where, name in self.moving], [where[name] for where, name in self.resting]
+
+def tensors_at(moving: Places, resting: Places) -> tuple[list[Tensor], list[Tensor]]:
+    """Return the weights that move, without a graph, and the rest."""
+    return [where[name].detach() for where, name in moving], [where[name] for where, name in resting]
 
 
 class CompiledTurns:
@@ -181,7 +184,7 @@ class CompiledTurns:
             draws, graph.tape.values = graph.tape.values, []
         tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
         with torch.no_grad(), torch.autocast(self.game.device.type, enabled=False):
-            terms, numbers, gradients = graph.call(*graph.inputs(), tensors, draws)
+            terms, numbers, gradients = graph.call(*tensors_at(graph.moving, graph.resting), tensors, draws)
         for (where, name), gradient in zip(graph.moving, gradients, strict=True):
             parameter = where[name]
             if gradient is not None:
@@ -201,9 +204,7 @@ class CompiledTurns:
     ) -> Graph:
         game, family = self.game, type(self.game).__name__
         names, moving, resting = self._places()
-        weights = Graph(lambda: ([], [], []), Tape(0), [], [], moving, resting).inputs
         tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
-        buffers = [(buffer, buffer.clone()) for buffer in game.buffers()]
         tape, terms_named, numbers_named = Tape(len(sources)), [], []
 
         def run(batch: list[Tensor]) -> dict[str, Tensor]:
@@ -219,7 +220,7 @@ class CompiledTurns:
             state = {f"game.{name}": value for name, value in zip(names, [*movable, *others], strict=True)}
             with torch.enable_grad():
                 terms = functional_call(_Turn(game, run), state, (batch,))
-                loss = torch.stack([t.float() if t.dtype.itemsize < 4 else t for t in terms.values()]).sum() * share
+                loss = loss_of(terms) * share
                 gradients = [
                     laid_out_as(weight, gradient)
                     for weight, gradient in zip(
@@ -231,11 +232,10 @@ class CompiledTurns:
             return [t.detach() for t in terms.values()], list(game._logged.values()), gradients
 
         try:
-            with self._traced():
+            with self._traced(), nothing_kept(game, game.device):
                 give(tape.between(sources))
-                with _own_draws(game.device):
-                    wanted = {name: value.detach() for name, value in run(tensors).items()}
-                inputs = (*weights(), tensors, tape.values)
+                wanted = {name: value.detach() for name, value in run(tensors).items()}
+                inputs = (*tensors_at(moving, resting), tensors, tape.values)
                 game._logged = {}
                 torch.clear_autocast_cache()
                 traced = make_fx(graph, tracing_mode="fake")(*inputs)
@@ -249,9 +249,6 @@ class CompiledTurns:
             ) from error
         finally:
             torch.clear_autocast_cache()
-            with torch.no_grad():
-                for buffer, before in buffers:
-                    buffer.copy_(before)
         if kept := self._kept():
             raise UserError(f"{family} cannot be compiled ({player}: {kept} keeps tensors of the turn); {_LEAVE_OUT}")
         for node in traced.graph.nodes:
@@ -261,7 +258,7 @@ class CompiledTurns:
                 )
         say(f"compiling the {player}'s turn, once for its kind")
         try:
-            with warnings.catch_warnings(), torch.no_grad(), _own_draws(game.device):
+            with warnings.catch_warnings(), torch.no_grad(), nothing_kept(game, game.device):
                 warnings.simplefilter("ignore")
                 call = torch.compile(traced, fullgraph=True, dynamic=False, options={"fallback_random": True})
                 with torch.autocast(game.device.type, enabled=False):
@@ -272,9 +269,6 @@ class CompiledTurns:
                 f"model.compile needs a compiler that torch.compile can use (on the CPU g++), and it failed "
                 f"({type(error).__name__}: {first}); {_LEAVE_OUT}"
             ) from error
-        with torch.no_grad():
-            for buffer, before in buffers:
-                buffer.copy_(before)
         for name, value in zip(terms_named, found, strict=True):
             if not torch.isclose(value.double(), wanted[name].double(), rtol=0.05, atol=1e-3):
                 raise UserError(
@@ -402,10 +396,3 @@ class _Count:
     __lt__ = __le__ = __gt__ = __ge__ = __eq__ = __ne__ = __bool__ = __hash__ = __int__ = __index__ = _refuse  # type: ignore[assignment]
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __mod__ = __floordiv__ = __truediv__ = _refuse
     __float__ = __rtruediv__ = _refuse
-
-
-@contextmanager
-def _own_draws(device: torch.device) -> Iterator[None]:
-    """Put the global random generators back."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        yield

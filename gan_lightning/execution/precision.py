@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from gan_lightning.errors import UserError
+
+
+def loss_of(terms: Mapping[str, Tensor]) -> Tensor:
+    """Return the sum of a loss's terms, in full precision."""
+    return torch.stack([t.float() if t.dtype.itemsize < 4 else t for t in terms.values()]).sum()
 
 
 def check_precision(precision: Any) -> None:

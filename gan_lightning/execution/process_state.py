@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import nn
 
 _EXPECTED_WARNINGS = (
     ".*does not have many workers.*",
@@ -34,6 +35,19 @@ _EXPECTED_LINES = re.compile(
     r"Initializing distributed|-+$|distributed_backend=|All distributed processes|\[rank: \d+\] Seed set"
 )
 _SPEAKERS = ("lightning.pytorch", "lightning.fabric")  # whose handlers print what all of Lightning logs
+
+
+@contextmanager
+def nothing_kept(network: nn.Module, device: torch.device) -> Iterator[None]:
+    """Put the buffers of a network and the global random generators back, as if nothing had been asked of it."""
+    buffers = [(buffer, buffer.clone()) for buffer in network.buffers()]
+    try:
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            yield
+    finally:
+        with torch.no_grad():
+            for buffer, before in buffers:
+                buffer.copy_(before)
 
 
 def random_state() -> dict[str, Any]:

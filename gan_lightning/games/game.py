@@ -27,11 +27,11 @@ from gan_lightning.execution.lightning_private import (
     show_numbers,
     trainer_of,
 )
-from gan_lightning.execution.precision import check_precision
+from gan_lightning.execution.precision import check_precision, loss_of
 from gan_lightning.execution.process_state import KeepGenerators
 from gan_lightning.execution.ranks import mean_over_ranks, rows_of_all_ranks
 from gan_lightning.games.divergence import EVERY, DivergenceWatch, OnDivergence
-from gan_lightning.games.player import Player, Terms, loss_of
+from gan_lightning.games.player import Player, Terms
 from gan_lightning.loggers.rows import log_row
 from gan_lightning.networks.base import DrawsByRow
 from gan_lightning.optimizers.schedules import Schedule

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_lightning.errors import UserError
+from gan_lightning.execution.process_state import nothing_kept
 from gan_lightning.games.game import Terms
 from gan_lightning.games.player import split
 from gan_lightning.games.sampling import SAMPLE_CHUNK, SamplingGame
@@ -110,19 +111,12 @@ class HeldCritic(SamplingGame):
         Draws come from a key of their own, and buffers and global random generators are put back, so that training goes
         on as if nothing had been asked. Each rank judges its own rows; all must ask, because layers may look at all ranks.
         """
-        devices = [self.device] if self.device.type == "cuda" else []
-        buffers = [(buffer, buffer.clone()) for buffer in self.buffers()]
         n_parts = self.players[0].accumulation
         batch = next(iter(split(batch, n_parts)))
         key, shard = mix(self.seed, self.updates_done, 0xD1), Shard(self._rank, self._world_size, 0, n_parts)
         self.noise = Noise(key, self.device, self.dtype_of_samples, shard, self.updates_done)
-        try:
-            with torch.random.fork_rng(devices=devices):
-                return self._judged(batch)
-        finally:
-            with torch.no_grad():
-                for buffer, before in buffers:
-                    buffer.copy_(before)
+        with nothing_kept(self, self.device):
+            return self._judged(batch)
 
     def _judged(self, batch: Any) -> Verdicts:
         with torch.no_grad():

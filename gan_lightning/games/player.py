@@ -123,11 +123,6 @@ class Player:
             group.update({key: value for key, value in fresh.items() if key not in ("params", "lr")})
 
 
-def loss_of(terms: Terms) -> Tensor:
-    """Return the sum of the terms, in full precision."""
-    return torch.stack([t.float() if t.dtype.itemsize < 4 else t for t in terms.values()]).sum()
-
-
 def split(batch: Any, n_parts: int) -> Iterable[Any]:
     """Cut every tensor of a batch into `n_parts` runs of rows."""
     if n_parts == 1:
