@@ -10,7 +10,7 @@ Both sides have networks of the same weights, the same batches' sizes, the same 
 plain loop is written in the usual style: blocks that upsample, then convolve, and convolve, then pool; separate passes
 for real and fake; contiguous tensors; torch's default Adam; a DataLoader of float images. Ours is everything between
 two calls of the trainer's callback: data, both players' updates, the running average of the weights, which the plain
-loop does not keep, and Lightning. The numbers are medians over rounds of the ratio plain / ours, with the quartiles: of
+loop does not keep, and Lightning. The plain loop runs with glibc's memory as a process has it that sets nothing. The numbers are medians over rounds of the ratio plain / ours, with the quartiles: of
 wall time, and of the process's CPU time, which other programs on the machine disturb less.
 
 `--against turns` has a loop over the game's own turns in place of the plain one: both losses, backward, the optimizers'
@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import ctypes
 import itertools
 import logging
 import resource
@@ -47,6 +48,7 @@ from gan_lightning.networks.layers.conditional import normalize
 from gan_lightning.networks.layers.resnet import CriticBlock, FirstCriticBlock, GeneratorBlock
 from gan_lightning.protocols import Batch
 from gan_lightning.randomness import Noise
+from gan_lightning.runs.memory import keep_freed_memory
 
 BATCH, N_IMAGES = 64, 1024
 
@@ -230,6 +232,12 @@ class PlainLoop:
         self.batches: Iterator[Any] = (batch for _ in iter(int, 1) for batch in loader)
 
     def __call__(self) -> None:
+        """Play the critic's updates, then the generator's, with the memory of a process that sets nothing."""
+        give_back_freed_memory()
+        self.play()
+        keep_freed_memory()
+
+    def play(self) -> None:
         """Play the critic's updates, then the generator's."""
         for _ in range(self.setting.n_critic):
             real, labels = next(self.batches)
@@ -249,6 +257,13 @@ class PlainLoop:
         fake = self.generator(torch.randn(BATCH, self.generator.latent_dim), labels)
         GENERATOR_LOSSES[self.setting.loss](self.critic(fake, labels)).backward()
         self.generator_optimizer.step()
+
+
+def give_back_freed_memory() -> None:
+    """Let glibc treat what is freed as it does by default, once its own thresholds have grown to their bounds."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).mallopt(-3, 32 << 20)  # M_MMAP_THRESHOLD
+        ctypes.CDLL(None).mallopt(-1, 64 << 20)  # M_TRIM_THRESHOLD
 
 
 class BareTurns:
