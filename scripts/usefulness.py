@@ -203,6 +203,15 @@ def cell(values: list[float]) -> str:
     return f"{100 * statistics.mean(values):.1f}{spread}"
 
 
+def table(results: list[dict[str, Any]], columns: dict[str, str], ending: str = "") -> list[str]:
+    """Return the lines of a table of what was measured under these names."""
+    lines = [f"| real images | {' | '.join(columns.values())} |", "|" + "---|" * (len(columns) + 1)]
+    for result in results:
+        cells = [cell(result[f"{kind}{ending}"]) for kind in columns]
+        lines.append(f"| {result['name']} ({result['n_real']:,}) | {' | '.join(cells)} |")
+    return lines
+
+
 def write(results: list[dict[str, Any]], options: argparse.Namespace) -> None:
     """Write the table."""
     command = " ".join(["python scripts/usefulness.py", *sys.argv[1:]])
@@ -214,26 +223,15 @@ def write(results: list[dict[str, Any]], options: argparse.Namespace) -> None:
         "standard deviation over the classifiers. The generator has seen the same real images as the classifier, and no others. "
         "GAN-test is the accuracy on generated images of the classifier trained on real ones (Shmelkov et al. 2018, "
         "arXiv:1807.09499). `gan-lightning augment` writes such images for your own checkpoint.",
-        "",
-        f"| real images | {' | '.join(COLUMNS.values())} | GAN-test |",
-        "|" + "---|" * (len(COLUMNS) + 2),
     ]
-    for result in results:
-        cells = [cell(result[kind]) for kind in [*COLUMNS, "GAN-test"]]
-        lines.append(f"| {result['name']} ({result['n_real']:,}) | {' | '.join(cells)} |")
-    cut = [result for result in results if result["cut"]]
-    for heading, ending in (
-        ("Where a class was cut", ""),
-        ("Of these, the accuracy on that class (its recall)", " cut"),
-    ):
-        if cut:
-            columns = COLUMNS | OF_A_CUT_CLASS
-            lines += ["", f"{heading}:", "", f"| real images | {' | '.join(columns.values())} |"]
-            lines += ["|" + "---|" * (len(columns) + 1)]
-            lines += [
-                f"| {result['name']} | {' | '.join(cell(result[f'{kind}{ending}']) for kind in columns)} |"
-                for result in cut
-            ]
+    gan_test = {"GAN-test": "GAN-test"}
+    whole, cut = ([result for result in results if bool(result["cut"]) is is_cut] for is_cut in (False, True))
+    if whole:
+        lines += ["", *table(whole, COLUMNS | gan_test)]
+    if cut:
+        lines += ["", "Where one class was cut:", "", *table(cut, COLUMNS | OF_A_CUT_CLASS | gan_test)]
+        lines += ["", "Of these, the accuracy on that class (its recall):", ""]
+        lines += table(cut, COLUMNS | OF_A_CUT_CLASS, " cut")
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text("\n".join(lines) + "\n")
 
