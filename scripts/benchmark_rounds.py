@@ -7,11 +7,12 @@
     python scripts/benchmark_rounds.py mlp_grid --compile --rounds 200           with model.compile
 
 Both sides have networks of the same weights, the same batches' sizes, the same updates per round and one thread. The
-plain loop is written in the usual style: blocks that upsample, then convolve, and convolve, then pool; separate passes
-for real and fake; contiguous tensors; torch's default Adam; a DataLoader of float images. Ours is everything between
-two calls of the trainer's callback: data, both players' updates, the running average of the weights, which the plain
-loop does not keep, and Lightning. The plain loop runs with glibc's memory as a process has it that sets nothing. The numbers are medians over rounds of the ratio plain / ours, with the quartiles: of
-wall time, and of the process's CPU time, which other programs on the machine disturb less.
+plain loop is written in the usual style: blocks that upsample, then convolve, and convolve, then pool; separate
+passes for real and fake; contiguous tensors; torch's default Adam; a DataLoader of float images. Ours is everything
+between two calls of the trainer's callback: data, both players' updates, the running average of the weights, which
+the plain loop does not keep, and Lightning. The plain loop runs with glibc's memory as a process has it that sets
+nothing. The numbers are medians over rounds of the ratio plain / ours, with the quartiles: of wall time, and of the
+process's CPU time, which other programs on the machine disturb less.
 
 `--against turns` has a loop over the game's own turns in place of the plain one: both losses, backward, the optimizers'
 steps and the average, on copies of the same networks and on batches that lie ready, without Lightning. The ratio is then
