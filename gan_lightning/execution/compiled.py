@@ -23,7 +23,6 @@ from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 from gan_lightning.errors import UserError, say
 from gan_lightning.execution.precision import loss_of
 from gan_lightning.execution.process_state import nothing_kept
-from gan_lightning.execution.winograd import DECOMPOSITIONS
 from gan_lightning.randomness import Noise
 
 MOST = 8
@@ -239,8 +238,7 @@ class CompiledTurns:
                 inputs = (*tensors_at(moving, resting), tensors, tape.values)
                 game._logged = {}
                 torch.clear_autocast_cache()
-                table = DECOMPOSITIONS if game.device.type == "cpu" else {}
-                traced = make_fx(graph, decomposition_table=table, tracing_mode="fake")(*inputs)
+                traced = make_fx(graph, tracing_mode="fake")(*inputs)
         except UserError:
             raise
         except Exception as error:
