@@ -5,17 +5,20 @@
     python scripts/benchmark_rounds.py sngan_32 --rounds 3 --precision bf16-mixed
     python scripts/benchmark_rounds.py mlp_grid --against turns --rounds 200     what the trainer adds
     python scripts/benchmark_rounds.py mlp_grid --compile --rounds 200           with model.compile
+    python scripts/benchmark_rounds.py sngan_32 --against mimicry                after pip install --no-deps torch-mimicry six
 
 Both sides have networks of the same weights, the same batches' sizes, the same updates per round and one thread. The
-plain loop is written in the usual style: blocks that upsample, then convolve, and convolve, then pool; separate passes
-for real and fake; contiguous tensors; torch's default Adam; a DataLoader of float images. Ours is everything between
-two calls of the trainer's callback: data, both players' updates, the running average of the weights, which the plain
-loop does not keep, and Lightning. The plain loop runs with glibc's memory as a process has it that sets nothing. The numbers are medians over rounds of the ratio plain / ours, with the quartiles: of
-wall time, and of the process's CPU time, which other programs on the machine disturb less.
+plain loop is written in the usual style: blocks that upsample, then convolve, and convolve, then pool; separate
+passes for real and fake; contiguous tensors; torch's default Adam; a DataLoader of float images. Ours is everything
+between two calls of the trainer's callback: data, both players' updates, the running average of the weights, which
+the plain loop does not keep, and Lightning. The plain loop runs with glibc's memory as a process has it that sets
+nothing. The numbers are medians over rounds of the ratio plain / ours, with the quartiles: of wall time, and of the
+process's CPU time, which other programs on the machine disturb less.
 
 `--against turns` has a loop over the game's own turns in place of the plain one: both losses, backward, the optimizers'
 steps and the average, on copies of the same networks and on batches that lie ready, without Lightning. The ratio is then
-turns / ours, and the trainer's overhead its inverse less 1.
+turns / ours, and the trainer's overhead its inverse less 1. `--against mimicry` has torch-mimicry's networks and their own
+`train_step` in place of the plain loop, for SNGAN and WGAN-GP; its logger, data sets and metrics are left out.
 """
 
 from __future__ import annotations
@@ -23,12 +26,14 @@ from __future__ import annotations
 import argparse
 import copy
 import ctypes
+import importlib
 import itertools
 import logging
 import resource
 import statistics
 import sys
 import time
+import types
 import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -71,7 +76,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="timed rounds of each side, after one that is not timed")
     parser.add_argument("--precision", default="32-true", choices=["32-true", "bf16-mixed"], help="of our side")
     parser.add_argument("--compile", action="store_true", help="ours with model.compile")
-    parser.add_argument("--against", default="plain", choices=["plain", "turns"], help="the other side")
+    parser.add_argument("--against", default="plain", choices=["plain", "turns", "mimicry"], help="the other side")
     parser.add_argument("--n_critic", type=int, help="critic updates in a round; each setting's own if left out")
     options = parser.parse_args()
     if unknown := [name for name in options.settings if name not in SETTINGS]:
@@ -80,6 +85,8 @@ def main() -> None:
         parser.error(f"--rounds must be at least 1, got {options.rounds}")
     if options.n_critic is not None and options.n_critic < 1:
         parser.error(f"--n_critic must be at least 1, got {options.n_critic}")
+    if options.against == "mimicry" and (other := set(options.settings or SETTINGS) - {"sngan_32", "wgan_gp_32"}):
+        parser.error(f"--against mimicry is for sngan_32 and wgan_gp_32, got {min(other)}")
     torch.set_num_threads(1)
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
@@ -108,7 +115,11 @@ def row(name: str, setting: Setting, options: argparse.Namespace, peak: float) -
     data = gl.data.data_of(*samples(setting), batch_size=BATCH)
     game = setting.game(data, compile=options.compile)
     game.n_critic = setting.n_critic
-    other = PlainLoop(setting, game, data) if options.against == "plain" else BareTurns(setting, game)
+    other: Callable[[], None]
+    if options.against == "turns":
+        other = BareTurns(setting, game)
+    else:
+        other = (PlainLoop if options.against == "plain" else Mimicry)(setting, game, data)
     in_turns = InTurns(other, options.rounds + 1)
     trainer = Trainer(
         max_steps=options.rounds + 2,
@@ -221,8 +232,7 @@ class PlainLoop:
 
     def __init__(self, setting: Setting, game: Any, data: Any) -> None:
         self.setting = setting
-        self.generator, self.critic = usual(game.generator), usual(game.critic)
-        check_alike(game, self.generator, self.critic, setting.n_classes)
+        self.generator, self.critic = self.networks(game)
         self.critic_optimizer = torch.optim.Adam(self.critic.parameters(), 2e-4, (0.0, 0.9))
         self.generator_optimizer = torch.optim.Adam(self.generator.parameters(), 2e-4, (0.0, 0.9))
         images, labels = samples(setting)
@@ -230,6 +240,12 @@ class PlainLoop:
         labels = torch.zeros(len(images), dtype=torch.int64) if labels is None else labels
         loader = DataLoader(TensorDataset(floats, labels), BATCH, shuffle=True, drop_last=True)
         self.batches: Iterator[Any] = (batch for _ in iter(int, 1) for batch in loader)
+
+    def networks(self, game: Any) -> tuple[Any, Any]:
+        """Return the generator and the critic."""
+        generator, critic = usual(game.generator), usual(game.critic)
+        check_alike(game, generator, critic, self.setting.n_classes)
+        return generator, critic
 
     def __call__(self) -> None:
         """Play the critic's updates, then the generator's, with the memory of a process that sets nothing."""
@@ -257,6 +273,37 @@ class PlainLoop:
         fake = self.generator(torch.randn(BATCH, self.generator.latent_dim), labels)
         GENERATOR_LOSSES[self.setting.loss](self.critic(fake, labels)).backward()
         self.generator_optimizer.step()
+
+
+class Mimicry(PlainLoop):
+    """A round of torch-mimicry: its networks of the same sizes, each with its own `train_step`."""
+
+    def networks(self, game: Any) -> tuple[Any, Any]:
+        """Return its generator and critic."""
+        for name in ("datasets", "metrics", "training"):  # which need TensorFlow and more
+            sys.modules[f"torch_mimicry.{name}"] = types.ModuleType(name)
+        family = "sngan" if self.setting.loss == "hinge" else "wgan_gp"
+        nets = importlib.import_module(f"torch_mimicry.nets.{family}.{family}_32")
+        prefix = family.replace("_", "").upper()
+        generator, critic = (getattr(nets, f"{prefix}{player}32")() for player in ("Generator", "Discriminator"))
+        sizes = [[sum(p.numel() for p in net.parameters()) for net in pair] for pair in (
+            (generator, critic), (game.generator, game.critic)
+        )]  # fmt: skip
+        if abs(sizes[0][0] - sizes[1][0]) + abs(sizes[0][1] - sizes[1][1]) > 1:  # a last bias
+            sys.exit(f"mimicry's networks have {sizes[0]} parameters, ours {sizes[1]}")
+        return generator, critic
+
+    def play(self) -> None:
+        """Play the critic's updates, then the generator's."""
+        log = types.SimpleNamespace(add_metric=lambda name, value, group: float(value))
+        for _ in range(self.setting.n_critic):
+            batch = next(self.batches)
+            self.critic.train_step(
+                batch, netG=self.generator, optD=self.critic_optimizer, log_data=log, device=torch.device("cpu")
+            )
+        self.generator.train_step(
+            batch, netD=self.critic, optG=self.generator_optimizer, log_data=log, device=torch.device("cpu")
+        )
 
 
 def give_back_freed_memory() -> None:

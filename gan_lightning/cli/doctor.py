@@ -13,6 +13,7 @@ import torch
 import gan_lightning
 from gan_lightning.data.packing import cache_home
 from gan_lightning.errors import UserError, in_one_line
+from gan_lightning.execution.precision import lacks_bfloat16
 
 NEEDED = (
     "torch",
@@ -77,7 +78,8 @@ def _precision() -> str:
     if torch.cuda.is_available():
         fast = "fast" if torch.cuda.is_bf16_supported(including_emulation=False) else "slow: not in this GPU's hardware"
         return f"32-true, 64-true, bf16-mixed ({fast}); 16-mixed is refused"
-    return "32-true, 64-true, bf16-mixed; 16-mixed is refused"
+    slow = " (slow: not in this processor)" if lacks_bfloat16(torch.device("cpu")) else ""
+    return f"32-true, 64-true, bf16-mixed{slow}; 16-mixed is refused"
 
 
 def _cache() -> str:

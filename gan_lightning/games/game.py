@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 from torch.utils._pytree import tree_flatten
 
 from gan_lightning.description import check_plain, describe, describe_module, rebuild
-from gan_lightning.errors import UserError
+from gan_lightning.errors import UserError, say
 from gan_lightning.execution.compiled import CompiledTurns
 from gan_lightning.execution.gan_ddp import GANDDPStrategy, check_compiled, check_strategy, share_buffers
 from gan_lightning.execution.lightning_private import (
@@ -27,7 +27,7 @@ from gan_lightning.execution.lightning_private import (
     show_numbers,
     trainer_of,
 )
-from gan_lightning.execution.precision import check_precision, loss_of
+from gan_lightning.execution.precision import check_precision, lacks_bfloat16, loss_of
 from gan_lightning.execution.process_state import KeepGenerators
 from gan_lightning.execution.ranks import mean_over_ranks, rows_of_all_ranks
 from gan_lightning.games.divergence import EVERY, DivergenceWatch, OnDivergence
@@ -470,6 +470,8 @@ class Game(LightningModule, ABC):
         """Give restored optimizers the settings that were asked for, and find the layers that draw by row."""
         self._by_row = [layer for layer in self.modules() if isinstance(layer, DrawsByRow)]
         ask_for_cuda_quickly(self.device)
+        if str(self.trainer.precision).startswith("bf16") and lacks_bfloat16(self.device):
+            say("this processor has no instructions for bfloat16: 32-true is many times as fast as bf16-mixed here")
         keep_freed_memory()
         for player, optimizer in zip(
             self.players, cast(list[Any], self.optimizers(use_pl_optimizer=False)), strict=True

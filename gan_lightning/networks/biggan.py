@@ -23,7 +23,7 @@ from gan_lightning.networks.base import (
 )
 from gan_lightning.networks.layers.activations import Activation
 from gan_lightning.networks.layers.attention import SelfAttention
-from gan_lightning.networks.layers.resampled import UpsampledConv2d, pixels_first
+from gan_lightning.networks.layers.resampled import Conv3x3, UpsampledConv2d, pixels_first
 from gan_lightning.networks.layers.resnet import CriticBlock, FirstCriticBlock, upsample
 from gan_lightning.networks.layers.spectral_norm import spectrally_normalize
 from gan_lightning.shapes import Shape
@@ -83,7 +83,7 @@ class BigGANBlock(nn.Module):
         self.conv1 = UpsampledConv2d(in_channels, out_channels)
         self.norm2 = ModulatedBatchNorm2d(out_channels, n_conditions)
         self.activation2 = activation()
-        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
+        self.conv2 = Conv3x3(out_channels, out_channels)
         self.shortcut = nn.Conv2d(in_channels, out_channels, 1)
 
     def forward(self, inputs: Tensor, conditions: Tensor) -> Tensor:

@@ -191,6 +191,15 @@ def test_bf16_mixed_trains_in_bfloat16_and_keeps_its_weights_in_single_precision
     assert not torch.equal(start["output.weight"], weights(game.generator)["output.weight"])
 
 
+@pytest.mark.parametrize("supported", [True, False])
+@pytest.mark.parametrize("precision", ["bf16-mixed", "32-true"])
+def test_a_processor_without_bfloat16_is_told_of(supported, precision, tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: supported, raising=False)
+    train(Case(NonSaturatingGAN).game(), GREY(), tmp_path, 1, precision=precision)
+    said = "no instructions for bfloat16: 32-true" in "".join(capfd.readouterr())
+    assert said == (precision == "bf16-mixed" and not supported)
+
+
 def test_training_is_a_function_of_its_seed(tmp_path):
     def run(seed):
         game = Case(NonSaturatingGAN, seed=seed).game()

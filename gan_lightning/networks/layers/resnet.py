@@ -10,7 +10,7 @@ from torch.nn.functional import avg_pool2d, interpolate
 
 from gan_lightning.networks.layers.activations import Activation
 from gan_lightning.networks.layers.conditional import Normalisation, batch_norm, normalize
-from gan_lightning.networks.layers.resampled import PooledConv2d, UpsampledConv2d, pixels_first
+from gan_lightning.networks.layers.resampled import Conv3x3, PooledConv2d, UpsampledConv2d, pixels_first
 
 
 def upsample(images: Tensor) -> Tensor:
@@ -45,7 +45,7 @@ class GeneratorBlock(nn.Module):
         self.conv1 = UpsampledConv2d(in_channels, out_channels, bias=first_bias)
         self.norm2 = batch_norm(out_channels, n_classes, eps)
         self.activation2 = activation()
-        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
+        self.conv2 = Conv3x3(out_channels, out_channels)
         self.shortcut = nn.Conv2d(in_channels, out_channels, 1)
 
     def forward(self, inputs: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -108,12 +108,10 @@ class CriticBlock(nn.Module):
         n_hidden = in_channels if hidden_channels is None else hidden_channels
         self.norm1 = norm(in_channels)
         self.activation1 = activation()
-        self.conv1 = nn.Conv2d(in_channels, n_hidden, 3, padding=1, bias=first_bias)
+        self.conv1 = Conv3x3(in_channels, n_hidden, bias=first_bias)
         self.norm2 = norm(n_hidden)
         self.activation2 = activation()
-        self.conv2 = (
-            PooledConv2d(n_hidden, out_channels) if downsample else nn.Conv2d(n_hidden, out_channels, 3, padding=1)
-        )
+        self.conv2 = PooledConv2d(n_hidden, out_channels) if downsample else Conv3x3(n_hidden, out_channels)
         self.pool = nn.AvgPool2d(2) if downsample else nn.Identity()
         changed = downsample or in_channels != out_channels
         self.shortcut = nn.Conv2d(in_channels, out_channels, 1) if changed else nn.Identity()

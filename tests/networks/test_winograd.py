@@ -1,0 +1,104 @@
+"""Convolutions with fewer products: the same outputs and derivatives, and which are left to torch."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+import torch
+from torch.nn.functional import conv2d, conv_transpose2d
+
+from gan_lightning.networks.layers import winograd
+from gan_lightning.networks.layers.winograd import convolution
+
+DIRECT = {
+    "same": partial(conv2d, padding=1),
+    "halved": partial(conv2d, stride=2, padding=1),
+    "doubled": partial(conv_transpose2d, stride=2, padding=1),
+}
+fewer = pytest.mark.usefixtures("few_channels_do")
+
+
+@pytest.fixture
+def few_channels_do(monkeypatch):
+    monkeypatch.setattr(winograd, "LEAST_CHANNELS", 1)
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    made = []
+    monkeypatch.setattr(winograd, "_convolve", lambda *inputs, own=winograd._convolve: made.append(1) or own(*inputs))
+    return made
+
+
+def inputs_of(way, c_in=6, c_out=5, sides=(8, 12), dtype=torch.float64):
+    shape = (c_in, c_out) if way == "doubled" else (c_out, c_in)
+    images = torch.randn(3, c_in, *sides, dtype=dtype, requires_grad=True)
+    kernel = torch.randn(*shape, *[3 if way == "same" else 4] * 2, dtype=dtype, requires_grad=True)
+    return images, kernel, torch.randn(c_out, dtype=dtype, requires_grad=True)
+
+
+@fewer
+@pytest.mark.parametrize("memory", ["contiguous_format", "channels_last"])
+@pytest.mark.parametrize("most", [winograd.MOST, 1], ids=["at once", "in parts"])
+@pytest.mark.parametrize("way", DIRECT)
+def test_outputs_and_second_derivatives_are_those_of_the_direct_way(way, most, memory, calls, monkeypatch):
+    monkeypatch.setattr(winograd, "MOST", most)
+    inputs = inputs_of(way)
+    found = []
+    for call in (DIRECT[way], partial(convolution, way=way)):
+        outputs = call(inputs[0].contiguous(memory_format=getattr(torch, memory)), *inputs[1:])
+        (slopes,) = torch.autograd.grad(outputs.tanh().sum(), inputs[0], create_graph=True)  # as in a gradient penalty
+        first = torch.autograd.grad(outputs.sin().sum(), inputs, create_graph=True)
+        found.append([outputs, *first, *torch.autograd.grad(slopes.square().sum() + first[1].sin().sum(), inputs)])
+    assert calls
+    for direct, ours in zip(*found, strict=True):
+        torch.testing.assert_close(ours, direct, rtol=1e-9, atol=1e-9)
+
+
+@fewer
+@pytest.mark.parametrize("way", DIRECT)
+def test_so_are_numerical_derivatives(way, calls):
+    images, kernel, bias = inputs_of(way, 2, 2, (4, 4))
+    torch.autograd.gradcheck(partial(convolution, way=way), (images[:1], kernel, bias))
+    assert calls
+
+
+@pytest.mark.parametrize("way", DIRECT)
+def test_in_float32_it_rounds_to_1e_4_at_the_channels_for_which_it_is_taken(way, calls):
+    inputs = inputs_of(way, 256, 256)
+    wanted = DIRECT[way](*inputs)
+    found = convolution(*(tensor.float() for tensor in inputs), way)
+    assert calls
+    assert (found - wanted).abs().max() < 1e-4 * wanted.std()
+
+
+@pytest.mark.parametrize(
+    ("way", "options"),
+    [
+        ("same", {"c_in": 255, "c_out": 256}),
+        ("same", {"c_in": 256, "c_out": 256, "sides": (4, 5)}),
+        ("halved", {"c_in": 256, "c_out": 256, "sides": (6, 8)}),
+        ("doubled", {"c_in": 256, "c_out": 255, "sides": (4, 4)}),
+        ("same", {"c_in": 256, "c_out": 256, "dtype": torch.bfloat16}),
+    ],
+    ids=["few channels", "odd sides", "halved to odd sides", "few channels out", "bfloat16"],
+)
+def test_others_are_left_to_torch(way, options, calls):
+    inputs = inputs_of(way, **options)
+    assert torch.equal(convolution(*inputs, way), DIRECT[way](*inputs))
+    assert not calls
+
+
+def test_so_are_those_in_mixed_precision_and_of_an_export(calls):
+    inputs = inputs_of("same", 256, 256, (4, 4), torch.float32)
+    with torch.autocast("cpu"):
+        assert convolution(*inputs, "same").dtype == torch.bfloat16
+
+    class Layer(torch.nn.Module):
+        def forward(self, *inputs):
+            return convolution(*inputs, "same")
+
+    graph = torch.export.export(Layer(), inputs).graph
+    assert any("conv2d" in str(node.target) for node in graph.nodes)
+    assert not calls
