@@ -8,8 +8,9 @@
 For each share of the real training images, the generator of a conditional config is trained on that share and on nothing else,
 `gan-lightning augment` writes its samples, and a small classifier (`evaluation/classifier.py`, as many updates whatever it is
 given) is trained on real, on generated, on both, with and without classical augmentation (shifts by a pixel; mirrored too with
---flip). It is tested on the held-out images, which nothing has seen. In the minority case one class alone is cut. What has been
-done is not done again.
+--flip). It is tested on the held-out images, which nothing has seen. In the minority case one class alone is cut, and two more
+columns are a control without a generator: real images rebalanced, those of the cut class repeated until there are as many as of
+the others. What has been done is not done again.
 """
 
 from __future__ import annotations
@@ -38,6 +39,10 @@ COLUMNS = {
     "both": "real + generated",
     "real classical": "real, classical augmentation",
     "both classical": "real + generated, classical augmentation",
+}
+OF_A_CUT_CLASS = {
+    "repeated": "real, rebalanced",
+    "repeated classical": "real, rebalanced, classical augmentation",
 }
 
 
@@ -97,6 +102,18 @@ def part(labels: Tensor, shares: dict[int, float]) -> Tensor:
     return torch.cat(rows)
 
 
+def rebalanced(labels: Tensor, cut: list[int]) -> Tensor:
+    """Return the rows of all images `(N,)`, those of the cut classes repeated up to the mean number of the others."""
+    counts = labels.bincount()
+    others = [n for index, n in enumerate(counts.tolist()) if index not in cut]
+    rows = [torch.arange(len(labels))]
+    for index in cut:
+        own = (labels == index).nonzero().flatten()
+        n = round(sum(others) / len(others)) - len(own)
+        rows.append(own.repeat(-(-n // len(own)))[: max(0, n)])
+    return torch.cat(rows)
+
+
 def case(
     name: str, shares: dict[int, float], data: RealData, names: list[str], options: argparse.Namespace
 ) -> dict[str, Any]:
@@ -106,6 +123,9 @@ def case(
         key: str(getattr(options, key)) for key in ("data", "config", "fit", "seeds", "updates", "per_class", "flip")
     }
     settings["keep_confident"] = str(options.keep_confident)
+    cut = [index for index, share in shares.items() if share < max(shares.values())]
+    kinds = [*COLUMNS, *(OF_A_CUT_CLASS if cut else ())]
+    settings["kinds"] = ", ".join(kinds)
     done = folder / "result.json"
     if done.is_file() and (result := json.loads(done.read_text()))["settings"] == settings:
         return result
@@ -123,9 +143,11 @@ def case(
     both = torch.cat([real.repeat(-(-n // len(real)), 1, 1, 1)[:n], fake.repeat(-(-n // len(fake)), 1, 1, 1)[:n]])
     both_labels = torch.cat([labels.repeat(-(-n // len(real)))[:n], fake_labels.repeat(-(-n // len(fake)))[:n]])
     sets = {"real": (real, labels), "fake": (fake, fake_labels), "both": (both, both_labels)}
-    cut = [index for index, share in shares.items() if share < max(shares.values())]
+    if cut:
+        often = rebalanced(labels, cut)
+        sets["repeated"] = real[often], labels[often]
     result: dict[str, Any] = {"name": name, "settings": settings, "n_real": len(real), "n_fake": len(fake), "cut": cut}
-    for kind in COLUMNS:
+    for kind in kinds:
         images, own = sets[kind.split()[0]]
         classical = {"shift": 1, "flip": options.flip} if kind.endswith("classical") else {}
         for seed in range(options.seeds):
@@ -181,6 +203,15 @@ def cell(values: list[float]) -> str:
     return f"{100 * statistics.mean(values):.1f}{spread}"
 
 
+def table(results: list[dict[str, Any]], columns: dict[str, str], ending: str = "") -> list[str]:
+    """Return the lines of a table of what was measured under these names."""
+    lines = [f"| real images | {' | '.join(columns.values())} |", "|" + "---|" * (len(columns) + 1)]
+    for result in results:
+        cells = [cell(result[f"{kind}{ending}"]) for kind in columns]
+        lines.append(f"| {result['name']} ({result['n_real']:,}) | {' | '.join(cells)} |")
+    return lines
+
+
 def write(results: list[dict[str, Any]], options: argparse.Namespace) -> None:
     """Write the table."""
     command = " ".join(["python scripts/usefulness.py", *sys.argv[1:]])
@@ -192,20 +223,15 @@ def write(results: list[dict[str, Any]], options: argparse.Namespace) -> None:
         "standard deviation over the classifiers. The generator has seen the same real images as the classifier, and no others. "
         "GAN-test is the accuracy on generated images of the classifier trained on real ones (Shmelkov et al. 2018, "
         "arXiv:1807.09499). `gan-lightning augment` writes such images for your own checkpoint.",
-        "",
-        f"| real images | {' | '.join(COLUMNS.values())} | GAN-test |",
-        "|" + "---|" * (len(COLUMNS) + 2),
     ]
-    for result in results:
-        cells = [cell(result[kind]) for kind in [*COLUMNS, "GAN-test"]]
-        lines.append(f"| {result['name']} ({result['n_real']:,}) | {' | '.join(cells)} |")
-    cut = [result for result in results if result["cut"]]
+    gan_test = {"GAN-test": "GAN-test"}
+    whole, cut = ([result for result in results if bool(result["cut"]) is is_cut] for is_cut in (False, True))
+    if whole:
+        lines += ["", *table(whole, COLUMNS | gan_test)]
     if cut:
-        lines += ["", "Of these, the accuracy on the class that was cut (its recall):", ""]
-        lines += [f"| case | {' | '.join(COLUMNS.values())} |", "|" + "---|" * (len(COLUMNS) + 1)]
-        lines += [
-            f"| {result['name']} | {' | '.join(cell(result[f'{kind} cut']) for kind in COLUMNS)} |" for result in cut
-        ]
+        lines += ["", "Where one class was cut:", "", *table(cut, COLUMNS | OF_A_CUT_CLASS | gan_test)]
+        lines += ["", "Of these, the accuracy on that class (its recall):", ""]
+        lines += table(cut, COLUMNS | OF_A_CUT_CLASS, " cut")
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text("\n".join(lines) + "\n")
 

@@ -38,6 +38,8 @@ class UNetTranslator(Translator):
         norm: Builds the normalisation of a number of channels, `torch.nn.Identity` for none. The paper's batch
             normalisation has the statistics of a batch of one: `InstanceNorm`.
         on_source: Add the last map to the source before tanh, so that what is learnt is the difference; not the paper's.
+        at_full_size: Show the last layer a map of the source at its full size too, by 3x3 convolutions before and after;
+            not the paper's, whose finest map has half the size.
 
     Raises:
         UserError: The images cannot be halved so often.
@@ -54,6 +56,7 @@ class UNetTranslator(Translator):
         down_activation: Activation = LeakyReLU,
         norm: Normalisation = InstanceNorm,
         on_source: bool = False,
+        at_full_size: bool = False,
     ) -> None:
         super().__init__()
         source, target = require_pair(shape)
@@ -78,9 +81,14 @@ class UNetTranslator(Translator):
         self.up = nn.ModuleList()
         for level in reversed(range(n_halvings)):
             n_in = widths[level] * (1 if level == n_halvings - 1 else 2)
-            n_out = target.channels if level == 0 else widths[level - 1]
-            double = nn.ConvTranspose2d(n_in, n_out, 4, 2, 1, bias=level == 0)
-            self.up.append(nn.Sequential(activation(), double, *([] if level == 0 else [norm(n_out)])))
+            is_last = level == 0 and not at_full_size
+            n_out = target.channels if is_last else widths[max(0, level - 1)]
+            double = nn.ConvTranspose2d(n_in, n_out, 4, 2, 1, bias=is_last)
+            self.up.append(nn.Sequential(activation(), double, *([] if is_last else [norm(n_out)])))
+        self.full_size = nn.ModuleList()
+        if at_full_size:
+            last = nn.Conv2d(2 * width, target.channels, 3, 1, 1)
+            self.full_size.extend([nn.Conv2d(source.channels, width, 3, 1, 1), nn.Sequential(activation(), last)])
         initialize_normal(self, gain_std=0.02)
 
     def forward(self, sources: Tensor, noise: Noise | None = None) -> Tensor:
@@ -96,6 +104,9 @@ class UNetTranslator(Translator):
                 hidden = hidden * kept.to(hidden.dtype) / (1 - self.dropout)
             if index < len(self.up) - 1:
                 hidden = torch.cat([hidden, maps.pop()], dim=1)
+        if self.full_size:
+            look, show = self.full_size
+            hidden = show(torch.cat([hidden, look(sources)], dim=1))
         return _onto(sources, hidden) if self.on_source else hidden.tanh()
 
 

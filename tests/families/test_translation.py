@@ -185,3 +185,14 @@ def test_what_is_added_to_the_source_is_added_before_tanh():
         torch.testing.assert_close(made, tanh_of_sum)
         with pytest.raises(UserError, match="on_source"):
             network(Pair(Images(8, 8, 4), Images(8, 8, 3)), width=2, n_halvings=2, on_source=True)
+
+
+def test_a_map_at_full_size_shows_each_pixel_to_those_two_away():
+    torch.manual_seed(0)
+    shape = Pair(Images(16, 16, 1), Images(16, 16, 3))
+    network = UNetTranslator(shape, width=2, n_halvings=2, norm=nn.Identity, at_full_size=True)
+    nn.init.zeros_(network.up[-1][1].weight)  # what went through the halvings is silenced
+    sources = torch.rand(1, 1, 16, 16, requires_grad=True)
+    (slopes,) = torch.autograd.grad(network(sources)[0, :, 8, 8].square().sum(), sources)
+    rows, columns = slopes[0, 0].nonzero().T
+    assert (rows - 8).abs().max() == (columns - 8).abs().max() == 2
