@@ -5,10 +5,12 @@
     python scripts/family_table.py --seeds 0 1 2        # three seeds of each: the table has means and spreads
     python scripts/family_table.py --n 0                # only write the table from what has been run
 
-Each run has one thread, and leaves `result.json` in its run folder; a run whose config has not changed since is not
-repeated. Two calls with patterns of their own may run side by side: time is the processor's. The table is written anew
-after every run, and its last grid of samples is copied to `docs/pictures/`. How long a run takes is its config's choice:
-what is above the budget is marked.
+Each run has one thread, and adds a line to `families.jsonl` beside the table, which is all that the table is made of; the
+run folders are needed for pictures only. Of two lines of one config and seed the later counts. A run whose config has
+not changed since is not repeated (take its line out to have it repeated), and a row stays until its changed config has
+been run. Two calls with patterns of their own may run side by side: time is the processor's. The table is written anew
+after every run, and the last grid of samples of seed 0 is copied to `docs/pictures/`. How long a run takes is its
+config's choice: what is above the budget is marked.
 A line `# Finding: ...` in a config's header becomes the note of its row.
 """
 
@@ -55,11 +57,12 @@ def main() -> None:
         for config in configs:
             name = f"{config.parent.name}/{config.stem}"
             chosen = any(fnmatch(name, pattern) for pattern in options.only)
-            if chosen and stored(config, options.runs_dir, seed) is None and (options.n is None or n_run < options.n):
+            if chosen and not measured_at(config, options.out, seed) and (options.n is None or n_run < options.n):
                 n_run += 1
                 print(f"{name}, seed {seed} ...", file=sys.stderr, flush=True)
                 result = train(config, options.runs_dir, seed, options.timeout)
                 print(json.dumps(result), file=sys.stderr, flush=True)
+                keep(result, options.out)
                 write_table(configs, options.runs_dir, options.out)
     write_table(configs, options.runs_dir, options.out)
 
@@ -75,24 +78,31 @@ def fingerprint(config: Path) -> str:
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def stored(config: Path, runs_dir: Path, seed: int = 0) -> dict[str, Any] | None:
-    """Return the result of a finished run of this very config, None if there is none."""
-    path = run_folder(config, runs_dir, seed) / "result.json"
-    if not path.is_file():
-        return None
-    result = json.loads(path.read_text())
-    return result if result["fingerprint"] == fingerprint(config) else None
+def keep(result: dict[str, Any], out: Path) -> None:
+    """Add a run's result to the file beside the table."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with out.with_suffix(".jsonl").open("a") as file:
+        file.write(json.dumps(result) + "\n")
 
 
-def all_stored(config: Path, runs_dir: Path) -> list[dict[str, Any]]:
-    """Return the results of a config at all seeds that have been run, in their order."""
-    folders = runs_dir.glob(f"{config.parent.name}-{config.stem}-*")
-    seeds = sorted(int(folder.name.rsplit("-", 1)[1]) for folder in folders if folder.name.rsplit("-", 1)[1].isdigit())
-    return [result for seed in seeds if (result := stored(config, runs_dir, seed)) is not None]
+def kept(config: Path, out: Path) -> list[dict[str, Any]]:
+    """Return the results of a config, one for each seed in order: those of what it says now, else those of its last run."""
+    path = out.with_suffix(".jsonl")
+    lines = [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+    lines = [line for line in lines if line["config"] == str(config.relative_to(ROOT))]
+    marks = [line["fingerprint"] for line in lines]
+    wanted = fingerprint(config) if fingerprint(config) in marks else marks[-1] if marks else None
+    by_seed = {line["seed"]: line for line in lines if line["fingerprint"] == wanted}
+    return [by_seed[seed] for seed in sorted(by_seed)]
+
+
+def measured_at(config: Path, out: Path, seed: int) -> bool:
+    """Return whether this very config has been run with a seed."""
+    return any(result["seed"] == seed and result["fingerprint"] == fingerprint(config) for result in kept(config, out))
 
 
 def train(config: Path, runs_dir: Path, seed: int, timeout: float) -> dict[str, Any]:
-    """Run one config from its start and return its result, which is also written into the run folder."""
+    """Run one config from its start and return its result."""
     folder = run_folder(config, runs_dir, seed)
     shutil.rmtree(folder, ignore_errors=True)
     command = [sys.executable, "-m", "gan_lightning", "fit", "--config", str(config.relative_to(ROOT))]
@@ -116,8 +126,6 @@ def train(config: Path, runs_dir: Path, seed: int, timeout: float) -> dict[str, 
     result |= measured(folder)
     if "error" not in result and has_encoder(config):
         result |= reconstruct(folder, config)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "result.json").write_text(json.dumps(result, indent=2) + "\n")
     return result
 
 
@@ -186,7 +194,10 @@ def note(config: Path, results: list[dict[str, Any]]) -> str:
     found = re.search(r"Finding: (.*)", header, re.DOTALL)
     notes = ["sees labels"] if "n_classes" in json.dumps(read_config(config).get("model")) else []
     notes += [" ".join(found.group(1).split())] if found else []
+    now = fingerprint(config)
     notes += [f"stopped: {result['error']}" for result in results if "error" in result]
+    if any(result.get("fingerprint", now) != now for result in results):
+        notes.append("measured before its config changed")
     if any(result.get("core_seconds", 0) > BUDGETS[config.stem] for result in results):
         notes.append(f"above the {BUDGETS[config.stem] / 60:.0f} minutes")
     return "; ".join(notes).replace("|", "\\|")
@@ -202,8 +213,8 @@ def number(results: list[dict[str, Any]], key: str, digits: int = 1) -> str:
 
 
 def write_table(configs: list[Path], runs_dir: Path, out: Path) -> None:
-    """Write the table of all runs that are finished."""
-    results = [(config, found) for config in configs if (found := all_stored(config, runs_dir))]
+    """Write the table of all results that are kept, and the pictures of run folders that are there."""
+    results = [(config, found) for config in configs if (found := kept(config, out))]
     counts = Counter(result.get("machine", "an unknown machine") for _, found in results for result in found)
     machines = "; ".join(f"{name} ({n} runs)" for name, n in counts.most_common())
     lines = [
@@ -284,8 +295,9 @@ def reconstructions(encoders: list[tuple[Path, dict[str, Any]]], runs_dir: Path,
         )
         if config.stem == "digits":
             name = f"{config.parent.name}-reconstructions.png"
-            out.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(run_folder(config, runs_dir) / "reconstructions" / "reconstructions.png", out.parent / name)
+            picture = run_folder(config, runs_dir) / "reconstructions" / "reconstructions.png"
+            if picture.is_file():
+                shutil.copy(picture, out.parent / name)
             pictures.append(f"![{paper(config)[0]}: originals and reconstructions]({name})")
     return [*lines, "", "Held-out digits, each row above its reconstructions:", "", "\n\n".join(pictures), ""]
 

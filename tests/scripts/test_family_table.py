@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -39,21 +40,42 @@ def test_a_run_folder_becomes_a_row(script, tmp_path):
     result = {**script.measured(folder), "config": "configs/sngan/ring.yaml", "fingerprint": script.fingerprint(config)}
     result |= {"core_seconds": 90.0, "seed": 0}
     assert result["modes_before"] == 3 and result["modes"] == 7 and result["updates"] == 100
-    assert script.stored(config, tmp_path) is None
-    (folder / "result.json").write_text(json.dumps(result))
-    assert script.stored(config, tmp_path) == result
-    other = script.run_folder(config, tmp_path, 2)
-    other.mkdir()
-    changed = {"seed": 2, "modes": 8.0, "high_quality": 0.7, "reverse_kl": 0.25, "core_seconds": 30.0}
-    (other / "result.json").write_text(json.dumps(result | changed))
-    script.write_table([config], tmp_path, tmp_path / "docs" / "families.md")
-    table = (tmp_path / "docs" / "families.md").read_text().splitlines()
+    out = tmp_path / "docs" / "families.md"
+    script.keep(result | {"seed": 2, "modes": 8.0, "high_quality": 0.7, "core_seconds": 30.0}, out)
+    script.keep(result | {"high_quality": 0.1}, out)
+    script.keep(result, out)  # the later one of a seed counts
+    script.write_table([config], tmp_path, out)
+    table = out.read_text().splitlines()
     (row,) = [line for line in table if line.startswith("| SNGAN")]
     figures = (
         "| 3, 3 | 7, 8 | 0.600 ± 0.141 | 0.250 ± 0.000 | 100 | 0, 2 | 1.0 ± 0.7 |"  # sample deviation of .5 and .7
     )
     assert f"{figures} `gan-lightning fit --config configs/sngan/ring.yaml` |" in row
     assert row.count("|") == table[table.index("## Ring of eight Gaussians") + 2].count("|")
+
+
+def test_a_run_of_one_family_leaves_the_rows_of_the_others(script, tmp_path):
+    out = tmp_path / "families.md"
+    config, other, third = (ROOT / "configs" / name / "ring.yaml" for name in ("sngan", "wgan", "lsgan"))
+    for path, seed in ((config, 0), (other, 0), (other, 1), (third, 0)):
+        mark = "of another config" if path == third else script.fingerprint(path)
+        script.keep({"config": str(path.relative_to(ROOT)), "seed": seed, "fingerprint": mark, "modes": 8.0}, out)
+    assert script.measured_at(other, out, 1) and not script.measured_at(config, out, 1)
+    assert not script.measured_at(third, out, 0)
+    script.keep({"config": "configs/lsgan/ring.yaml", "seed": 1, "fingerprint": "of another config", "modes": 7.0}, out)
+    script.write_table([config, other, third], tmp_path, out)
+    rows = [line for line in out.read_text().splitlines() if "fit --config" in line]
+    assert [" | 0, 1 | " in row for row in rows] == [False, True, True]
+    assert ["measured before its config changed" in row for row in rows] == [False, False, True]
+    script.keep({"config": "configs/lsgan/ring.yaml", "seed": 0, "fingerprint": script.fingerprint(third)}, out)
+    assert [result["seed"] for result in script.kept(third, out)] == [0]
+
+
+def test_the_page_is_what_the_kept_results_say(script, tmp_path):
+    out = tmp_path / "families.md"
+    shutil.copy(ROOT / "docs" / "families.jsonl", tmp_path)
+    script.write_table(sorted(p for d in script.BUDGETS for p in ROOT.glob(f"configs/*/{d}.yaml")), tmp_path, out)
+    assert out.read_text() == (ROOT / "docs" / "families.md").read_text()
 
 
 def test_a_changed_config_is_run_again_but_not_for_its_comments(script, tmp_path):
