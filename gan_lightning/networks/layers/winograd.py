@@ -21,7 +21,7 @@ from torch.nn.functional import conv2d, conv_transpose2d, pad
 LEAST_CHANNELS = 256
 """On both sides; below it the direct way is as fast, measured on a CPU with AVX2."""
 
-MOST = 2**26
+MOST = 2**22
 """Numbers that the sums before the products may make at a time; a larger batch is done in parts."""
 
 _OF_IMAGES = {
