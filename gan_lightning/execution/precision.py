@@ -18,8 +18,12 @@ def loss_of(terms: Mapping[str, Tensor]) -> Tensor:
 
 def lacks_bfloat16(device: torch.device) -> bool:
     """Return whether a processor has no instructions for bfloat16: a convolution took 12 to 20 times as long as in float32."""
-    supported = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
-    return device.type == "cpu" and supported is not None and not supported()
+    if device.type != "cpu":
+        return False
+    try:
+        return not torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    except AttributeError:  # a torch that is built without oneDNN, or has renamed it
+        return False
 
 
 def check_precision(precision: Any) -> None:
