@@ -18,6 +18,7 @@ from gan_lightning.errors import UserError
 from gan_lightning.families import WGANGP, NonSaturatingGAN
 from gan_lightning.games.divergence import DivergenceWatch
 from gan_lightning.networks import MLPCritic
+from gan_lightning.networks.layers import winograd
 from gan_lightning.observations import Geometric, InstanceNoise, Packing, Translation
 from gan_lightning.stabilizers import (
     R1,
@@ -91,6 +92,17 @@ def test_so_are_they_with_parts(parts, tmp_path, as_traced):
     ]
     assert_same(*(game.state_dict() for game in games))
     assert len(games[1]._compiled.graphs) == (3 if parts == "lazy" else 2)
+
+
+@pytest.mark.parametrize("name", ["SNGAN", "BigGAN"])
+def test_so_are_they_with_convolutions_of_fewer_products(name, tmp_path, as_traced, monkeypatch):
+    monkeypatch.setattr(winograd, "LEAST_CHANNELS", 1)
+    calls = mock.Mock(wraps=winograd._convolve)
+    monkeypatch.setattr(winograd, "_convolve", calls)
+    case = next(case for case in CASES if str(case).startswith(name))
+    plain, compiled = (played(case, tmp_path, compiled=how, precision="64-true")[0] for how in (False, True))
+    assert calls.call_count
+    assert_same(plain.state_dict(), compiled.state_dict())
 
 
 def test_mixed_precision_is_that_of_the_plain_turn(tmp_path, as_traced):

@@ -15,8 +15,13 @@ from torch.nn.functional import avg_pool2d
 from gan_lightning.networks.layers.winograd import convolution
 
 
+class _Weight3x3(nn.Conv2d):
+    def __init__(self, in_channels: int, out_channels: int, bias: bool = True) -> None:
+        super().__init__(in_channels, out_channels, 3, padding=1, bias=bias)
+
+
 @final
-class Conv3x3(nn.Conv2d):
+class Conv3x3(_Weight3x3):
     """Convolve 3x3 at the same resolution.
 
     Args:
@@ -25,16 +30,13 @@ class Conv3x3(nn.Conv2d):
         bias: Whether to add one.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, bias: bool = True) -> None:
-        super().__init__(in_channels, out_channels, 3, padding=1, bias=bias)
-
     def forward(self, inputs: Tensor) -> Tensor:
         """Map `(N, C_in, H, W)` to `(N, C_out, H, W)`."""
         return convolution(inputs, self.weight, self.bias, "same")
 
 
 @final
-class UpsampledConv2d(nn.Conv2d):
+class UpsampledConv2d(_Weight3x3):
     """Double the resolution by repeating pixels, then convolve 3x3: a transposed 4x4 convolution of stride 2.
 
     Args:
@@ -43,9 +45,6 @@ class UpsampledConv2d(nn.Conv2d):
         bias: Whether to add one.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, bias: bool = True) -> None:
-        super().__init__(in_channels, out_channels, 3, padding=1, bias=bias)
-
     def forward(self, inputs: Tensor) -> Tensor:
         """Map `(N, C_in, H, W)` to `(N, C_out, 2H, 2W)`."""
         kernel = 4 * spread(self.weight.flip(2, 3)).transpose(0, 1)
@@ -53,7 +52,7 @@ class UpsampledConv2d(nn.Conv2d):
 
 
 @final
-class PooledConv2d(nn.Conv2d):
+class PooledConv2d(_Weight3x3):
     """Convolve 3x3, then halve the resolution by averaging 2x2 pixels: a 4x4 convolution of stride 2.
 
     Args:
@@ -61,9 +60,6 @@ class PooledConv2d(nn.Conv2d):
         out_channels: Channels of the output.
         bias: Whether to add one.
     """
-
-    def __init__(self, in_channels: int, out_channels: int, bias: bool = True) -> None:
-        super().__init__(in_channels, out_channels, 3, padding=1, bias=bias)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Map `(N, C_in, H, W)` to `(N, C_out, H/2, W/2)`; an odd last row or column is left out, as by pooling."""

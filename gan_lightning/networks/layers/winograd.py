@@ -25,21 +25,22 @@ MOST = 2**22
 """Numbers that the sums before the products may make at a time; a larger batch is done in parts."""
 
 _OF_IMAGES = {
-    2: torch.tensor([[1.0, -1, 0], [0, 1, 0], [0, 1, -1]]),
-    3: torch.tensor([[1.0, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, 1, 0, -1]]),
+    2: [[1.0, -1.0, 0.0], [0.0, 1.0, 0.0], [0.0, 1.0, -1.0]],
+    3: [[1.0, 0.0, -1.0, 0.0], [0.0, 1.0, 1.0, 0.0], [0.0, -1.0, 1.0, 0.0], [0.0, 1.0, 0.0, -1.0]],
 }
 _OF_KERNELS = {
-    2: torch.tensor([[1.0, 0], [1, 1], [0, 1]]),
-    3: torch.tensor([[1.0, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]]),
+    2: [[1.0, 0.0], [1.0, 1.0], [0.0, 1.0]],
+    3: [[1.0, 0.0, 0.0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0.0, 0.0, 1.0]],
 }
-_TO_OUTPUTS = {2: torch.tensor([[1.0, 1, 0], [0, 1, -1]]), 3: torch.tensor([[1.0, 1, 1, 0], [0, 1, -1, -1]])}
+_TO_OUTPUTS = {2: [[1.0, 1.0, 0.0], [0.0, 1.0, -1.0]], 3: [[1.0, 1.0, 1.0, 0.0], [0.0, 1.0, -1.0, -1.0]]}
 _TAPS = {"same": 3, "halved": 2, "doubled": 2}
 _BACK = {"same": "same", "halved": "doubled", "doubled": "halved"}
 _PHASES = [(a, b) for a in (0, 1) for b in (0, 1)]
 
 
-def _along_both(matrix: Tensor, like: Tensor) -> Tensor:
-    return torch.kron(matrix, matrix).to(like.dtype)
+def _along_both(rows: list[list[float]], like: Tensor) -> Tensor:
+    matrix = like.new_tensor(rows)
+    return torch.kron(matrix, matrix)
 
 
 def _of_images(padded: Tensor, r: int) -> Tensor:
