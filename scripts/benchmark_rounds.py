@@ -18,7 +18,8 @@ process's CPU time, which other programs on the machine disturb less.
 `--against turns` has a loop over the game's own turns in place of the plain one: both losses, backward, the optimizers'
 steps and the average, on copies of the same networks and on batches that lie ready, without Lightning. The ratio is then
 turns / ours, and the trainer's overhead its inverse less 1. `--against mimicry` has torch-mimicry's networks and their own
-`train_step` in place of the plain loop, for SNGAN and WGAN-GP; its logger, data sets and metrics are left out.
+`train_step` in place of the plain loop, for SNGAN and WGAN-GP, whose generator then is mimicry's, of width 256; its logger, data
+sets and metrics are left out.
 """
 
 from __future__ import annotations
@@ -114,7 +115,8 @@ def row(name: str, setting: Setting, options: argparse.Namespace, peak: float) -
         setting = setting._replace(n_critic=options.n_critic)
     torch.manual_seed(0)
     data = gl.data.data_of(*samples(setting), batch_size=BATCH)
-    game = setting.game(data, compile=options.compile)
+    sizes = {"width": 256} if options.against == "mimicry" and setting.game is _wgan_gp else {}  # mimicry's generator
+    game = setting.game(data, compile=options.compile, **sizes)
     game.n_critic = setting.n_critic
     other: Callable[[], None]
     if options.against == "turns":
@@ -473,8 +475,8 @@ def _sngan(data: Any, **options: Any) -> Any:
     return game
 
 
-def _wgan_gp(data: Any, **options: Any) -> Any:
-    generator, critic = gl.networks.WGANGPResNetGenerator, gl.networks.WGANGPResNetCritic
+def _wgan_gp(data: Any, width: int = 128, **options: Any) -> Any:
+    generator, critic = partial(gl.networks.WGANGPResNetGenerator, width=width), gl.networks.WGANGPResNetCritic
     return gl.families.WGANGP(generator, critic, shape=data.shape, **options)
 
 

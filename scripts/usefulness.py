@@ -62,6 +62,8 @@ def main() -> None:
     )
     parser.add_argument("--seeds", type=int, default=5, help="classifiers of each kind")
     parser.add_argument("--updates", type=int, default=1000, help="of a classifier")
+    parser.add_argument("--width", type=int, default=32, help="channels of a classifier's first stage")
+    parser.add_argument("--n_test", type=int, help="test on so many held-out images, drawn once; all if left out")
     parser.add_argument("--per_class", type=int, default=500, help="generated images of each class")
     parser.add_argument("--keep_confident", type=float, help="as in augment")
     parser.add_argument("--flip", action="store_true", help="classical augmentation mirrors too")
@@ -69,6 +71,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "usefulness.md")
     options = parser.parse_args()
     data = load(options)
+    if options.n_test is not None and not 1 <= options.n_test <= (n := len(data.reference("eval").images)):
+        parser.error(f"--n_test must be 1 to {n:,}, the number of held-out images, got {options.n_test}")
     cases: list[tuple[str, dict[int, float]]] = []
     n_classes = data.n_classes
     cases += [(f"{share:g} %", dict.fromkeys(range(n_classes), share / 100)) for share in options.shares]
@@ -120,9 +124,20 @@ def case(
     """Return the accuracies of one share of the real images."""
     folder = options.runs_dir / name.replace(" %", "").replace(" ", "-")
     settings = {
-        key: str(getattr(options, key)) for key in ("data", "config", "fit", "seeds", "updates", "per_class", "flip")
+        key: str(getattr(options, key))
+        for key in (
+            "data",
+            "config",
+            "fit",
+            "seeds",
+            "updates",
+            "width",
+            "n_test",
+            "per_class",
+            "flip",
+            "keep_confident",
+        )
     }
-    settings["keep_confident"] = str(options.keep_confident)
     cut = [index for index, share in shares.items() if share < max(shares.values())]
     kinds = [*COLUMNS, *(OF_A_CUT_CLASS if cut else ())]
     settings["kinds"] = ", ".join(kinds)
@@ -132,6 +147,8 @@ def case(
     shutil.rmtree(folder, ignore_errors=True)
     train, test = data.reference("train"), data.reference("eval")
     assert train.labels is not None and test.labels is not None
+    tested = torch.randperm(len(test.labels), generator=torch.Generator().manual_seed(0))[: options.n_test]
+    test_images, test_labels = test.images[tested], test.labels[tested]
     rows = part(train.labels, shares)
     real, labels = train.images[rows], train.labels[rows]
     for i, (image, label) in enumerate(zip(real, labels.tolist(), strict=True)):
@@ -151,14 +168,16 @@ def case(
         images, own = sets[kind.split()[0]]
         classical = {"shift": 1, "flip": options.flip} if kind.endswith("classical") else {}
         for seed in range(options.seeds):
-            classifier = train_classifier(images, own, len(names), seed, options.updates, **classical)
-            result.setdefault(kind, []).append(accuracy(classifier, test.images, test.labels))
+            classifier = train_classifier(
+                images, own, len(names), seed, options.updates, **classical, width=options.width
+            )
+            result.setdefault(kind, []).append(accuracy(classifier, test_images, test_labels))
             if kind == "real":
                 result.setdefault("GAN-test", []).append(accuracy(classifier, fake, fake_labels))
             if cut:
-                of_cut = test.labels == cut[0]
+                of_cut = test_labels == cut[0]
                 result.setdefault(f"{kind} cut", []).append(
-                    accuracy(classifier, test.images[of_cut], test.labels[of_cut])
+                    accuracy(classifier, test_images[of_cut], test_labels[of_cut])
                 )
         print(f"{name}, {kind}: {statistics.mean(result[kind]):.4f}", file=sys.stderr, flush=True)
     done.write_text(json.dumps(result, indent=2) + "\n")
@@ -219,7 +238,8 @@ def write(results: list[dict[str, Any]], options: argparse.Namespace) -> None:
         "# What generated pictures are worth as training data",
         "",
         f"Written by `{command}`: config `{options.config}`, {options.per_class} generated images of each class, "
-        f"{options.seeds} classifiers of {options.updates:,} updates each; accuracy on the held-out images in percent, mean ± "
+        f"{options.seeds} classifiers of width {options.width} and {options.updates:,} updates each; accuracy on "
+        f"{f'{options.n_test:,} of ' if options.n_test else ''}the held-out images in percent, mean ± "
         "standard deviation over the classifiers. The generator has seen the same real images as the classifier, and no others. "
         "GAN-test is the accuracy on generated images of the classifier trained on real ones (Shmelkov et al. 2018, "
         "arXiv:1807.09499). `gan-lightning augment` writes such images for your own checkpoint.",

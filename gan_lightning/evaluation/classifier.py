@@ -49,6 +49,7 @@ def train_classifier(
     flip: bool = False,
     device: str | torch.device = "cpu",
     shows_progress: bool = False,
+    width: int = 32,
 ) -> SmallClassifier:
     """Train a classifier by cross-entropy: AdamW at 2e-3, one cosine to zero. The global random stream is left alone.
 
@@ -63,6 +64,7 @@ def train_classifier(
         flip: Classical augmentation: mirror half of the images.
         device: Where to train.
         shows_progress: Show a bar on a terminal.
+        width: Channels of the classifier's first stage.
 
     Raises:
         UserError: There are fewer than two images.
@@ -72,7 +74,7 @@ def train_classifier(
     random = torch.Generator().manual_seed(mix(seed, 0))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(mix(seed, 1))
-        classifier = SmallClassifier(images.shape[1], n_classes)
+        classifier = SmallClassifier(images.shape[1], n_classes, width)
     classifier.to(device).train()
     optimizer = torch.optim.AdamW(classifier.parameters(), lr=2e-3, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, n_updates)
