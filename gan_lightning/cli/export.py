@@ -19,7 +19,7 @@ from gan_lightning.description import describe, describe_module
 from gan_lightning.errors import UserError, in_one_line
 from gan_lightning.evaluation.output import output_folder, write_whole
 from gan_lightning.evaluation.pictures import drawn
-from gan_lightning.games.restore import MODEL, WEIGHTS, load_game
+from gan_lightning.games.restore import MODEL, WEIGHTS, load_finite_game
 from gan_lightning.games.sampling import SamplingGame
 from gan_lightning.runs.checkpoint_files import read_checkpoint
 from gan_lightning.runs.home import without_home
@@ -96,7 +96,7 @@ def share(ckpt_path: str, out: str, trust: bool = False) -> None:
 
 
 def _sampling(ckpt_path: str, trust: bool) -> Any:
-    game = load_game(ckpt_path, trust)
+    game = load_finite_game(ckpt_path, trust)
     if not isinstance(game, SamplingGame):
         raise UserError(f"{type(game).__name__} has no generator from latents to export")
     return game

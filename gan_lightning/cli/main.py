@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from math import inf
 from typing import NoReturn
 
 from gan_lightning import __version__
@@ -180,6 +181,8 @@ def _range(text: str) -> list[float]:
         black, white = map(float, text.strip("[]").split(","))
     except ValueError:
         raise argparse.ArgumentTypeError(f"must be two numbers such as 0,4095, got {text!r}") from None
+    if not -inf < black < white < inf:
+        raise argparse.ArgumentTypeError(f"must be black and white, two increasing numbers, got {text!r}")
     return [black, white]
 
 
@@ -529,7 +532,7 @@ def stylize(args: list[str]) -> None:
     parser.add_argument(
         "--critic_weight", type=_above_0, help="add a critic that learns to tell the style's patches, with this weight"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the critic and of random_filters")
+    parser.add_argument("--seed", type=int, help="of the critic and of random_filters; 0 if left out")
     options = _parse(parser, args)
 
     from gan_lightning.cli.mistakes import verb_errors

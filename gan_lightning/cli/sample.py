@@ -15,7 +15,7 @@ from gan_lightning.errors import RunFailed, UserError, nearest
 from gan_lightning.evaluation.output import output_folder
 from gan_lightning.evaluation.pictures import LARGEST_SIDE, cell
 from gan_lightning.evaluation.sample_files import form_of
-from gan_lightning.games.restore import load_game
+from gan_lightning.games.restore import load_finite_game
 from gan_lightning.games.sampling import SAMPLE_CHUNK, SamplingGame
 from gan_lightning.runs.checkpoint_files import read_checkpoint
 from gan_lightning.shapes import Shape, Signals, Vectors
@@ -80,13 +80,13 @@ def sampling_game(
     Raises:
         UserError: The checkpoint, the labels or the device cannot be used.
     """
-    game = load_game(ckpt_path, trust)
+    game = load_finite_game(ckpt_path, trust)
     if not isinstance(game, SamplingGame):
         raise UserError(f"{type(game).__name__} draws no samples from latents")
     game.to(chosen_device(device))
-    classes = None if labels is None else class_indices(labels, game.classes or [str(i) for i in range(game.n_classes)])
-    if classes is not None and not game.n_classes:
+    if labels is not None and not game.n_classes:
         raise UserError(f"--labels {labels} given, but this generator is not conditional; leave them out")
+    classes = None if labels is None else class_indices(labels, game.classes or [str(i) for i in range(game.n_classes)])
     return game, classes
 
 
@@ -107,6 +107,8 @@ def class_indices(text: str, names: Sequence[str]) -> list[int]:
         if word in names:
             found.append(names.index(word))
         elif word.lstrip("-").isdecimal():
+            if not 0 <= int(word) < len(names):
+                raise UserError(f"--labels: there is no class {word}; they are 0 ... {len(names) - 1}")
             found.append(int(word))
         else:
             raise UserError(

@@ -17,11 +17,19 @@ from gan_lightning import __version__
 from gan_lightning.cli.devices import chosen_device
 from gan_lightning.errors import UserError, nearest
 from gan_lightning.evaluation.cards import file_hash
-from gan_lightning.evaluation.picture_files import Opened, PictureFiles, empty_folder, write_card, write_picture
+from gan_lightning.evaluation.picture_files import (
+    Opened,
+    PictureFiles,
+    as_taken,
+    empty_folder,
+    refuse_idle_range,
+    write_card,
+    write_picture,
+)
 from gan_lightning.evaluation.pictures import to_uint8
 from gan_lightning.families.style_transfer import StyleTransfer
-from gan_lightning.games.restore import load_game
-from gan_lightning.games.stylizing import SMALLEST, stylized
+from gan_lightning.games.restore import load_finite_game
+from gan_lightning.games.stylizing import SMALLEST, smallest_side, stylized
 from gan_lightning.networks.patch import PatchCritic
 from gan_lightning.networks.perceptual import EfficientNetPerceptual, PerceptualNetwork, RandomFilters, VGGPerceptual
 
@@ -42,7 +50,7 @@ class Options:
     network: str | None
     weights: str | None
     critic_weight: float | None
-    seed: int
+    seed: int | None
     value_range: list[float] | None
     device: str
     trust: bool
@@ -58,15 +66,10 @@ def stylize(options: Options) -> None:
     pictures = PictureFiles(options.source, options.value_range)
     device = chosen_device(options.device)
     if options.ckpt_path is not None:
+        refuse_idle_range(options.value_range, pictures)
         apply, facts = _by_checkpoint(options, device)
     else:
-        for name, size in pictures.sizes.items():
-            if min(size) < SMALLEST:
-                raise UserError(
-                    f"{pictures.files.describe(name)} has {size[1]}x{size[0]} pixels; a picture to stylize has at least "
-                    f"{SMALLEST} on each side"
-                )
-        apply, facts = _by_steps(options, device)
+        apply, facts = _by_steps(options, device, pictures)
     folder = empty_folder(options.out)
     found: dict[str, Any] = {}
     for name, picture in pictures:
@@ -86,11 +89,27 @@ def stylize(options: Options) -> None:
     print(f"{len(found)} pictures in {folder}", file=sys.stderr)
 
 
-def _by_steps(options: Options, device: torch.device) -> tuple[Any, dict[str, Any]]:
+def _by_steps(options: Options, device: torch.device, pictures: PictureFiles) -> tuple[Any, dict[str, Any]]:
     """Return what makes a picture by changing it step by step, and the card's facts of it."""
     if options.style is None:
         raise UserError("stylize needs --style PICTURE, or --ckpt_path of a network that was trained for styles")
-    style = _style(options)
+    if options.seed is not None and options.critic_weight is None and options.network != "random_filters":
+        raise UserError(
+            f"--seed {options.seed} decides nothing here: it is of --critic_weight and of --network random_filters; leave "
+            "it out"
+        )
+    least = smallest_side(options.critic_weight is not None)
+    why = "" if least == SMALLEST else f", as the patches of --critic_weight {options.critic_weight:g}"
+    if options.size is not None and options.size < least:
+        raise UserError(f"--size must be at least {least}{why}, got {options.size}")
+    style = _style(options, pictures, least, why)
+    for name, size in pictures.sizes.items():
+        if min(size) < least:
+            raise UserError(
+                f"{pictures.files.describe(name)} has {size[1]}x{size[0]} pixels; a picture to stylize has at least "
+                f"{least} on each side{why}; leave it out, or enlarge it"
+            )
+    seed = options.seed or 0
     network = _network(options).load()
     critic = None
     if options.critic_weight is not None:
@@ -108,7 +127,7 @@ def _by_steps(options: Options, device: torch.device) -> tuple[Any, dict[str, An
                 critic=critic,
                 critic_weight=options.critic_weight or 0.0,
                 size=size,
-                seed=options.seed,
+                seed=seed,
                 progress=lambda step, loss: bar.update() and None,
             )
         return made.picture, {
@@ -127,7 +146,7 @@ def _by_steps(options: Options, device: torch.device) -> tuple[Any, dict[str, An
         "steps": steps,
         "size": size,
         "critic_weight": options.critic_weight,
-        "seed": options.seed,
+        "seed": seed,
     }
     return apply, facts
 
@@ -140,6 +159,7 @@ def _by_checkpoint(options: Options, device: torch.device) -> tuple[Any, dict[st
         "--network": options.network,
         "--weights": options.weights,
         "--critic_weight": options.critic_weight,
+        "--seed": options.seed,
     }
     for name, value in given.items():
         if value is not None:
@@ -147,7 +167,7 @@ def _by_checkpoint(options: Options, device: torch.device) -> tuple[Any, dict[st
     if not options.strength <= 1:
         raise UserError(f"--strength of a trained network must be in (0, 1], got {options.strength}")
     assert options.ckpt_path is not None
-    game = load_game(options.ckpt_path, options.trust)
+    game = load_finite_game(options.ckpt_path, options.trust)
     if not isinstance(game, StyleTransfer):
         raise UserError(f"{options.ckpt_path} is of {type(game).__name__}; stylize takes a checkpoint of StyleTransfer")
     names = game.classes or [str(number) for number in range(game.n_styles)]
@@ -163,10 +183,10 @@ def _by_checkpoint(options: Options, device: torch.device) -> tuple[Any, dict[st
     game.to(device)
 
     def apply(picture: Opened) -> tuple[Tensor, dict[str, float]]:
-        colours = _scaled(picture.colours, device)
-        if game.shape.size[0] == 1:
-            colours = colours.mean(1, keepdim=True)
-        return game.stylize(colours, names.index(style), options.strength).expand(-1, 3, -1, -1), {}
+        taken = as_taken(picture.colours, picture.alpha, game.shape.size[0])[0]
+        return game.stylize(_scaled(taken, device), names.index(style), options.strength)[:, :3].expand(
+            -1, 3, -1, -1
+        ), {}
 
     facts = {
         "method": "Johnson et al. 2016: one pass of a trained network",
@@ -179,17 +199,19 @@ def _by_checkpoint(options: Options, device: torch.device) -> tuple[Any, dict[st
     return apply, facts
 
 
-def _style(options: Options) -> Opened:
+def _style(options: Options, pictures: PictureFiles, least: int, why: str) -> Opened:
+    """Return the style's picture; refuse one with a side below `least`, and a range that neither it nor the pictures need."""
     assert options.style is not None
     if Path(options.style).expanduser().is_dir():
         raise UserError(f"--style {options.style} is a folder; give a picture")
     files = PictureFiles(options.style, options.value_range)
     if len(files.names) > 1:
         raise UserError(f"--style {options.style} has {len(files.names)} pictures; give one")
+    refuse_idle_range(options.value_range, pictures, files)
     height, width = files.sizes[files.names[0]]
-    if min(height, width) < SMALLEST:
+    if min(height, width) < least:
         raise UserError(
-            f"--style {options.style} has {width}x{height} pixels; it needs at least {SMALLEST} on each side"
+            f"--style {options.style} has {width}x{height} pixels; it needs at least {least} on each side{why}"
         )
     return files.open(files.names[0])
 
@@ -205,7 +227,7 @@ def _network(options: Options) -> PerceptualNetwork:
         case _:
             if options.weights is not None:
                 raise UserError(f"--weights {options.weights} are of no use to random_filters; leave them out")
-            return RandomFilters(seed=options.seed)
+            return RandomFilters(seed=options.seed or 0)
 
 
 def _scaled(colours: Tensor, device: torch.device) -> Tensor:

@@ -7,20 +7,25 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
 from gan_lightning import __version__
 from gan_lightning.cli.devices import chosen_device
 from gan_lightning.data.base import scale
-from gan_lightning.data.decoding import with_channels
 from gan_lightning.data.degradations import Degradation
 from gan_lightning.description import rebuild
 from gan_lightning.errors import UserError
 from gan_lightning.evaluation.cards import file_hash
-from gan_lightning.evaluation.picture_files import PictureFiles, empty_folder, write_card, write_picture
+from gan_lightning.evaluation.picture_files import (
+    PictureFiles,
+    as_taken,
+    empty_folder,
+    refuse_idle_range,
+    write_card,
+    write_picture,
+)
 from gan_lightning.evaluation.pictures import to_uint8
-from gan_lightning.games.restore import load_game
+from gan_lightning.games.restore import load_finite_game
 from gan_lightning.protocols import Translating
 from gan_lightning.runs.checkpoint_files import read_checkpoint
 from gan_lightning.shapes import Images, Pair
@@ -58,7 +63,7 @@ def write_translations(
         UserError: A picture, the checkpoint, the direction, the device or the folder cannot be used.
         RunFailed: The disk is full.
     """
-    game = load_game(ckpt_path, trust)
+    game = load_finite_game(ckpt_path, trust)
     if not isinstance(game, Translating):
         raise UserError(f"{ckpt_path} is of {type(game).__name__}; translate takes a checkpoint of Pix2Pix or CycleGAN")
     if direction not in game.directions:
@@ -67,6 +72,7 @@ def write_translations(
         )
     degradation = _degradation(ckpt_path, direction) if degrade else None
     pictures = PictureFiles(source, value_range)
+    refuse_idle_range(value_range, pictures)
     network: Any = game
     network.to(chosen_device(device))
     folder = empty_folder(out)
@@ -75,12 +81,10 @@ def write_translations(
     assert isinstance(taken, Images)
     with tqdm(total=len(pictures.names), desc="translating", unit="picture", disable=None) as bar:
         for name, picture in pictures:
-            pixels = picture.colours[None]
             if degradation is not None:
-                pixels = _as_taken(pixels, picture.alpha, game.shape.target.size[0])
-                pixels = degradation(pixels, [seed])
+                pixels = degradation(as_taken(picture.colours, picture.alpha, game.shape.target.size[0]), [seed])
             else:
-                pixels = _as_taken(pixels, picture.alpha, taken.channels)
+                pixels = as_taken(picture.colours, picture.alpha, taken.channels)
             made = to_uint8(game.translate(scale(pixels, torch.float32), direction, seed)[0].cpu())
             colours = made[:3] if len(made) >= 3 else made[:1].repeat(3, 1, 1)
             write_picture(folder, name, colours, picture.alpha, len(made) == 1)
@@ -119,11 +123,3 @@ def _degradation(ckpt_path: str, direction: str) -> Degradation:
             f"{'has no degradation in its config' if found is None else 'is asked for ' + direction}; leave it out"
         )
     return rebuild(Degradation, {"_class_path": found["class_path"], **found.get("init_args", {})})
-
-
-def _as_taken(colours: Tensor, alpha: Tensor | None, n_channels: int) -> Tensor:
-    """Return colours, uint8 `(1, 3, H, W)`, as a network of so many channels takes them."""
-    if n_channels == 4:
-        opaque = torch.full_like(colours[0, 0], 255) if alpha is None else alpha
-        return torch.cat([colours, opaque[None, None]], dim=1)
-    return with_channels(colours, n_channels)

@@ -16,10 +16,17 @@ from gan_lightning.cli.devices import chosen_device
 from gan_lightning.errors import UserError
 from gan_lightning.evaluation.cards import file_hash
 from gan_lightning.evaluation.enlarging import in_tiles
-from gan_lightning.evaluation.picture_files import PictureFiles, empty_folder, write_card, write_picture
+from gan_lightning.evaluation.picture_files import (
+    PictureFiles,
+    as_taken,
+    empty_folder,
+    refuse_idle_range,
+    write_card,
+    write_picture,
+)
 from gan_lightning.evaluation.pictures import to_uint8
 from gan_lightning.families.srgan import SRGAN
-from gan_lightning.games.restore import load_game
+from gan_lightning.games.restore import load_finite_game
 
 CARD = "upscale.json"
 _FAR = 64
@@ -55,7 +62,8 @@ def write_upscaled(
         RunFailed: The disk is full.
     """
     pictures = PictureFiles(source, value_range)
-    game = load_game(ckpt_path, trust)
+    refuse_idle_range(value_range, pictures)
+    game = load_finite_game(ckpt_path, trust)
     if not isinstance(game, SRGAN):
         raise UserError(f"{ckpt_path} is of {type(game).__name__}; upscale takes a checkpoint of SRGAN")
     game.to(chosen_device(device))
@@ -67,12 +75,10 @@ def write_upscaled(
     with tqdm(total=len(pictures.names), desc="upscaling", unit="picture", disable=None) as bar:
         for name, picture in pictures:
             begun = time.perf_counter()
-            colours = picture.colours[None].float() / 127.5 - 1
-            if n_channels == 1:
-                colours = colours.mean(1, keepdim=True)
+            colours = as_taken(picture.colours, picture.alpha, n_channels).float() / 127.5 - 1
             made = to_uint8(in_tiles(game.upscale, colours, game.factor, tile, around))[0]
             alpha = None if picture.alpha is None else _enlarged(picture.alpha, game.factor)
-            path = write_picture(folder, name, made.expand(3, -1, -1), alpha, picture.is_grey)
+            path = write_picture(folder, name, made[:3].expand(3, -1, -1), alpha, picture.is_grey or n_channels == 1)
             found[name] = {"file": path.name, "seconds": round(time.perf_counter() - begun, 2)}
             bar.update()
     card = {

@@ -6,17 +6,20 @@ import io
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from gan_lightning.data.decoding import decode, upright_size
+from gan_lightning.data.decoding import decode, upright_size, with_channels
 from gan_lightning.data.image_files import Folder, ImageFiles, image_files
 from gan_lightning.errors import RunFailed, UserError, in_one_line, say
 from gan_lightning.evaluation.output import output_folder
 from gan_lightning.shapes import Images
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 
 class Opened(NamedTuple):
@@ -26,11 +29,15 @@ class Opened(NamedTuple):
         colours: uint8 `(3, H, W)`.
         alpha: uint8 `(H, W)`, None of a picture without transparency.
         is_grey: Whether its file has no colours.
+        is_deep: Whether its pixels are deeper than 8 bits.
+        is_first: Whether its file has others behind it: an animation's, or pages.
     """
 
     colours: Tensor
     alpha: Tensor | None
     is_grey: bool
+    is_deep: bool = False
+    is_first: bool = False
 
 
 class PictureFiles:
@@ -42,11 +49,15 @@ class PictureFiles:
 
     Raises:
         UserError: There are none, one cannot be read, or two would be written under one name.
+
+    Attributes:
+        sizes: Height and width of each.
+        has_deep: Whether one has pixels deeper than 8 bits.
     """
 
     def __init__(self, source: str, value_range: list[float] | None = None) -> None:
         path = Path(source).expanduser()
-        self.value_range = value_range
+        self.source, self.value_range = source, value_range
         self.files: ImageFiles
         if path.is_file() and path.suffix.lower() != ".zip":
             self.files, self.names = Folder(path.parent), [path.name]
@@ -63,8 +74,17 @@ class PictureFiles:
                     f"{written[target]} and {name} of {source} would both be written as {target}; rename one"
                 )
             written[target] = name
-        self.sizes = {name: tuple(self.open(name).colours.shape[1:]) for name in self.names}
-        """Height and width of each."""
+        self.sizes: dict[str, tuple[int, ...]] = {}
+        self.has_deep, moving = False, []
+        for name in self.names:
+            picture = self.open(name)
+            self.sizes[name] = tuple(picture.colours.shape[1:])
+            self.has_deep |= picture.is_deep
+            if picture.is_first:
+                moving.append(name)
+        if moving:
+            others = f"; so of {len(moving) - 1} more" if len(moving) > 1 else ""
+            say(f"{self.files.describe(moving[0])} is an animation or has pages: the first one alone is taken{others}")
 
     def open(self, name: str) -> Opened:
         """Return a picture.
@@ -96,15 +116,49 @@ def _opened(content: bytes, value_range: list[float] | None) -> Opened:
         raise UserError("the file is empty")
     with Image.open(io.BytesIO(content)) as image:
         has_alpha = image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info
-        is_grey = image.mode in ("1", "L", "LA", "La", "I", "F") or image.mode.startswith("I;16")
-        is_deep = image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG")
-        is_deep |= image.mode not in ("I", "F") and any(";16" in str(tile[3]) for tile in image.tile)
-    if value_range is None and is_deep:
+        raw = str(image.tile[0][3]) if image.tile else ""  # Pillow opens some deep pixels with 8 bits; this tells
+        is_grey = image.mode in ("1", "L", "LA", "La", "I", "F") or image.mode.startswith("I;16") or raw[:3] == "LA;"
+        has_16_bits = image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG")
+        has_16_bits |= image.mode not in ("I", "F") and ";16" in raw
+        is_deep, is_first = has_16_bits or image.mode in ("I", "F"), _has_second(image)
+    if value_range is None and has_16_bits:
         value_range = [0, 65535]  # white of 16 bits in PNG and TIFF
     height, width = upright_size(content)
     pixels = decode(content, Images(height, width, 4), "none", value_range).pixels
     found = torch.from_numpy(np.array(pixels, order="C"))
-    return Opened(found[:3], found[3] if has_alpha else None, is_grey)
+    return Opened(found[:3], found[3] if has_alpha else None, is_grey, is_deep, is_first)
+
+
+def refuse_idle_range(value_range: list[float] | None, *sources: PictureFiles) -> None:
+    """Refuse a range of deep pixels where no picture has any."""
+    if value_range is not None and not any(source.has_deep for source in sources):
+        given = ",".join(f"{value:g}" for value in value_range)
+        raise UserError(
+            f"--value_range {given} is of pixels deeper than 8 bits, and no picture of {sources[0].source} has such; "
+            "leave it out"
+        )
+
+
+def as_taken(colours: Tensor, alpha: Tensor | None, n_channels: int) -> Tensor:
+    """Return colours `(3, H, W)`, uint8, as a network of so many channels takes them: `(1, C, H, W)`.
+
+    One channel is luma, four are colours and transparency.
+    """
+    if n_channels == 4:
+        opaque = torch.full_like(colours[0], 255) if alpha is None else alpha
+        return torch.cat([colours, opaque[None]])[None]
+    return with_channels(colours[None], n_channels)
+
+
+def _has_second(image: Image) -> bool:
+    """Return whether a file holds more than one picture; a camera's preview beside it is none."""
+    if image.format == "MPO":
+        return False
+    try:
+        image.seek(1)
+    except Exception:  # EOFError, or whatever Pillow's plugins raise on what is broken behind the first
+        return False
+    return True
 
 
 def empty_folder(out: str) -> Path:

@@ -15,7 +15,7 @@ from gan_lightning.errors import UserError
 from gan_lightning.evaluation.output import output_folder
 from gan_lightning.evaluation.pictures import grid, scatter, to_uint8
 from gan_lightning.games.joint import JointGAN
-from gan_lightning.games.restore import load_game
+from gan_lightning.games.restore import load_finite_game
 from gan_lightning.runs.checkpoint_files import read_checkpoint
 from gan_lightning.shapes import Images
 
@@ -43,7 +43,7 @@ def reconstruction_errors(game: JointGAN, samples: Tensor, baseline: Tensor, see
 
 
 def held_out(checkpoint: dict[str, Any], path: str, trust: bool = False) -> RealData:
-    """Return the data module of a checkpoint's config; `trust` as in `load_game`.
+    """Return the data module of a checkpoint's config; `trust` as in `load_finite_game`.
 
     Raises:
         UserError: The checkpoint carries no config.
@@ -65,7 +65,7 @@ def write_reconstructions(ckpt_path: str, out: str, n: int, seed: int, trust: bo
         UserError: The checkpoint has no encoder or no config, or the folder cannot be used.
     """
     checkpoint = read_checkpoint(ckpt_path, hold=True)
-    game = load_game(ckpt_path, trust)
+    game = load_finite_game(ckpt_path, trust)
     if not isinstance(game, JointGAN):
         raise UserError(f"{type(game).__name__} has no encoder to reconstruct with; ALI and BiGAN have one")
     data = held_out(checkpoint, ckpt_path, trust)

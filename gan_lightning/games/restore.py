@@ -38,6 +38,23 @@ def load_game(path: str | Path, trust: bool = False) -> Any:
     return Game.load_from_checkpoint(path, trust=trust).eval()
 
 
+def load_finite_game(path: str | Path, trust: bool = False) -> Any:
+    """Return the game of a checkpoint as `load_game` does, for what is to be made by its averaged generator.
+
+    Raises:
+        UserError: As `load_game`, or weights of the averaged generator are not finite.
+    """
+    game = load_game(path, trust)
+    weights = game.generator_average.state_dict()
+    wrong = [name for name, value in weights.items() if value.is_floating_point() and not value.isfinite().all()]
+    if wrong:
+        raise UserError(
+            f"{path} has a generator whose weights are not finite ({len(wrong)} of {len(weights)} tensors, such as "
+            f"{wrong[0]}): its run has diverged; take an earlier checkpoint"
+        )
+    return game
+
+
 def load(path: str | Path, trust: bool = False) -> Any:
     """Return a trained game, in evaluation mode on the CPU: `game.sample(16)`, `game.encode(samples)` of ALI and BiGAN.
 

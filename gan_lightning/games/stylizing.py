@@ -40,6 +40,11 @@ class Stylized(NamedTuple):
     content: float
 
 
+def smallest_side(with_critic: bool) -> int:
+    """Return how many pixels each side of a picture and of the style's must have; with a critic, those of its patches."""
+    return max(SMALLEST, _PATCH if with_critic else 0)
+
+
 def stylized(
     content: Tensor,
     style: Tensor,
@@ -82,7 +87,7 @@ def stylized(
     for name, value in (("strength", strength), ("steps", steps)):
         if not (value > 0 and math.isfinite(value)):
             raise UserError(f"{name} must be above 0, got {value}")
-    least = max(SMALLEST, _PATCH if critic is not None else 0)
+    least = smallest_side(critic is not None)
     if size < least:
         raise UserError(f"size must be at least {least}, got {size}")
     for what, images in (("the picture", content), ("the style's picture", style)):
