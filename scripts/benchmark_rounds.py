@@ -424,16 +424,18 @@ class UsualConv3x3(Conv3x3):  # type: ignore[misc]
     forward = nn.Conv2d.forward
 
 
-USUAL: dict[type, type] = {block.__mro__[1]: block for block in (
+USUAL: tuple[type, ...] = (
     UsualConv3x3, UsualGeneratorBlock, UsualBigGANBlock, UsualFirstCriticBlock, UsualCriticBlock
-)}  # fmt: skip
+)  # fmt: skip
 
 
 def usual(network: Any) -> Any:
     """Return a copy of a network, its weights included, with the blocks written in the usual way."""
     network = copy.deepcopy(network)
     for module in network.modules():
-        module.__class__ = USUAL.get(type(module), type(module))
+        for block in USUAL:
+            if isinstance(module, block.__mro__[1]):  # spectral normalization makes a class of its own of a layer
+                module.forward = types.MethodType(block.forward, module)
     return network
 
 
