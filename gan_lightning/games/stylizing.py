@@ -156,8 +156,8 @@ class _Opponent:
         """Let the critic learn from patches, and return its loss of others of the picture."""
         self.network.requires_grad_(True)
         with torch.enable_grad():
-            patches = [(self._patches(image),) for image in (self.style, picture.detach())]
-            loss = self.objective.critic_loss(*judged_both(self.network, *patches))
+            real, fake = self._patches(self.style), self._patches(picture.detach())
+            loss = self.objective.critic_loss(*judged_both(self.network, (real,), (fake,)))
             self.optimizer.zero_grad()
             loss.backward()
             self.optimizer.step()
