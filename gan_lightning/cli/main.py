@@ -514,7 +514,7 @@ def stylize(args: list[str]) -> None:
     parser.add_argument(
         "--strength", type=_above_0, default=1.0, help="of the style: any number above 0; with --ckpt_path at most 1"
     )
-    parser.add_argument("--steps", type=_count, help="how often a picture is changed; 200 if left out")
+    parser.add_argument("--steps", type=_count, help="how often a picture is changed; 300 if left out")
     parser.add_argument(
         "--size",
         type=_count,

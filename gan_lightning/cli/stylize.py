@@ -95,7 +95,7 @@ def _by_steps(options: Options, device: torch.device) -> tuple[Any, dict[str, An
     critic = None
     if options.critic_weight is not None:
         critic = partial(PatchCritic, width=32, n_layers=2, norm=nn.Identity)
-    steps, size = options.steps or 200, options.size or 512
+    steps, size = options.steps or 300, options.size or 512
 
     def apply(picture: Opened) -> tuple[Tensor, dict[str, float]]:
         with tqdm(total=steps, desc="stylizing", unit="step", disable=None, leave=False) as bar:

@@ -22,7 +22,6 @@ from gan_lightning.stabilizers.slopes import judged_both
 SMALLEST = 32
 """Pixels of the shorter side below which a picture has no style to speak of."""
 _BORDER = 16  # mirrored pixels around a picture, so that the zeros around it are not taken for its edges
-_SCALES = (2, 4, 8)  # the sizes of the changes beside the picture's own, that divide it
 _PATCH, _N_PATCHES = 64, 16  # what a critic is shown in one turn
 
 
@@ -46,7 +45,7 @@ def stylized(
     content: Tensor,
     style: Tensor,
     network: PerceptualNetwork,
-    steps: int = 200,
+    steps: int = 300,
     strength: float = 1.0,
     style_weight: float = 1000.0,
     tv_weight: float = 10.0,
@@ -61,9 +60,6 @@ def stylized(
     Minimised is the content loss, plus the style loss times `style_weight` and `strength`, plus the roughness times `tv_weight`
     (`losses.perceptual`), by Adam with pixels held to their range; the paper took L-BFGS. With a critic, which learns meanwhile
     to tell patches of 64x64 pixels of the style from patches of the picture, its non-saturating loss is added.
-
-    What Adam steps on are changes of the picture at its own size, a half, a quarter and an eighth of it, enlarged and summed, so
-    that even parts need no more steps than details.
 
     A picture larger than `size` is changed at that size, and its change is enlarged. Ranks: one process, on the content's device.
 
@@ -104,14 +100,11 @@ def stylized(
         wanted = {name: before[name] for name in network.content_layers}
         own = float(style_loss(before, targets))
         opponent = None if critic is None else _Opponent(critic, style, seed)
-        height, width = start.shape[2:]
-        sizes = [(height // scale, width // scale) for scale in _SCALES]
-        changes = [torch.zeros_like(start), *(start.new_zeros(*start.shape[:2], *small) for small in sizes)]
-        optimizer = torch.optim.Adam([change.requires_grad_(True) for change in changes], lr=0.05, betas=(0.9, 0.99))
+        picture = start.clone().requires_grad_(True)
+        optimizer = torch.optim.Adam([picture], lr=0.05, betas=(0.9, 0.99))
         for step in range(steps):
             for group in optimizer.param_groups:
                 group["lr"] = 0.05 * min(1.0, 2.1 - 2 * step / steps)  # falls in the second half, so that it settles
-            picture = _changed(start, changes)
             maps = network(bordered(picture))
             loss = (
                 content_loss(maps, wanted)
@@ -124,23 +117,14 @@ def stylized(
             loss.backward()
             optimizer.step()
             with torch.no_grad():
-                picture = _changed(start, changes)
-                changes[0] += picture.clamp(-1, 1) - picture
+                picture.clamp_(-1, 1)
             progress(step, float(loss.detach()))
         with torch.no_grad():
-            found = _changed(start, changes).clamp(-1, 1)
-            after = network(bordered(found))
+            after = network(bordered(picture))
+    found = picture.detach()
     if whole.shape != found.shape:
         found = (whole + interpolate(found - content, whole.shape[2:], mode="bicubic")).clamp(-1, 1)
     return Stylized(found, own, float(style_loss(after, targets)), float(content_loss(after, wanted)))
-
-
-def _changed(start: Tensor, changes: list[Tensor]) -> Tensor:
-    """Return the picture `(1, C, H, W)` plus its changes at each size."""
-    picture = start + changes[0]
-    for change in changes[1:]:
-        picture = picture + interpolate(change, start.shape[2:], mode="bilinear")
-    return picture
 
 
 def fitted(images: Tensor, size: int, least: int = 1) -> Tensor:

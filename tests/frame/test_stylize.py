@@ -10,7 +10,6 @@ import pytest
 import torch
 from PIL import Image
 
-from gan_lightning.games import stylizing
 from gan_lightning.games.stylizing import stylized
 from gan_lightning.networks import RandomFilters
 from tests.training import command, fit
@@ -74,23 +73,6 @@ def test_the_style_loss_falls_to_a_tenth_and_the_strength_counts():
     assert strong.style < 0.1 * strong.own
     assert strong.style < weak.style and strong.content > weak.content
     assert strong.picture.abs().max() <= 1
-
-
-def test_changes_at_smaller_sizes_beside_it_take_fewer_steps(monkeypatch):
-    random = torch.Generator().manual_seed(0)
-    content = torch.rand(1, 3, 61, 83, generator=random) * 0.2
-    style = (torch.rand(1, 3, 4, 4, generator=random) * 2 - 1).repeat_interleave(16, 2).repeat_interleave(16, 3)
-    network = RandomFilters(n_filters=8, n_scales=3, kernel=5)
-    found, told = {}, []
-    for scales in ((), (2, 4, 8)):
-        monkeypatch.setattr(stylizing, "_SCALES", scales)
-        told.clear()
-        found[scales] = stylized(content, style, network, steps=30, progress=lambda step, loss: told.append(step))
-        assert told == list(range(30)) and found[scales].picture.shape == content.shape
-        assert found[scales].picture.abs().max() <= 1
-    alone, beside = found.values()
-    assert alone.own == beside.own
-    assert beside.style < 0.8 * alone.style
 
 
 def test_a_critic_of_patches_can_be_added_and_large_pictures_keep_their_size(style, tmp_path):
