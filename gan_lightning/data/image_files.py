@@ -200,6 +200,16 @@ def image_files(root: str, suffixes: Sequence[str] = SUFFIXES, noun: str = "imag
     raise UserError(f"there is no folder or zip file {root!r} (looked at {path.absolute()})")
 
 
+def without_suffix(name: str) -> str:
+    """Return a file's path without its suffix.
+
+    Example:
+        >>> without_suffix("cats/1.large.png")
+        'cats/1.large'
+    """
+    return os.path.splitext(name)[0]
+
+
 def _suffix(name: str) -> str:
     return os.path.splitext(name)[1].lower()
 

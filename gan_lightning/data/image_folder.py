@@ -11,7 +11,7 @@ import torch
 from gan_lightning.data.arrangement import Listing, OnError, arrange, hold_out
 from gan_lightning.data.base import RealData, Split, drawn
 from gan_lightning.data.decoding import Crop, ImageSize, check_range, decode, file_shape
-from gan_lightning.data.image_files import ImageFiles, image_files
+from gan_lightning.data.image_files import ImageFiles, image_files, without_suffix
 from gan_lightning.data.packing import Pack, Recipe, pack_home, packed
 from gan_lightning.data.stream import RealSamples
 from gan_lightning.errors import UserError, nearest
@@ -155,6 +155,12 @@ class ImageFolder(RealData):
     def keep_halves(self) -> None:
         """Read each picture as two side by side: each half is brought to half the width of `image_size` by itself."""
         self._variant["halves"] = True
+
+    def keep_partners(self, other: ImageFolder) -> None:
+        """Keep, of each split, the images that have the names of another folder's, suffixes apart, in their order."""
+        for split, listing in other._listings.items():
+            own = {without_suffix(name): name for name in image_files(self.roots[split]).names()}
+            self._listings[split] = Listing([own[without_suffix(name)] for name in listing.names], None)
 
     def files(self, split: Split) -> tuple[ImageFiles, list[str]]:
         """Return where the images of a split come from, and their names there, in the order of the rows."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
 from typing import final
 
 from gan_lightning.data.base import Split
 from gan_lightning.data.decoding import Crop, ImageSize, file_shape, upright_size
 from gan_lightning.data.folder_pairs import FolderPairs
-from gan_lightning.data.image_files import image_files
+from gan_lightning.data.image_files import image_files, without_suffix
 from gan_lightning.data.image_folder import ImageFolder
 from gan_lightning.data.samples import PairedSamples, StoredSources
 from gan_lightning.errors import UserError, in_one_line
@@ -93,6 +92,7 @@ class TwoFolders(FolderPairs):
             )
             for root, eval_root, size in ((target, target_eval, shape), (source, source_eval, small))
         ]
+        folders[1].keep_partners(folders[0])  # sorted with their suffixes, their order may be another
         super().__init__(folders[0], folders[1], batch_size, seed, flip)
         self.image_size, self.factor, self.source_shape = image_size, factor, small
         self.save_hyperparameters(logger=False)
@@ -227,7 +227,7 @@ def _check_names(source: str, target: str) -> None:
     for files in roots:
         found: dict[str, str] = {}
         for name in files.names():
-            stem = str(PurePosixPath(name).with_suffix(""))
+            stem = without_suffix(name)
             if stem in found:
                 raise UserError(
                     f"{files.describe(found[stem])} and {files.describe(name)} have one name, so that it cannot be told which "

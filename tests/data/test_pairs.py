@@ -154,6 +154,19 @@ def test_two_folders_are_paired_by_name(tmp_path):
             assert np.array_equal(data.sources(split, [row])[0, 0].numpy(), sources[index])
 
 
+@pytest.mark.parametrize("options", [{}, {"eval_fraction": 0.5}, {"limit": 3}], ids=str)
+def test_partners_are_found_where_suffixes_sort_names_in_another_order(tmp_path, options):
+    for index, stem in enumerate(["photo", "photo.large", "photo.late", "photo.zoomed"]):  # .bmp < .large < .png
+        for folder, suffix in (("source", ".bmp"), ("target", ".png")):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            pixels = np.full((8, 8, 3), 10 * index, dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / folder / f"{stem}{suffix}")
+    data = TwoFolders(str(tmp_path / "source"), str(tmp_path / "target"), 8, **options)
+    for split in ("train", "eval"):
+        images = data.reference(split).images
+        assert torch.equal(data.sources(split, range(len(images))), images)
+
+
 def test_a_users_small_pictures_are_sources_of_larger_ones(tmp_path):
     pictures(tmp_path / "large", 2, (16, 8))
     small = pictures(tmp_path / "small", 2, (4, 2))
