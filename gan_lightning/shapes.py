@@ -208,6 +208,11 @@ class Pair(Shape):
         """The size of the target."""
         return self.target.size
 
+    @property
+    def words(self) -> str:
+        """What such samples are."""
+        return "pairs"
+
 
 def shape_of(image_size: int | Sequence[int], channels: int) -> Images | Vectors:
     """Return the shape that release 0.1.0 wrote as two numbers: a size of 0 means vectors.

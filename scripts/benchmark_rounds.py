@@ -122,7 +122,7 @@ def row(name: str, setting: Setting, options: argparse.Namespace, peak: float) -
     if options.against == "turns":
         other = BareTurns(setting, game)
     else:
-        other = (PlainLoop if options.against == "plain" else Mimicry)(setting, game, data)
+        other = (PlainLoop if options.against == "plain" else Mimicry)(setting, game, *samples(setting))
     in_turns = InTurns(other, options.rounds + 1)
     trainer = Trainer(
         max_steps=options.rounds + 2,
@@ -231,14 +231,16 @@ def since(start: tuple[float, float]) -> tuple[float, float]:
 
 
 class PlainLoop:
-    """A round in the usual style, on copies of a game's networks whose blocks are written in the usual way."""
+    """A round in the usual style, on copies of a game's networks whose blocks are written in the usual way.
 
-    def __init__(self, setting: Setting, game: Any, data: Any) -> None:
+    Its batches are of images `(N, C, H, W)`, uint8 or in [-1, 1], or of vectors `(N, D)`, with labels `(N,)` if there are any.
+    """
+
+    def __init__(self, setting: Setting, game: Any, images: Tensor, labels: Tensor | None) -> None:
         self.setting = setting
         self.generator, self.critic = self.networks(game)
         self.critic_optimizer = torch.optim.Adam(self.critic.parameters(), 2e-4, (0.0, 0.9))
         self.generator_optimizer = torch.optim.Adam(self.generator.parameters(), 2e-4, (0.0, 0.9))
-        images, labels = samples(setting)
         floats = images.float() / 127.5 - 1 if images.dtype == torch.uint8 else images
         labels = torch.zeros(len(images), dtype=torch.int64) if labels is None else labels
         loader = DataLoader(TensorDataset(floats, labels), BATCH, shuffle=True, drop_last=True)
@@ -424,16 +426,18 @@ class UsualConv3x3(Conv3x3):  # type: ignore[misc]
     forward = nn.Conv2d.forward
 
 
-USUAL: dict[type, type] = {block.__mro__[1]: block for block in (
+USUAL: tuple[type, ...] = (
     UsualConv3x3, UsualGeneratorBlock, UsualBigGANBlock, UsualFirstCriticBlock, UsualCriticBlock
-)}  # fmt: skip
+)  # fmt: skip
 
 
 def usual(network: Any) -> Any:
     """Return a copy of a network, its weights included, with the blocks written in the usual way."""
     network = copy.deepcopy(network)
     for module in network.modules():
-        module.__class__ = USUAL.get(type(module), type(module))
+        for block in USUAL:
+            if isinstance(module, block.__mro__[1]):  # spectral normalization makes a class of its own of a layer
+                module.forward = types.MethodType(block.forward, module)
     return network
 
 

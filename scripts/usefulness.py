@@ -31,6 +31,7 @@ from gan_lightning.data import Digits, ImageFolder
 from gan_lightning.data.base import RealData
 from gan_lightning.evaluation.classifier import accuracy, train_classifier
 from gan_lightning.evaluation.pictures import picture
+from gan_lightning.runs.memory import keep_freed_memory
 
 ROOT = Path(__file__).resolve().parent.parent
 COLUMNS = {
@@ -70,6 +71,7 @@ def main() -> None:
     parser.add_argument("--runs_dir", type=Path, default=ROOT / "runs" / "usefulness")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "usefulness.md")
     options = parser.parse_args()
+    keep_freed_memory()
     data = load(options)
     if options.n_test is not None and not 1 <= options.n_test <= (n := len(data.reference("eval").images)):
         parser.error(f"--n_test must be 1 to {n:,}, the number of held-out images, got {options.n_test}")
@@ -142,8 +144,8 @@ def case(
     kinds = [*COLUMNS, *(OF_A_CUT_CLASS if cut else ())]
     settings["kinds"] = ", ".join(kinds)
     done = folder / "result.json"
-    if done.is_file() and (result := json.loads(done.read_text()))["settings"] == settings:
-        return result
+    if done.is_file() and (before := json.loads(done.read_text()))["settings"] == settings:
+        return before
     shutil.rmtree(folder, ignore_errors=True)
     train, test = data.reference("train"), data.reference("eval")
     assert train.labels is not None and test.labels is not None

@@ -20,7 +20,7 @@ class ALI(JointGAN):
     o is the critic's logit, sp the softplus, e ~ q(z|x) = N(mu(x), sigma(x)^2) reparameterised: the encoder gives mu
     and log sigma^2. Both terms of L_GE have gradients, one in the encoder and one in the generator. The paper updates
     critic, generator and encoder at once; here critic and (generator, encoder) alternate. The two kinds of pairs pass
-    the critic one after the other (the authors concatenate them, which mixes batch statistics if the critic has any).
+    the critic at once, as in the authors' code, or one after the other if it has batch statistics, which that would mix.
 
     Args:
         real_target: What the critic is to say of the encoder's pairs: below 1, such as 0.9, is one-sided label smoothing.

@@ -17,6 +17,7 @@ from gan_lightning.networks.base import Critic, CriticFactory, Translator, Trans
 from gan_lightning.optimizers.specs import Adam, OptimizerSpec
 from gan_lightning.randomness import Noise, Shard, mix
 from gan_lightning.shapes import Pair, Shape
+from gan_lightning.stabilizers.slopes import judged_both
 
 
 class TwoTranslators(nn.Module):
@@ -142,8 +143,8 @@ class CycleGAN(TranslationGame):
         loss = self.objective.critic_loss
         name = self.objective.name
         return {
-            f"{name}_a": loss(self.critic.of_a(batch.source), self.critic.of_a(fake_a)),
-            f"{name}_b": loss(self.critic.of_b(batch.real), self.critic.of_b(fake_b)),
+            f"{name}_a": loss(*judged_both(self.critic.of_a, (batch.source,), (fake_a,))),
+            f"{name}_b": loss(*judged_both(self.critic.of_b, (batch.real,), (fake_b,))),
         }
 
     def generator_turn(self, batch: Any) -> Terms:

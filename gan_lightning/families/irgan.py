@@ -24,6 +24,7 @@ from gan_lightning.losses.policy import (
 from gan_lightning.networks.base import Ranker, RankerFactory
 from gan_lightning.optimizers.specs import SGD, OptimizerSpec
 from gan_lightning.shapes import Shape
+from gan_lightning.stabilizers.slopes import judged_both
 
 
 @final
@@ -116,8 +117,8 @@ class IRGAN(RetrievalGame):
             scores = self.generator(queries, candidates.documents)
             policy = log_policy(scores, candidates.valid, self.critic_temperature).exp()
             picked = at(candidates, drawn(policy, self.noise.uniform(len(queries), self.n_negatives)))
-        loss = self.objective.critic_loss(self.critic(queries, positives[:, None]), self.critic(queries, picked))
-        return {"retrieval": loss}
+        logits = judged_both(self.critic, (queries, positives[:, None]), (queries, picked))
+        return {"retrieval": self.objective.critic_loss(*logits)}
 
     def generator_turn(self, batch: Any) -> Terms:
         """Return the policy's loss, or the ranking loss at the start."""

@@ -81,11 +81,15 @@ class MMDGAN(GAN):
 
     def critic_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
         """Return minus the discrepancy, and the features that are in the wrong order."""
-        return {name: -term for name, term in self.generator_loss(real, fake, labels).items()}
+        features = self.judge_both(self.critic.features, real, fake, labels)
+        return {name: -term for name, term in self._terms(*features).items()}
 
     def generator_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
         """Return the discrepancy, and minus the features that are in the wrong order."""
-        x, y = (self.rows_of_all_ranks(self.critic.features(samples, labels)) for samples in (real, fake))
+        return self._terms(*(self.critic.features(samples, labels) for samples in (real, fake)))
+
+    def _terms(self, real_features: Tensor, fake_features: Tensor) -> Terms:
+        x, y = self.rows_of_all_ranks(real_features), self.rows_of_all_ranks(fake_features)
         kernels = [rbf_mixture(a, b, self.sigmas) for a, b in ((x, x), (x, y), (y, y))]
         terms = {"mmd": self.estimator(*kernels)}
         if self.order_weight:

@@ -14,6 +14,7 @@ from gan_lightning.losses.objectives import NonSaturating, Objective
 from gan_lightning.networks.base import CriticFactory, TranslatorFactory, require_pair
 from gan_lightning.optimizers.specs import Adam, OptimizerSpec
 from gan_lightning.shapes import Shape
+from gan_lightning.stabilizers.slopes import judged_both
 
 
 @final
@@ -66,16 +67,17 @@ class Pix2Pix(TranslationGame):
         """Return half the objective's critic loss, on translations made without a graph."""
         with torch.no_grad():
             fake = self.generator(batch.source, self.noise)
-        loss = self.objective.critic_loss(self._judge(batch.source, batch.real), self._judge(batch.source, fake))
-        return {self.objective.name: loss / 2}
+        real, fake = (self._beside(batch.source, images) for images in (batch.real, fake))
+        logits = judged_both(self.critic, (real,), (fake,))
+        return {self.objective.name: self.objective.critic_loss(*logits) / 2}
 
     def generator_turn(self, batch: Any) -> Terms:
         """Return the objective's generator loss and the weighted distance from the targets."""
         made = self.generator(batch.source, self.noise)
         return {
-            self.objective.name: self.objective.generator_loss(self._judge(batch.source, made)),
+            self.objective.name: self.objective.generator_loss(self.critic(self._beside(batch.source, made))),
             "l1": self.l1_weight * l1_loss(made, batch.real),
         }
 
-    def _judge(self, sources: Tensor, images: Tensor) -> Tensor:
-        return self.critic(torch.cat([sources, images], dim=1))
+    def _beside(self, sources: Tensor, images: Tensor) -> Tensor:
+        return torch.cat([sources, images], dim=1)

@@ -20,6 +20,7 @@ from gan_lightning.networks.super_resolution import Upscaler, UpscalerFactory
 from gan_lightning.optimizers.specs import Adam, OptimizerSpec
 from gan_lightning.protocols import Paired, PlayerName
 from gan_lightning.shapes import Pair, Shape
+from gan_lightning.stabilizers.slopes import judged_both
 
 
 @final
@@ -148,7 +149,7 @@ class SRGAN(Game):
         """Return the objective's loss on large images and what is made of the small ones."""
         with torch.no_grad():
             fake = self.generator(batch.source)
-        return {self.objective.name: self.objective.critic_loss(self.critic(batch.real), self.critic(fake))}
+        return {self.objective.name: self.objective.critic_loss(*judged_both(self.critic, (batch.real,), (fake,)))}
 
     def generator_turn(self, batch: Any) -> Terms:
         """Return the terms of the phase."""

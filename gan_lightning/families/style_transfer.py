@@ -19,6 +19,7 @@ from gan_lightning.networks.stylizer import StyleNetwork, StyleNetworkFactory
 from gan_lightning.optimizers.specs import Adam, OptimizerSpec
 from gan_lightning.protocols import Styled
 from gan_lightning.shapes import Shape
+from gan_lightning.stabilizers.slopes import judged_both
 
 
 @final
@@ -152,7 +153,7 @@ class StyleTransfer(Game):
             fake = self.generator(images, images.new_zeros(len(images), dtype=torch.long))
         picture = self._pictures[0].to(images).expand(len(images), -1, -1, -1)
         real, fake = self._patches(picture), self._patches(fake)
-        return {self.objective.name: self.objective.critic_loss(self.critic(real), self.critic(fake))}
+        return {self.objective.name: self.objective.critic_loss(*judged_both(self.critic, (real,), (fake,)))}
 
     def generator_turn(self, batch: Any) -> Terms:
         """Return the terms of content, style, roughness and critic on stylized pictures, and of those left as they are."""

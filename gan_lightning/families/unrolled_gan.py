@@ -60,8 +60,11 @@ class UnrolledGAN(ObjectiveGAN):
 
         def loss() -> Tensor:
             state = {**dict(zip(names, parameters, strict=True)), **buffers}
-            real_logits, fake_logits = (functional_call(self.critic, state, (x, labels)) for x in (real, fake))
-            return self.objective.critic_loss(real_logits, fake_logits)
+
+            def judge(samples: Tensor, labels: Tensor | None) -> Tensor:
+                return functional_call(self.critic, state, (samples, labels))
+
+            return self.objective.critic_loss(*self.judge_both(judge, real, fake, labels))
 
         optimizer = functional(self.optimizers(use_pl_optimizer=False)[0], owned)  # type: ignore[index]
         for _ in range(self.n_unrolled):

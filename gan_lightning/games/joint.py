@@ -21,6 +21,7 @@ from gan_lightning.randomness import mix
 from gan_lightning.shapes import Shape
 from gan_lightning.stabilizers.base import CriticConstraint, CriticPenalty
 from gan_lightning.stabilizers.critic_of_turn import CriticOfTurn, Judged
+from gan_lightning.stabilizers.slopes import judged_both
 
 
 class GeneratorAndEncoder(nn.Module):
@@ -135,7 +136,7 @@ class JointGAN(HeldCritic):
         with torch.no_grad():
             real, fake = self._pairs(batch.real)
         self.note_spread(real[0], fake[0])
-        logits = self.critic(*real), self.critic(*fake)
+        logits = judged_both(self.critic, real, fake)
         terms = self.critic_loss(*logits)
         if self.due_penalties():
             critic, rows = self._as_rows(real, fake)
@@ -157,7 +158,7 @@ class JointGAN(HeldCritic):
     def generator_turn(self, batch: Any) -> Terms:
         """Return the family's terms of generator and encoder, on fresh latents."""
         real, fake = self._pairs(batch.real)
-        return self.generator_loss(self.critic(*real), self.critic(*fake))
+        return self.generator_loss(*judged_both(self.critic, real, fake))
 
     def _pairs(self, samples: Tensor) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
         latents = self.latents(len(samples))

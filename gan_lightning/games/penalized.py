@@ -19,7 +19,7 @@ from gan_lightning.protocols import PlayerName, Verdicts
 from gan_lightning.randomness import Noise, Shard, mix
 from gan_lightning.stabilizers.base import CriticConstraint, CriticPenalty
 from gan_lightning.stabilizers.critic_of_turn import Judged
-from gan_lightning.stabilizers.slopes import couples_batch, gradient_norms, interpolate, judges_alone
+from gan_lightning.stabilizers.slopes import couples_batch, gradient_norms, interpolate, judged_both
 
 
 class HeldCritic(SamplingGame):
@@ -90,12 +90,9 @@ class HeldCritic(SamplingGame):
     ) -> tuple[Tensor, Tensor]:
         """Return what the critic, or a part of it, makes of real and generated samples `(N, ...)` of the same labels.
 
-        A critic that judges each sample by itself does so in one pass, with one power iteration of spectral
-        normalization, as in ajbrock/BigGAN-PyTorch; another one, such as one with batch statistics, in two.
+        It is one pass if the critic judges each sample by itself, as in `judged_both`.
         """
-        if not judges_alone(self.critic) or real.shape != fake.shape:
-            return judge(real, labels), judge(fake, labels)
-        of_real, of_fake = judge(torch.cat([real, fake]), None if labels is None else labels.repeat(2)).chunk(2)
+        of_real, of_fake = judged_both(self.critic, (real, labels), (fake, labels), judge)
         if judge is self.critic:
             self.note_logits(real, of_real)
             self.note_logits(fake, of_fake)

@@ -17,6 +17,7 @@ from gan_lightning.losses.perceptual import content_loss, gram_matrix, style_los
 from gan_lightning.networks.base import CriticFactory
 from gan_lightning.networks.perceptual import PerceptualNetwork
 from gan_lightning.shapes import Images
+from gan_lightning.stabilizers.slopes import judged_both
 
 SMALLEST = 32
 """Pixels of the shorter side below which a picture has no style to speak of."""
@@ -160,9 +161,8 @@ class _Opponent:
         """Let the critic learn from patches, and return its loss of others of the picture."""
         self.network.requires_grad_(True)
         with torch.enable_grad():
-            loss = self.objective.critic_loss(
-                self.network(self._patches(self.style)), self.network(self._patches(picture.detach()))
-            )
+            real, fake = self._patches(self.style), self._patches(picture.detach())
+            loss = self.objective.critic_loss(*judged_both(self.network, (real,), (fake,)))
             self.optimizer.zero_grad()
             loss.backward()
             self.optimizer.step()

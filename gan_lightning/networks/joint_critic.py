@@ -83,7 +83,7 @@ class ConvJointCritic(JointCritic):
         joint_width: Units of the two layers on the pair; 1024 in the paper at 32x32.
         activation: Builds the hidden activations.
         norm: Builds the normalisation of a number of channels. None by default; with `torch.nn.BatchNorm2d`, as in
-            the paper, the statistics of the two kinds of pairs are kept apart, because they pass one after the other.
+            the paper, the two kinds of pairs pass one after the other, so that the statistics of each are its own.
         dropout: Share of the fully connected units that are left out in training; 0.2 in the paper's critics.
     """
 

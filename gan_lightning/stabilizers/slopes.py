@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -44,6 +46,36 @@ def judges_alone(critic: nn.Module) -> bool:
         or vars(type(module)).get("couples_batch") is False
         for module in critic.modules()
     )
+
+
+def judged_both(
+    critic: nn.Module,
+    real: tuple[Tensor | None, ...],
+    fake: tuple[Tensor | None, ...],
+    judge: Callable[..., Tensor] | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Return what a critic makes of real and of generated samples, `(N, ...)` each.
+
+    A critic that judges each sample by itself does so in one pass, with one power iteration of spectral normalization, as
+    in ajbrock/BigGAN-PyTorch; another one, such as one with batch statistics, in two. So are sets of unequal shapes.
+
+    Example:
+        >>> judged_both(critic, (real,), (real,))[0].equal(critic(real))
+        True
+
+    Args:
+        critic: The critic.
+        real: Its arguments for the real samples, each `(N, ...)` or None.
+        fake: Its arguments for the generated ones.
+        judge: What is called with them, such as a part of the critic; the critic itself if None.
+    """
+    judge = critic if judge is None else judge
+    pairs = list(zip(real, fake, strict=True))
+    if not judges_alone(critic) or any(a is not None and b is not None and a.shape != b.shape for a, b in pairs):
+        return judge(*real), judge(*fake)
+    both = [None if a is None or b is None else torch.cat([a, b]) for a, b in pairs]
+    of_real, of_fake = judge(*both).chunk(2)
+    return of_real, of_fake
 
 
 def per_row(values: Tensor, like: Tensor) -> Tensor:

@@ -173,6 +173,7 @@ def test_a_users_small_pictures_are_sources_of_larger_ones(tmp_path):
     data = TwoFolders(str(tmp_path / "small"), str(tmp_path / "large"), [8, 16], factor=4)
     assert data.shape.source.size == (3, 2, 4) and data.shape.target.size == (3, 8, 16)
     np.testing.assert_array_equal(data.sources("train", [1])[0].numpy(), small[1].transpose(2, 0, 1))
+    assert data.found().startswith("2 pairs of ")
 
 
 def test_classes_of_one_folder_are_two_domains(tmp_path):

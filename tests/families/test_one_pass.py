@@ -2,27 +2,100 @@
 
 from __future__ import annotations
 
+from functools import partial
+from itertools import chain
+
 import pytest
 import torch
+from lightning.pytorch import Callback
 from torch import Tensor, nn
 
-from gan_lightning.games import penalized
+from gan_lightning.families import ALI, Pix2Pix
+from gan_lightning.networks import ConvJointCritic, PatchCritic
 from gan_lightning.networks.base import Critic
-from gan_lightning.stabilizers.slopes import judges_alone
-from tests.cases import CASES, Case
+from gan_lightning.stabilizers import slopes
+from gan_lightning.stabilizers.slopes import judged_both, judges_alone
+from tests.cases import CASES, COLOUR, PAIRS, Case, joint_cnn
 from tests.golden.losses import play
+from tests.training import train
 
-NAMES = ("WGANGP", "R3GAN-vectors", "FGAN", "GeometricGAN-vectors-accumulated", "ACGAN-vectors", "McGAN-vectors")
-PICKED = [case for case in CASES if case.name in (*NAMES, "WGANGP-conditional-clipped")]
-SNGAN = next(case for case in CASES if case.name == "SNGAN")
+BARE = (  # without penalties, which ask the critic more often
+    "FGAN", "GeometricGAN-vectors-accumulated", "ACGAN-vectors", "McGAN-vectors", "MMDGAN-vectors", "UnrolledGAN", "ALI",
+    "ALI-cnn", "BiGAN-vectors-accumulated", "Pix2Pix", "CycleGAN", "SRGAN-srresnet", "SRGAN-esrgan", "StyleTransfer",
+    "SeqGAN", "IRGAN", "IRGAN-pretrained-sampled",
+)  # fmt: skip
+NAMES = (*BARE, "WGANGP", "WGANGP-conditional-clipped", "R3GAN-vectors", "SeqGAN-accumulated")
+ROWS = {case.name: case for case in CASES}
+PICKED = [ROWS[name] for name in NAMES]
+SNGAN = ROWS["SNGAN"]
+
+
+class Gradients(Callback):
+    """Keeps the gradients of every step."""
+
+    def __init__(self) -> None:
+        self.steps: list[list[Tensor]] = []
+
+    def on_before_optimizer_step(self, trainer, pl_module, optimizer) -> None:
+        parameters = chain.from_iterable(group["params"] for group in optimizer.param_groups)
+        self.steps.append([p.grad.clone() for p in parameters if p.grad is not None])
 
 
 @pytest.mark.parametrize("case", PICKED, ids=repr)
 def test_three_rounds_are_those_of_two_passes(case: Case, tmp_path, monkeypatch) -> None:
-    one = play(case, tmp_path)
-    monkeypatch.setattr(penalized, "judges_alone", lambda critic: False)
-    for ours, plain in zip(one, play(case, tmp_path), strict=True):
+    one, two = Gradients(), Gradients()
+    losses = play(case, tmp_path, callbacks=[one])
+    monkeypatch.setattr(slopes, "judges_alone", lambda critic: False)
+    for ours, plain in zip(losses, play(case, tmp_path, callbacks=[two]), strict=True):
         assert ours == pytest.approx(plain, rel=1e-9, abs=1e-12)
+    assert len(one.steps) > 3
+    torch.testing.assert_close(one.steps, two.steps, rtol=1e-9, atol=1e-12)
+
+
+def passes_of_turns(case: Case, folder) -> list[int]:
+    """Return how often each of the critic's turns asks the critic, or either of two, in a round."""
+    game = case.game()
+    networks = [game.critic.of_a, game.critic.of_b] if hasattr(game.critic, "of_a") else [game.critic]
+    calls, found, turn = [0] * len(networks), [], game.critic_turn
+
+    def note(index: int, *_: object) -> None:
+        calls[index] += 1
+
+    for index, network in enumerate(networks):  # its first layer, because some families ask for features alone
+        next(m for m in network.modules() if not list(m.children())).register_forward_hook(partial(note, index))
+
+    def watched(batch):
+        calls[:] = [0] * len(calls)
+        terms = turn(batch)
+        found.extend(calls)
+        return terms
+
+    game.critic_turn = watched
+    n_first = getattr(game, "n_pretraining", 0)  # updates of another kind
+    train(game, case.data(), folder, n_first + 1)
+    return found[n_first * game.players[0].accumulation if case.family.__name__ == "IRGAN" else 0 :]
+
+
+@pytest.mark.parametrize("name", BARE)
+def test_the_critic_passes_both_at_once(name: str, tmp_path) -> None:
+    assert set(passes_of_turns(ROWS[name], tmp_path)) == {1}
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        Case(ALI, data=COLOUR, **{**joint_cnn(), "critic": partial(ConvJointCritic, width=4, norm=nn.BatchNorm2d)}),
+        Case(Pix2Pix, data=PAIRS, critic=partial(PatchCritic, width=2, n_layers=1)),
+    ],
+    ids=repr,
+)
+def test_batch_statistics_are_of_each_alone(case: Case, tmp_path) -> None:
+    assert set(passes_of_turns(case, tmp_path)) == {2}
+
+
+def test_sets_of_unequal_shapes_pass_one_after_the_other() -> None:
+    critic, real, fake = nn.Linear(2, 1), torch.randn(4, 2), torch.randn(3, 2)
+    torch.testing.assert_close(judged_both(critic, (real,), (fake,)), (critic(real), critic(fake)))
 
 
 class Line(Critic):

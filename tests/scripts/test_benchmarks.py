@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import sys
+from argparse import Namespace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from gan_lightning.networks import (
@@ -20,6 +23,8 @@ from gan_lightning.networks import (
     WGANGPResNetCritic,
     WGANGPResNetGenerator,
 )
+from gan_lightning.networks.layers import resampled
+from gan_lightning.networks.layers.winograd import convolution
 from gan_lightning.shapes import Images
 
 ROOT = Path(__file__).parents[2]
@@ -41,6 +46,15 @@ def rounds():
         sys.path.pop(0)
 
 
+@pytest.fixture(scope="module")
+def quality(rounds):
+    sys.path.insert(0, str(ROOT / "scripts"))
+    try:
+        return importlib.import_module("benchmark_quality")
+    finally:
+        sys.path.pop(0)
+
+
 @pytest.mark.parametrize("name", PAIRS)
 def test_losses_and_gradients_are_those_of_the_usual_blocks(rounds, name) -> None:
     torch.manual_seed(0)
@@ -54,11 +68,23 @@ def test_losses_and_gradients_are_those_of_the_usual_blocks(rounds, name) -> Non
     torch.testing.assert_close(found[0], found[1], rtol=1e-9, atol=1e-12)
 
 
-def test_the_usual_blocks_are_other_code(rounds) -> None:
-    critic = WGANGPResNetCritic(Images(16, 16, 3), width=4)
-    names = {type(module).__name__ for module in rounds.usual(critic).modules()}
-    assert {"UsualFirstCriticBlock", "UsualCriticBlock"} <= names
-    assert not {"FirstCriticBlock", "CriticBlock"} & names
+@pytest.mark.parametrize("name", [*PAIRS, "sngan normalized"])
+def test_the_usual_blocks_are_torchs_convolutions(rounds, name, monkeypatch) -> None:
+    build_generator, build_critic = PAIRS.get(name, (SNGANResNetGenerator, SNGANResNetCritic))
+    networks = [build(Images(16, 16, 3), width=4) for build in (build_generator, build_critic)]
+    usual = [rounds.usual(network) for network in networks]
+    n_calls = []
+
+    def counted(*arguments: Any) -> torch.Tensor:
+        n_calls.append(1)
+        return convolution(*arguments)
+
+    monkeypatch.setattr(resampled, "convolution", counted)
+    latents, labels = torch.randn(2, networks[0].latent_dim), torch.arange(2) if networks[0].n_classes else None
+    for generator, critic, ours in ((*networks, True), (*usual, False)):
+        n_calls.clear()
+        critic(generator(latents, labels), labels)
+        assert bool(n_calls) is ours
 
 
 def test_the_trainer_is_timed_against_the_bare_turns(rounds, monkeypatch, capsys) -> None:
@@ -79,3 +105,54 @@ def test_growth_is_measured_step_by_step(monkeypatch, capsys) -> None:
     header, _, first, second = capsys.readouterr().out.splitlines()[2:]
     assert header.startswith("| images | batch of 64, ms") and first.startswith("| 10,000 |")
     assert second.startswith("| 100,000 |") and second.endswith(" for 10 |")
+
+
+class MeanColors:
+    """Three features in place of EfficientNet's."""
+
+    def load(self):
+        return self
+
+    def __call__(self, images):
+        return images.float().mean((2, 3)), None
+
+
+def played(quality, folder, monkeypatch, capsys, fid: str) -> list[str]:
+    """Return what is printed of two updates at most, of which each takes either side 60 seconds, and 120 of wall time."""
+    draws = torch.Generator().manual_seed(0)
+    for index in range(64):
+        pixels = torch.randint(0, 256, (16, 16, 3), dtype=torch.uint8, generator=draws)
+        Image.fromarray(pixels.numpy()).save(folder / f"{index}.png")
+    monkeypatch.setattr(quality, "EfficientNetLite0", MeanColors)
+    monkeypatch.setattr(quality, "since", lambda start: (120.0, 60.0))
+    words = f"--data {folder} --fid {fid} --image_size 16 --width 4 --every 1 --max_updates 2 --n_samples 8"
+    monkeypatch.setattr(sys, "argv", ["benchmark_quality.py", *words.split()])
+    quality.main()
+    return capsys.readouterr().out.splitlines()[2:]
+
+
+def test_time_to_quality_ends_where_all_are_good_enough(quality, tmp_path, monkeypatch, capsys) -> None:
+    row, verdict = played(quality, tmp_path, monkeypatch, capsys, "1e9")
+    assert row.split()[0] == "1" and row.split()[2::2] == ["1.00"] * 3
+    assert verdict.startswith("FID 1e+09: plain: 1 updates, 1.00 minutes (wall 2.00); ours: 1 updates, 1.00 minutes")
+    assert verdict.endswith("plain / ours: 1.00; plain / ours, averaged: 1.00")
+
+
+def test_a_side_that_is_never_good_enough_is_told(quality, tmp_path, monkeypatch, capsys) -> None:
+    *rows, easy, hard = played(quality, tmp_path, monkeypatch, capsys, "1e9 -1")
+    assert [row.split()[0] for row in rows] == ["1", "2"] and [row.split()[2] for row in rows] == ["1.00", "2.00"]
+    assert "plain / ours: 1.00" in easy
+    assert hard == "FID -1: " + "; ".join(f"{side}: not within 2 updates" for side in quality.SIDES)
+
+
+def test_the_ratio_is_of_the_first_measurements_that_are_good_enough(quality) -> None:
+    seconds = [
+        {side: (0.0, n * cost) for side, cost in zip(quality.SIDES, (60, 30, 30), strict=True)} for n in (1, 2, 3)
+    ]
+    distances = [(9, 9, 9), (7, 5, 8), (4, 6, 8)]
+    rows = [
+        (10 * n, dict(zip(quality.SIDES, found, strict=True)), seconds[n - 1]) for n, found in enumerate(distances, 1)
+    ]
+    words = quality.verdict(5.0, Namespace(rows=rows))
+    assert "plain: 30 updates, 3.00 minutes" in words and "ours: 20 updates, 1.00 minutes" in words
+    assert "ours, averaged: not within 30 updates" in words and words.endswith("plain / ours: 3.00")
