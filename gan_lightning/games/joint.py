@@ -136,7 +136,7 @@ class JointGAN(HeldCritic):
         with torch.no_grad():
             real, fake = self._pairs(batch.real)
         self.note_spread(real[0], fake[0])
-        logits = judged_both(self.critic, real, fake)
+        logits = self._judge_both(real, fake)
         terms = self.critic_loss(*logits)
         if self.due_penalties():
             critic, rows = self._as_rows(real, fake)
@@ -158,7 +158,13 @@ class JointGAN(HeldCritic):
     def generator_turn(self, batch: Any) -> Terms:
         """Return the family's terms of generator and encoder, on fresh latents."""
         real, fake = self._pairs(batch.real)
-        return self.generator_loss(*judged_both(self.critic, real, fake))
+        return self.generator_loss(*self._judge_both(real, fake))
+
+    def _judge_both(self, real: tuple[Tensor, Tensor], fake: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """Return the logits of both kinds of pairs; dropout has a pass for each, so that old runs resume with its numbers."""
+        if any(isinstance(module, nn.Dropout) for module in self.critic.modules()):
+            return self.critic(*real), self.critic(*fake)
+        return judged_both(self.critic, real, fake)
 
     def _pairs(self, samples: Tensor) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
         latents = self.latents(len(samples))

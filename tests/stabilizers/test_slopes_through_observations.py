@@ -196,7 +196,7 @@ def test_lecam_of_joint_inference_needs_no_pass_of_its_own(tmp_path) -> None:
     passes: list[int] = []
     game.critic.register_forward_hook(lambda *_: passes.append(1))
     train(game, case.data(), tmp_path, 1)
-    assert len(passes) == 4  # two for each player
+    assert len(passes) == 2  # one for each player
 
 
 def test_a_graph_does_not_outlive_its_turn(tmp_path) -> None:
