@@ -103,10 +103,10 @@ def _by_steps(options: Options, device: torch.device, pictures: PictureFiles) ->
     if options.size is not None and options.size < least:
         raise UserError(f"--size must be at least {least}{why}, got {options.size}")
     style = _style(options, pictures, least, why)
-    for name, size in pictures.sizes.items():
-        if min(size) < least:
+    for name, sides in pictures.sizes.items():
+        if min(sides) < least:
             raise UserError(
-                f"{pictures.files.describe(name)} has {size[1]}x{size[0]} pixels; a picture to stylize has at least "
+                f"{pictures.files.describe(name)} has {sides[1]}x{sides[0]} pixels; a picture to stylize has at least "
                 f"{least} on each side{why}; leave it out, or enlarge it"
             )
     seed = options.seed or 0

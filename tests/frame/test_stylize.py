@@ -102,10 +102,24 @@ def test_a_critic_of_patches_can_be_added_and_large_pictures_keep_their_size(sty
         (["{small}", "--style", "{style}", "--out", "{new}"], "has 20x40 pixels"),
         (["{twice}", "--style", "{style}", "--out", "{new}"], "would both be written as a.png"),
         (["{float}", "--style", "{style}", "--out", "{new}"], "floating-point.*--value_range"),
+        (["{in}", "--style", "{style}", "--out", "{new}", "--value_range", "5,5"], "two increasing numbers, got '5,5'"),
+        (["{flat}", "--style", "{style}", "--out", "{new}", "--value_range", "0,9"], "no picture of .*flat has such"),
+        (
+            ["{flat}", "--style", "{style}", "--out", "{new}", "--critic_weight", "1"],
+            "at least 64 on each side, as the patch",
+        ),
+        (
+            ["{flat}", "--style", "{style}", "--out", "{new}", "--critic_weight", "1", "--size", "40"],
+            "--size must be at least",
+        ),
+        (
+            ["{flat}", "--style", "{style}", "--out", "{new}", "--seed", "3", "--network", "vgg19"],
+            "--seed 3 decides nothing",
+        ),
     ],
 )
 def test_what_stylize_refuses(words, line, pictures, style, tmp_path):
-    for folder in ("broken", "small", "twice", "float"):
+    for folder in ("broken", "small", "twice", "float", "flat"):
         (tmp_path / folder).mkdir()
     Image.new("RGB", (40, 40)).save(tmp_path / "broken" / "a.png")
     (tmp_path / "broken" / "torn.png").write_bytes((pictures / "clear.png").read_bytes()[:200])
@@ -113,8 +127,9 @@ def test_what_stylize_refuses(words, line, pictures, style, tmp_path):
     Image.new("RGB", (40, 40)).save(tmp_path / "twice" / "a.png")
     Image.new("RGB", (40, 40)).save(tmp_path / "twice" / "a.jpg")
     Image.fromarray(np.zeros((40, 40), np.float32)).save(tmp_path / "float" / "a.tif")
+    Image.new("RGB", (40, 40)).save(tmp_path / "flat" / "a.png")
     places = {"in": pictures, "style": style, "new": tmp_path / "new"}
-    places |= {name: tmp_path / name for name in ("broken", "small", "twice", "float")}
+    places |= {name: tmp_path / name for name in ("broken", "small", "twice", "float", "flat")}
     network = [] if {"--network", "--weights"} & set(words) else ["--network", "random_filters"]
     done = command("stylize", *(word.format(**places) for word in words), *network)
     assert done.code == 2
@@ -181,6 +196,7 @@ def test_a_trained_network_stylizes_by_name_and_strength(checkpoints, pictures, 
         (["--ckpt_path", "{styles}"], "has the styles 0, 1; give one as --style"),
         (["--ckpt_path", "{styles}", "--style", "7"], "--style 7 is no style of"),
         (["--ckpt_path", "{styles}", "--style", "1", "--steps", "5"], "--steps 5 is of pictures changed step by step"),
+        (["--ckpt_path", "{styles}", "--style", "1", "--seed", "0"], "--seed 0 is of pictures changed step by step"),
         (["--ckpt_path", "{styles}", "--style", "1", "--strength", "2"], r"must be in \(0, 1\], got 2"),
         (["--ckpt_path", "{large}"], "is of SRGAN; stylize takes a checkpoint of StyleTransfer"),
     ],
@@ -227,6 +243,25 @@ def test_what_upscale_refuses(words, line, checkpoints, pictures, tmp_path):
     done = command("upscale", *(word.format(**places) for word in words))
     assert done.code == 2 and re.search(line, done.err), done.err
     assert not (tmp_path / "new").exists()
+
+
+def test_weights_that_are_not_finite_make_no_pictures(checkpoints, pictures, tmp_path):
+    for name, words in (("large", ["upscale", pictures]), ("styles", ["stylize", pictures, "--style", "1"])):
+        checkpoint = torch.load(checkpoints[name], weights_only=False)
+        key = next(key for key in checkpoint["state_dict"] if key.startswith("generator_average."))
+        checkpoint["state_dict"][key].fill_(float("nan"))
+        torch.save(checkpoint, tmp_path / "diverged.ckpt")
+        done = command(*words, "--ckpt_path", tmp_path / "diverged.ckpt", "--out", tmp_path / "out")
+        assert done.code == 2 and "weights are not finite" in done.err, done.err
+        assert not (tmp_path / "out").exists()
+
+
+def test_of_an_animation_the_first_picture_is_taken_and_said(checkpoints, tmp_path):
+    first, second = Image.new("RGB", (16, 16), "red"), Image.new("RGB", (16, 16), "blue")
+    first.save(tmp_path / "moving.gif", save_all=True, append_images=[second])
+    words = ["--ckpt_path", checkpoints["large"], "--out", tmp_path / "out"]
+    done = command("upscale", tmp_path / "moving.gif", *words)
+    assert done.code == 0 and "moving.gif is an animation or has pages: the first one alone is taken" in done.err
 
 
 def test_psnr_and_ssim_are_measured_beside_bicubics_in_both_phases(checkpoints):
