@@ -86,7 +86,10 @@ def sampling_game(
     game.to(chosen_device(device))
     if labels is not None and not game.n_classes:
         raise UserError(f"--labels {labels} given, but this generator is not conditional; leave them out")
-    classes = None if labels is None else class_indices(labels, game.classes or [str(i) for i in range(game.n_classes)])
+    if labels is None:
+        return game, None
+    classes = class_indices(labels, game.classes or [str(i) for i in range(game.n_classes)])
+    game.label_indices(classes)  # refuses a number that is none of a class
     return game, classes
 
 
@@ -107,8 +110,6 @@ def class_indices(text: str, names: Sequence[str]) -> list[int]:
         if word in names:
             found.append(names.index(word))
         elif word.lstrip("-").isdecimal():
-            if not 0 <= int(word) < len(names):
-                raise UserError(f"--labels: there is no class {word}; they are 0 ... {len(names) - 1}")
             found.append(int(word))
         else:
             raise UserError(

@@ -92,7 +92,7 @@ class SamplingGame(Game):
         truncation: float | None = None,
     ) -> Iterator[Tensor]:
         """Yield the chunks of `SAMPLE_CHUNK` samples with these indices; chunk j is the same wherever it is drawn."""
-        classes = self._classes(labels)
+        classes = self.label_indices(labels)
         if truncation is not None and not isinstance(self.latent_distribution, NormalLatents):
             raise UserError(
                 f"truncation {truncation} is of normal latents, and this generator was trained with "
@@ -107,7 +107,12 @@ class SamplingGame(Game):
             chosen = None if classes is None else classes[rows % len(classes)].to(self.device)
             yield self.generator_average(latents.to(self.device, self.dtype_of_samples), chosen)
 
-    def _classes(self, labels: Sequence[int | str] | Tensor | None) -> Tensor | None:
+    def label_indices(self, labels: Sequence[int | str] | Tensor | None) -> Tensor | None:
+        """Return the indices of classes that are given as names or indices, all of them if None; None without classes.
+
+        Raises:
+            UserError: There is no such class, or the generator has none.
+        """
         if not self.n_classes:
             if labels is not None:
                 given = labels.tolist() if isinstance(labels, Tensor) else labels

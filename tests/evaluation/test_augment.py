@@ -81,8 +81,8 @@ def test_mistakes_are_one_line_before_the_first_picture(checkpoint, tmp_path):
     for more, said in (
         (["--out", tmp_path / "used"], "holds note.txt already"),
         (["--out", tmp_path / "new", "--labels", "cat"], "there is no class 'cat'"),
-        (["--out", tmp_path / "new", "--labels", "12"], "there is no class 12; they are 0 ... 9"),
-        (["--out", tmp_path / "new", "--labels=-1"], "there is no class -1; they are 0 ... 9"),
+        (["--out", tmp_path / "new", "--labels", "12"], "labels must be among 0 ... 9, got [12]"),
+        (["--out", tmp_path / "new", "--labels=-1"], "labels must be among 0 ... 9, got [-1]"),
         (["--out", tmp_path / "new", "--keep_confident", "1.5"], "between 0 and 1, got '1.5'"),
         (["--out", tmp_path / "new", "--truncation", "0"], "truncation"),
     ):

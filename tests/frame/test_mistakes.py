@@ -191,7 +191,7 @@ def test_labels_that_the_generator_does_not_know(image_run, vector_run, tmp_path
     images, vectors = (run / "checkpoints" / "last.ckpt" for run in (image_run, vector_run))
     common = ["--out", tmp_path, "--n", 4]
     assert_one_line(
-        command("sample", "--ckpt_path", images, "--labels", "1,3", *common), "there is no class 3; they are 0 ... 2"
+        command("sample", "--ckpt_path", images, "--labels", "1,3", *common), "labels must be among 0 ... 2", "3"
     )
     assert_one_line(command("sample", "--ckpt_path", vectors, "--labels", "1", *common), "not conditional")
 
