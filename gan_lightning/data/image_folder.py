@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -156,11 +157,16 @@ class ImageFolder(RealData):
         """Read each picture as two side by side: each half is brought to half the width of `image_size` by itself."""
         self._variant["halves"] = True
 
-    def keep_partners(self, other: ImageFolder) -> None:
-        """Keep, of each split, the images that have the names of another folder's, suffixes apart, in their order."""
+    def keep_partners(self, other: ImageFolder, own: Mapping[str, Mapping[str, str]]) -> None:
+        """Keep, of each split, the images that have the names of another folder's, suffixes apart, in their order.
+
+        Args:
+            other: The folder.
+            own: The names of this folder's images by those without suffixes, for each of its roots.
+        """
         for split, listing in other._listings.items():
-            own = {without_suffix(name): name for name in image_files(self.roots[split]).names()}
-            self._listings[split] = Listing([own[without_suffix(name)] for name in listing.names], None)
+            names = own[self.roots[split]]
+            self._listings[split] = Listing([names[without_suffix(name)] for name in listing.names], None)
 
     def files(self, split: Split) -> tuple[ImageFiles, list[str]]:
         """Return where the images of a split come from, and their names there, in the order of the rows."""

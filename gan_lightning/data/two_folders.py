@@ -74,8 +74,7 @@ class TwoFolders(FolderPairs):
         if shape.height % factor or shape.width % factor:
             raise UserError(f"image_size {image_size} of the targets must be a multiple of factor {factor}")
         roots = [(source, target)] + ([(source_eval, target_eval)] if source_eval and target_eval else [])
-        for one, other in roots:
-            _check_names(one, other)
+        partners = {one: _by_name(one, other) for one, other in roots}
         small = Images(shape.height // factor, shape.width // factor, source_channels)
         folders = [
             ImageFolder(
@@ -92,7 +91,7 @@ class TwoFolders(FolderPairs):
             )
             for root, eval_root, size in ((target, target_eval, shape), (source, source_eval, small))
         ]
-        folders[1].keep_partners(folders[0])  # sorted with their suffixes, their order may be another
+        folders[1].keep_partners(folders[0], partners)  # sorted with their suffixes, their order may be another
         super().__init__(folders[0], folders[1], batch_size, seed, flip)
         self.image_size, self.factor, self.source_shape = image_size, factor, small
         self.save_hyperparameters(logger=False)
@@ -220,8 +219,8 @@ class UnpairedFolders(FolderPairs):
         return PairedSamples(found.images, None, text, found.digest, sources=stored)
 
 
-def _check_names(source: str, target: str) -> None:
-    """Refuse a picture of two roots that has no partner of its name, suffixes apart, and two that have one name."""
+def _by_name(source: str, target: str) -> dict[str, str]:
+    """Return the sources' names by those without suffixes; refuse a picture without a partner, and two that have one name."""
     roots = [image_files(source), image_files(target)]
     stems: list[dict[str, str]] = []
     for files in roots:
@@ -243,3 +242,4 @@ def _check_names(source: str, target: str) -> None:
                 f"({len(alone)} of {len(stems[own])} have none there, where {len(stems[other])} pictures are); add it, or "
                 "remove this one"
             )
+    return stems[0]
