@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from gan_lightning import __version__
 from gan_lightning.cli.devices import chosen_device
+from gan_lightning.data.base import scale
 from gan_lightning.errors import UserError, nearest
 from gan_lightning.evaluation.cards import file_hash
 from gan_lightning.evaluation.picture_files import (
@@ -110,7 +111,7 @@ def _by_steps(options: Options, device: torch.device, pictures: PictureFiles) ->
                 f"{least} on each side{why}; leave it out, or enlarge it"
             )
     seed = options.seed or 0
-    network = _network(options).load()
+    network = _network(options, seed).load()
     critic = None
     if options.critic_weight is not None:
         critic = partial(PatchCritic, width=32, n_layers=2, norm=nn.Identity)
@@ -119,8 +120,8 @@ def _by_steps(options: Options, device: torch.device, pictures: PictureFiles) ->
     def apply(picture: Opened) -> tuple[Tensor, dict[str, float]]:
         with tqdm(total=steps, desc="stylizing", unit="step", disable=None, leave=False) as bar:
             made = stylized(
-                _scaled(picture.colours, device),
-                _scaled(style.colours, device),
+                scale(picture.colours[None], torch.float32).to(device),
+                scale(style.colours[None], torch.float32).to(device),
                 network,
                 steps,
                 options.strength,
@@ -183,10 +184,9 @@ def _by_checkpoint(options: Options, device: torch.device) -> tuple[Any, dict[st
     game.to(device)
 
     def apply(picture: Opened) -> tuple[Tensor, dict[str, float]]:
-        taken = as_taken(picture.colours, picture.alpha, game.shape.size[0])[0]
-        return game.stylize(_scaled(taken, device), names.index(style), options.strength)[:, :3].expand(
-            -1, 3, -1, -1
-        ), {}
+        taken = scale(as_taken(picture.colours, picture.alpha, game.shape.size[0]), torch.float32).to(device)
+        made = game.stylize(taken, names.index(style), options.strength)
+        return made[:, :3].expand(-1, 3, -1, -1), {}
 
     facts = {
         "method": "Johnson et al. 2016: one pass of a trained network",
@@ -216,7 +216,7 @@ def _style(options: Options, pictures: PictureFiles, least: int, why: str) -> Op
     return files.open(files.names[0])
 
 
-def _network(options: Options) -> PerceptualNetwork:
+def _network(options: Options, seed: int) -> PerceptualNetwork:
     match options.network:
         case None | "efficientnet_lite0":
             return EfficientNetPerceptual(weights_path=options.weights)
@@ -227,8 +227,4 @@ def _network(options: Options) -> PerceptualNetwork:
         case _:
             if options.weights is not None:
                 raise UserError(f"--weights {options.weights} are of no use to random_filters; leave them out")
-            return RandomFilters(seed=options.seed or 0)
-
-
-def _scaled(colours: Tensor, device: torch.device) -> Tensor:
-    return (colours[None].to(device).float() / 127.5 - 1).contiguous()
+            return RandomFilters(seed=seed)

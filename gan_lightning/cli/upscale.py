@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from gan_lightning import __version__
 from gan_lightning.cli.devices import chosen_device
+from gan_lightning.data.base import scale
 from gan_lightning.errors import UserError
 from gan_lightning.evaluation.cards import file_hash
 from gan_lightning.evaluation.enlarging import in_tiles
@@ -75,7 +76,7 @@ def write_upscaled(
     with tqdm(total=len(pictures.names), desc="upscaling", unit="picture", disable=None) as bar:
         for name, picture in pictures:
             begun = time.perf_counter()
-            colours = as_taken(picture.colours, picture.alpha, n_channels).float() / 127.5 - 1
+            colours = scale(as_taken(picture.colours, picture.alpha, n_channels), torch.float32)
             made = to_uint8(in_tiles(game.upscale, colours, game.factor, tile, around))[0]
             alpha = None if picture.alpha is None else _enlarged(picture.alpha, game.factor)
             path = write_picture(folder, name, made[:3].expand(3, -1, -1), alpha, picture.is_grey or n_channels == 1)
