@@ -15,13 +15,11 @@ side's only.
 from __future__ import annotations
 
 import argparse
-import logging
-import warnings
 from functools import partial
 from typing import Any
 
 import torch
-from benchmark_rounds import PlainLoop, Setting, now, since
+from benchmark_rounds import PlainLoop, Setting, bare_trainer, now, say_nothing, since
 from lightning.pytorch import Callback, Trainer
 from torch import Tensor
 
@@ -55,9 +53,7 @@ def main() -> None:
     if options.n_samples < 2:
         parser.error(f"--n_samples must be at least 2, got {options.n_samples}")
     torch.set_num_threads(1)
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore")
+    say_nothing()
     folder = ImageFolder(options.data, options.image_size)
     folder.prepare_data()
     images = torch.as_tensor(folder.reference("train").images)
@@ -86,16 +82,7 @@ def play(images: Tensor, options: argparse.Namespace) -> Race:
     )
     setting = Setting(lambda data: game, options.image_size, options.n_critic, "hinge")
     race = Race(PlainLoop(setting, game, images, None), images, options)
-    Trainer(
-        max_steps=options.max_updates,
-        max_epochs=-1,
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        callbacks=[race],
-    ).fit(game, datamodule=data)
+    bare_trainer(race, options.max_updates).fit(game, datamodule=data)
     return race
 
 

@@ -90,9 +90,7 @@ def main() -> None:
     if options.against == "mimicry" and (other := set(options.settings or SETTINGS) - {"sngan_32", "wgan_gp_32"}):
         parser.error(f"--against mimicry is for sngan_32 and wgan_gp_32, got {min(other)}")
     torch.set_num_threads(1)
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore")
+    say_nothing()
     peak = matmul_rate()
     if options.against == "turns" and options.precision != "32-true":
         parser.error(f"--against turns is in float32 on both sides, got --precision {options.precision}")
@@ -114,7 +112,8 @@ def row(name: str, setting: Setting, options: argparse.Namespace, peak: float) -
     if options.n_critic is not None:
         setting = setting._replace(n_critic=options.n_critic)
     torch.manual_seed(0)
-    data = gl.data.data_of(*samples(setting), batch_size=BATCH)
+    images, labels = samples(setting)
+    data = gl.data.data_of(images, labels, batch_size=BATCH)
     sizes = {"width": 256} if options.against == "mimicry" and setting.game is _wgan_gp else {}  # mimicry's generator
     game = setting.game(data, compile=options.compile, **sizes)
     game.n_critic = setting.n_critic
@@ -122,20 +121,9 @@ def row(name: str, setting: Setting, options: argparse.Namespace, peak: float) -
     if options.against == "turns":
         other = BareTurns(setting, game)
     else:
-        other = (PlainLoop if options.against == "plain" else Mimicry)(setting, game, *samples(setting))
+        other = (PlainLoop if options.against == "plain" else Mimicry)(setting, game, images, labels)
     in_turns = InTurns(other, options.rounds + 1)
-    trainer = Trainer(
-        max_steps=options.rounds + 2,
-        max_epochs=-1,
-        accelerator="cpu",
-        precision=options.precision,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        callbacks=[in_turns],
-    )
-    trainer.fit(game, datamodule=data)
+    bare_trainer(in_turns, options.rounds + 2, precision=options.precision).fit(game, datamodule=data)
     ours, plain = in_turns.ours[1:], in_turns.plain[1:]
     wall = [p[0] / o[0] for o, p in zip(ours, plain, strict=True)]
     cpu = [p[1] / o[1] for o, p in zip(ours, plain, strict=True)]
@@ -144,6 +132,28 @@ def row(name: str, setting: Setting, options: argparse.Namespace, peak: float) -
     gflop = [n / 1e9 for n in reversed(in_turns.flops)]
     times = f"{seconds[0]:>9.3f}{seconds[1]:>9.3f}{spread(wall):>22}{spread(cpu):>22}"
     return f"{name:12}{times}{gflop[0]:>14.1f}{gflop[1]:>8.1f}{of_peak:>8.0%}"
+
+
+def bare_trainer(callback: Callback, max_steps: int, **options: Any) -> Trainer:
+    """Return a trainer on the CPU that logs, shows and saves nothing."""
+    return Trainer(
+        max_steps=max_steps,
+        max_epochs=-1,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        callbacks=[callback],
+        **options,
+    )
+
+
+def say_nothing() -> None:
+    """Leave out Lightning's messages and all warnings, which would stand between the lines of a table."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore")
 
 
 def spread(values: list[float]) -> str:

@@ -21,7 +21,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -29,7 +28,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning.pytorch import Callback, Trainer
+from benchmark_rounds import bare_trainer, say_nothing
+from lightning.pytorch import Callback
 
 import gan_lightning as gl
 
@@ -48,7 +48,7 @@ def main() -> None:
     if options.rounds < 1:
         parser.error(f"--rounds must be at least 1, got {options.rounds}")
     torch.set_num_threads(1)
-    warnings.filterwarnings("ignore")
+    say_nothing()
     if world := os.environ.get(_RANK_OF):
         play_as_rank(int(world), options.rounds)
         return
@@ -78,18 +78,7 @@ def rounds(game: Any, data: Any, n: int, **options: Any) -> float:
         def on_train_batch_end(self, *_: Any) -> None:
             times.append(time.process_time())
 
-    trainer = Trainer(
-        max_steps=n + 1,
-        max_epochs=-1,
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        callbacks=[Clock()],
-        **{"devices": 1, **options},
-    )
-    trainer.fit(game, datamodule=data)
+    bare_trainer(Clock(), n + 1, **{"devices": 1, **options}).fit(game, datamodule=data)
     return statistics.median(later - earlier for earlier, later in zip(times, times[1:], strict=False))
 
 

@@ -171,10 +171,8 @@ def measure(folder: Path, updates: int) -> dict[str, Any]:
 
 def seconds_per_update(runs_dir: Path, methods: list[str], seed: int) -> dict[str, list[float]]:
     """Return the median seconds of a round (one update of each player) in each of several timings of each method."""
-    import logging
-    import warnings
-
-    from lightning.pytorch import Callback, Trainer
+    from benchmark_rounds import bare_trainer, say_nothing
+    from lightning.pytorch import Callback
 
     from gan_lightning.data import Digits as DigitImages
     from gan_lightning.games.restore import load_game
@@ -189,26 +187,14 @@ def seconds_per_update(runs_dir: Path, methods: list[str], seed: int) -> dict[st
         def on_train_batch_end(self, *_: Any) -> None:
             self.seconds.append(time.perf_counter() - self.start)
 
-    warnings.filterwarnings("ignore")
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    say_nothing()
     found: dict[str, list[float]] = {method: [] for method in methods}
     for _ in range(TIMED_ROUNDS):
         for method in methods:
             game = load_game(runs_dir / f"{method}-{seed}" / "checkpoints" / "last.ckpt").train()
             game.updates_done = game.critic_updates_done = 0
             clock = Clock()
-            trainer = Trainer(
-                max_steps=TIMED_UPDATES + 5,
-                max_epochs=-1,
-                accelerator="cpu",
-                logger=False,
-                enable_checkpointing=False,
-                enable_progress_bar=False,
-                enable_model_summary=False,
-                limit_val_batches=0,
-                callbacks=[clock],
-            )
-            trainer.fit(game, datamodule=DigitImages(batch_size=64))
+            bare_trainer(clock, TIMED_UPDATES + 5, limit_val_batches=0).fit(game, datamodule=DigitImages(batch_size=64))
             found[method].append(statistics.median(clock.seconds[5:]))
     return found
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import sys
 from argparse import Namespace
 from functools import partial
@@ -35,24 +34,23 @@ PAIRS: dict[str, tuple[Any, Any]] = {
 }
 
 
+def script(name: str) -> Any:
+    """Return a script as a module; the scripts import each other."""
+    sys.path.insert(0, str(ROOT / "scripts"))
+    try:
+        return importlib.import_module(name)
+    finally:
+        sys.path.pop(0)
+
+
 @pytest.fixture(scope="module")
 def rounds():
-    sys.path.insert(0, str(ROOT / "scripts"))
-    try:
-        import benchmark_rounds
-
-        return benchmark_rounds
-    finally:
-        sys.path.pop(0)
+    return script("benchmark_rounds")
 
 
 @pytest.fixture(scope="module")
-def quality(rounds):
-    sys.path.insert(0, str(ROOT / "scripts"))
-    try:
-        return importlib.import_module("benchmark_quality")
-    finally:
-        sys.path.pop(0)
+def quality():
+    return script("benchmark_quality")
 
 
 @pytest.mark.parametrize("name", PAIRS)
@@ -96,10 +94,7 @@ def test_the_trainer_is_timed_against_the_bare_turns(rounds, monkeypatch, capsys
 
 
 def test_growth_is_measured_step_by_step(monkeypatch, capsys) -> None:
-    spec = importlib.util.spec_from_file_location("benchmark_scale", ROOT / "scripts" / "benchmark_scale.py")
-    assert spec is not None and spec.loader is not None
-    scale = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(scale)
+    scale = script("benchmark_scale")
     monkeypatch.setattr(sys, "argv", ["benchmark_scale.py", "images", "--most_images", "100000"])
     scale.main()
     header, _, first, second = capsys.readouterr().out.splitlines()[2:]
