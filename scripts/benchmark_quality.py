@@ -19,7 +19,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from benchmark_rounds import PlainLoop, Setting, bare_trainer, now, say_nothing, since
+from benchmark_rounds import PlainLoop, Setting, bare_trainer, now, silence, since
 from lightning.pytorch import Callback, Trainer
 from torch import Tensor
 
@@ -34,6 +34,7 @@ PLAIN, OURS, AVERAGE = SIDES = ("plain", "ours", "ours, averaged")
 BATCH = 50  # images that the extractor is given at once
 
 
+@silence()
 def main() -> None:
     """Train both sides and print when each was good enough."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -53,7 +54,6 @@ def main() -> None:
     if options.n_samples < 2:
         parser.error(f"--n_samples must be at least 2, got {options.n_samples}")
     torch.set_num_threads(1)
-    say_nothing()
     folder = ImageFolder(options.data, options.image_size)
     folder.prepare_data()
     images = torch.as_tensor(folder.reference("train").images)

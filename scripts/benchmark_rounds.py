@@ -37,6 +37,7 @@ import time
 import types
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -71,6 +72,23 @@ class Setting(NamedTuple):
     n_classes: int = 0
 
 
+@contextmanager
+def silence() -> Iterator[None]:
+    """Leave out Lightning's messages and all warnings meanwhile: they would stand between the lines of a table."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
+
+
+@silence()
 def main() -> None:
     """Time the settings asked for and print a table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -90,7 +108,6 @@ def main() -> None:
     if options.against == "mimicry" and (other := set(options.settings or SETTINGS) - {"sngan_32", "wgan_gp_32"}):
         parser.error(f"--against mimicry is for sngan_32 and wgan_gp_32, got {min(other)}")
     torch.set_num_threads(1)
-    say_nothing()
     peak = matmul_rate()
     if options.against == "turns" and options.precision != "32-true":
         parser.error(f"--against turns is in float32 on both sides, got --precision {options.precision}")
@@ -147,13 +164,6 @@ def bare_trainer(callback: Callback, max_steps: int, **options: Any) -> Trainer:
         callbacks=[callback],
         **options,
     )
-
-
-def say_nothing() -> None:
-    """Leave out Lightning's messages and all warnings, which would stand between the lines of a table."""
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore")
 
 
 def spread(values: list[float]) -> str:

@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from benchmark_rounds import bare_trainer, say_nothing
+from benchmark_rounds import bare_trainer, silence
 from lightning.pytorch import Callback
 
 import gan_lightning as gl
@@ -36,6 +36,7 @@ import gan_lightning as gl
 _RANK_OF = "GAN_LIGHTNING_SCALE_RANKS"
 
 
+@silence()
 def main() -> None:
     """Measure what is asked for and print tables in Markdown."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -48,7 +49,6 @@ def main() -> None:
     if options.rounds < 1:
         parser.error(f"--rounds must be at least 1, got {options.rounds}")
     torch.set_num_threads(1)
-    say_nothing()
     if world := os.environ.get(_RANK_OF):
         play_as_rank(int(world), options.rounds)
         return

@@ -171,7 +171,7 @@ def measure(folder: Path, updates: int) -> dict[str, Any]:
 
 def seconds_per_update(runs_dir: Path, methods: list[str], seed: int) -> dict[str, list[float]]:
     """Return the median seconds of a round (one update of each player) in each of several timings of each method."""
-    from benchmark_rounds import bare_trainer, say_nothing
+    from benchmark_rounds import bare_trainer, silence
     from lightning.pytorch import Callback
 
     from gan_lightning.data import Digits as DigitImages
@@ -187,14 +187,16 @@ def seconds_per_update(runs_dir: Path, methods: list[str], seed: int) -> dict[st
         def on_train_batch_end(self, *_: Any) -> None:
             self.seconds.append(time.perf_counter() - self.start)
 
-    say_nothing()
     found: dict[str, list[float]] = {method: [] for method in methods}
     for _ in range(TIMED_ROUNDS):
         for method in methods:
             game = load_game(runs_dir / f"{method}-{seed}" / "checkpoints" / "last.ckpt").train()
             game.updates_done = game.critic_updates_done = 0
             clock = Clock()
-            bare_trainer(clock, TIMED_UPDATES + 5, limit_val_batches=0).fit(game, datamodule=DigitImages(batch_size=64))
+            with silence():
+                bare_trainer(clock, TIMED_UPDATES + 5, limit_val_batches=0).fit(
+                    game, datamodule=DigitImages(batch_size=64)
+                )
             found[method].append(statistics.median(clock.seconds[5:]))
     return found
 

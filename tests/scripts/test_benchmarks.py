@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import sys
+import warnings
 from argparse import Namespace
 from functools import partial
 from pathlib import Path
@@ -87,7 +89,10 @@ def test_the_usual_blocks_are_torchs_convolutions(rounds, name, monkeypatch) -> 
 
 def test_the_trainer_is_timed_against_the_bare_turns(rounds, monkeypatch, capsys) -> None:
     monkeypatch.setattr(sys, "argv", ["benchmark_rounds.py", "mlp_grid", "--against", "turns", "--rounds", "2"])
+    speakers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels, filters = [speaker.level for speaker in speakers], list(warnings.filters)
     rounds.main()
+    assert [speaker.level for speaker in speakers] == levels and warnings.filters == filters
     line = capsys.readouterr().out.splitlines()[3]
     n_plain, n_ours = (float(word) for word in line.split()[-3:-1])  # as many operations on both sides
     assert line.startswith("mlp_grid") and n_plain == n_ours > 0
