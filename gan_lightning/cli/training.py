@@ -89,6 +89,10 @@ _PORTABLE_KEYS = (
 
 _LOGGERS = "lightning.pytorch.loggers"  # named in base.yaml
 
+_FOUR_DIGITS = ("precision_5", "ndcg_5", "js_1", "js_4", "l1", "cycle_error")
+_TOLD_AT_THE_END = {"val/modes": ".0f", **{f"val/{name}": ".4f" for name in _FOUR_DIGITS}}
+"""Beside all FIDs: metrics whose first and last values stand at the end of a run, and how."""
+
 
 class SaveConfig(SaveConfigCallback):
     """Writes `config.yaml` into the run folder, and what other verbs need of it into every checkpoint."""
@@ -429,20 +433,15 @@ class GanLightningCLI(LightningCLI):
             if not (isinstance(callback, Measuring) and callback.history):
                 continue
             (first, before), (done, after) = callback.history[0], callback.history[-1]
-            for key in after:
-                if key.startswith("val/fid") and key in before:
-                    name = key.removeprefix("val/")
-                    print(f"{name}: {before[key]:.2f} after {first} updates, {after[key]:.2f} after {done}")
-                elif (
-                    key in ("val/precision_5", "val/ndcg_5", "val/js_1", "val/js_4", "val/l1", "val/cycle_error")
-                    and key in before
-                ):
-                    name = key.removeprefix("val/")
-                    print(f"{name}: {before[key]:.4f} after {first} updates, {after[key]:.4f} after {done}")
-                elif key == "val/modes":
-                    good = after.get("val/high_quality")  # vectors alone have it
-                    beside = "" if good is None else f" ({good:.1%} of the samples of high quality)"
-                    print(f"modes: {before[key]:.0f} after {first} updates, {after[key]:.0f} after {done}{beside}")
+            for key, value in after.items():
+                form = ".2f" if key.startswith("val/fid") else _TOLD_AT_THE_END.get(key)
+                if form is None or key not in before:
+                    continue
+                told = f"{before[key]:{form}} after {first} updates"
+                told += f", {value:{form}} after {done}" if done > first else ""
+                good = after.get("val/high_quality") if key == "val/modes" else None  # vectors alone have it
+                beside = "" if good is None else f" ({good:.1%} of the samples of high quality)"
+                print(f"{key.removeprefix('val/')}: {told}{beside}")
 
 
 def _shape_of(data: Any) -> Shape:

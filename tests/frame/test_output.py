@@ -1,4 +1,5 @@
 import os
+import re
 
 import pytest
 import torch
@@ -149,3 +150,12 @@ def test_the_end_of_a_run_on_stacked_digits_tells_its_modes(tmp_path):
     assert outcome.code == 0, outcome.err
     assert "after 0 updates" in outcome.out and "of high quality" not in outcome.out
     assert (tmp_path / "runs/a/evaluation/coverage-000002.json").is_file()
+
+
+def test_what_was_measured_once_is_told_once(tmp_path):
+    config = {"name": "a", "data": {"class_path": "Ring", "init_args": {"n": 16, "batch_size": 4}}}
+    config["model"] = {"class_path": "NonSaturatingGAN", "init_args": networks()}
+    outcome = fit(tmp_path, config, "--trainer.max_steps", 2, "--trainer.num_sanity_val_steps", 0)
+    assert re.search(
+        r"^modes: \d after 2 updates \([\d.]+% of the samples of high quality\)$", outcome.out, re.MULTILINE
+    )
