@@ -73,8 +73,8 @@ class Checkpoints(Checkpoint):
     A run that resumes is told what has changed since the checkpoint.
 
     Args:
-        every_n_updates: Generator updates between two saves of `last`; 0 saves only by time and at the end.
-        every_n_minutes: Minutes between two saves of `last`; 0 saves only by updates and at the end.
+        every_n_updates: Generator updates between two saves of `last`; 0 saves only by time, after the last one and at the end.
+        every_n_minutes: Minutes between two saves of `last`; 0 saves only by updates, after the last one and at the end.
         monitor: Logged number that tells the best, such as val/isc_mean; the first one that starts with `val/fid` if
             not given. One that is not finite is never the best.
         mode: Whether the least (min) or the greatest (max) is the best; known for the package's own metrics if not
@@ -137,10 +137,10 @@ class Checkpoints(Checkpoint):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Save `last` when either interval is over."""
+        """Save `last` when either interval is over, and after the last update: what is measured then may take long."""
         must_be_there(Path(trainer.default_root_dir))
         by_updates = self.every_n_updates and trainer.global_step % self.every_n_updates == 0
-        if by_updates or (trainer.world_size == 1 and self.time_is_up()):
+        if by_updates or trainer.global_step == trainer.max_steps or (trainer.world_size == 1 and self.time_is_up()):
             self.save(trainer, "last")
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

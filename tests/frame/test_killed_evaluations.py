@@ -25,8 +25,8 @@ def evaluated(run):
         return [int(row["step"]) for row in csv.DictReader(file) if row["val/modes"]]
 
 
-@pytest.mark.parametrize("killed_at", [3, 6])
-def test_a_killed_evaluation_is_made_up(killed_at, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("killed_at", "every"), [(3, 3), (6, 0)])  # the last update is saved before it is measured
+def test_a_killed_evaluation_is_made_up(killed_at, every, tmp_path, monkeypatch):
     measure = Coverage.measure
 
     def killed(self, trainer, game):
@@ -36,7 +36,7 @@ def test_a_killed_evaluation_is_made_up(killed_at, tmp_path, monkeypatch):
 
     monkeypatch.setattr(Coverage, "measure", killed)
     with pytest.raises(RuntimeError, match="killed"):
-        fit(tmp_path, CONFIG)
+        fit(tmp_path, {**CONFIG, "checkpoints": {**CONFIG["checkpoints"], "every_n_updates": every}})
     unlock_all()
     os.environ.pop("GAN_LIGHTNING_RUN_FOLDER", None)
     run = tmp_path / "run"
