@@ -414,9 +414,11 @@ class Stacked(Protocol):
 
     Attributes:
         channel_classes: Number of classes of a channel.
+        is_read_by_digits: Whether the shipped classifier of digits has learnt such pictures.
     """
 
     channel_classes: int
+    is_read_by_digits: bool
 
 
 @runtime_checkable

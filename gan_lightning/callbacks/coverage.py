@@ -34,12 +34,14 @@ class Coverage(Measuring):
         n_samples: Generated samples; 2,500 in VEEGAN and PacGAN, 26,000 of stacked digits.
         n_std: Distance from the nearest centre, in std, up to which a vector is of high quality. In high dimension D
             a real sample is about sqrt(D) std away: give k * sqrt(D).
-        classifier: Tells the class of each channel of stacked images; the shipped classifier of digits if none is given.
+        classifier: Tells the class of each channel of stacked images; the shipped classifier of digits if none is given,
+            for `StackedDigits` alone.
         seed: Seed of the generated samples.
         enabled: Measure at all.
 
     Raises:
-        UserError: n_samples or n_std is not positive, or the classifier gives no classes.
+        UserError: n_samples or n_std is not positive, the classifier gives no classes, or, before training, it has not
+            learnt the data's.
     """
 
     option = "coverage"
@@ -56,13 +58,19 @@ class Coverage(Measuring):
         if not n_std > 0:
             raise UserError(f"coverage.n_std must be above 0, got {n_std}; the published figures take 3")
         self.n_std = n_std
+        self._is_given = classifier is not None
         self.classifier = classifier or Digits()
         if not self.classifier.has_logits:
             raise UserError(f"coverage.classifier {self.classifier.name} has no classes; take Digits")
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Load the classifier before anything is trained, if it will be asked."""
-        if self.measures(trainer, pl_module) and _stacked(trainer) is not None:
+        if self.measures(trainer, pl_module) and (data := _stacked(trainer)) is not None:
+            if not (self._is_given or data.is_read_by_digits):
+                raise UserError(
+                    f"coverage.classifier must be given for {type(data).__name__}: the one that ships knows "
+                    "scikit-learn's digits; scripts/train_digits_classifier.py --mnist trains one, or set coverage.enabled: false"
+                )
             try:
                 self.classifier.load()
             except ExtractorUnavailable as error:

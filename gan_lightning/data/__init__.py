@@ -13,7 +13,7 @@ from gan_lightning.data.pairs import ImagePairs, RandomPairs
 from gan_lightning.data.query_documents import QueryDocuments
 from gan_lightning.data.rolls import Rolls
 from gan_lightning.data.samples import PairedSamples, RealSamples, Sources, StoredSources
-from gan_lightning.data.stacked_digits import StackedDigits
+from gan_lightning.data.stacked_digits import StackedDigits, StackedMNIST
 from gan_lightning.data.stream import Batch, Rounds
 from gan_lightning.data.styled import RandomStyled, StyledFolder
 from gan_lightning.data.synthetic import GaussianMixture, Grid, RandomImages, Ring, SwissRoll
@@ -50,6 +50,7 @@ __all__ = [
     "SideBySide",
     "Sources",
     "StackedDigits",
+    "StackedMNIST",
     "StoredSources",
     "StyledFolder",
     "SwissRoll",

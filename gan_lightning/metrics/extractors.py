@@ -267,16 +267,21 @@ class Raw(FeatureExtractor):
 
 @final
 class DigitsClassifier(nn.Module):
-    """A small convolutional network on 8x8 digits; `scripts/train_digits_classifier.py` trains it.
+    """A small convolutional network on digits; `scripts/train_digits_classifier.py` trains it.
 
     Example:
         >>> features, logits = DigitsClassifier()(torch.zeros(2, 3, 16, 16))
         >>> logits.shape
         torch.Size([2, 10])
+
+    Args:
+        size: Height and width, even, that the area of images is resized to: 8 for scikit-learn's digits, whose weights
+            ship, 28 for MNIST's.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, size: int = 8) -> None:
         super().__init__()
+        self.size = size
         self.body = nn.Sequential(
             nn.Conv2d(1, 32, 3, padding=1),
             nn.BatchNorm2d(32),
@@ -289,14 +294,14 @@ class DigitsClassifier(nn.Module):
             nn.BatchNorm2d(64),
             nn.SiLU(),
         )
-        self.hidden = nn.Linear(64 * 2 * 2, 64)
+        self.hidden = nn.Linear(64 * (size // 4) ** 2, 64)
         self.dropout = nn.Dropout(0.3)
         self.head = nn.Linear(64, 10)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return features `(N, 64)` and logits `(N, 10)` of images `(N, C, H, W)` in 0..255, any type, C and size."""
         grey = images.float().mean(1, keepdim=True)
-        small = adaptive_avg_pool2d(grey, 8) / 127.5 - 1
+        small = adaptive_avg_pool2d(grey, self.size) / 127.5 - 1
         maps = max_pool2d(self.body(small), 2)
         features = silu(self.hidden(maps.flatten(1)))
         return features, self.head(self.dropout(features))

@@ -147,6 +147,7 @@ def examples(folder):
     return {
         "Digits": {"image_size": 16},
         "StackedDigits": {"n": 20, "image_size": 16},
+        "StackedMNIST": {"n": 20, "image_size": 32},
         "TorchvisionImages": {"dataset": "MNIST", "dataset_kwargs": {"transform": None}},
         "ImageFolder": {"root": str(folder), "image_size": 8, "labels": "none"},
         "Ring": {"n_modes": 3},

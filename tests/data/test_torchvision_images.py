@@ -19,8 +19,11 @@ def cache(tmp_path_factory, monkeypatch):
     return home / "gan_lightning"
 
 
-def write_mnist(root, name="MNIST", zipped=False, n_train=30, n_test=10):
-    """Write the four files in the IDX format, as on LeCun's page: magic number, sizes, bytes; big-endian."""
+def write_mnist(root, name="MNIST", zipped=False, n_train=30, n_test=10, real=None):
+    """Write the four files in the IDX format, as on LeCun's page: magic number, sizes, bytes; big-endian.
+
+    `real` has images and labels for each prefix, train and t10k, in place of random ones.
+    """
     raw = root / name / "raw"
     raw.mkdir(parents=True)
     random = np.random.default_rng(0)
@@ -28,6 +31,9 @@ def write_mnist(root, name="MNIST", zipped=False, n_train=30, n_test=10):
     for prefix, n in (("train", n_train), ("t10k", n_test)):
         images = random.integers(0, 256, (n, 28, 28), dtype=np.uint8)
         labels = (np.arange(n) % 10).astype(np.uint8)
+        if real is not None:
+            images, labels = real[prefix]
+            n = len(images)
         files = {
             f"{prefix}-images-idx3-ubyte": struct.pack(">IIII", 0x803, n, 28, 28) + images.tobytes(),
             f"{prefix}-labels-idx1-ubyte": struct.pack(">II", 0x801, n) + labels.tobytes(),
