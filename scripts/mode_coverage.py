@@ -36,7 +36,7 @@ class Method(NamedTuple):
 
     config: str
     pack: int
-    updates: int | dict[str, int]
+    updates: int
     published: dict[str, tuple[str, str, str]]
     batch: int = 100
 
@@ -57,7 +57,7 @@ METHODS = {
     "pacgan4": Method("pacgan", 4, 400_000, {
         "ring": ("7.8 ± 0.1", "0.959 ± 0.014", "0.07 ± 0.02"), "grid": ("24.8 ± 0.2", "0.936 ± 0.006", "0.04 ± 0.01"),
     }),
-    "ours": Method("ours_{data}", 1, {"ring": 16_000, "grid": 40_000}, {
+    "ours": Method("ours_{data}", 1, 40_000, {
         "ring": ("8 wanted", "0.97 wanted", "0.02 wanted"), "grid": ("25 wanted", "0.97 wanted", "0.02 wanted"),
     }, 256),
 }  # fmt: skip
@@ -96,13 +96,7 @@ def main() -> None:
 
 def run_folder(method: str, data: str, seed: int, options: argparse.Namespace) -> Path:
     """Return the folder of a run; other numbers of updates have other folders."""
-    return options.runs_dir / f"{method}-{data}-{updates(method, data, options)}-{seed}"
-
-
-def updates(method: str, data: str, options: argparse.Namespace) -> int:
-    """Return how many updates a run has."""
-    own = METHODS[method].updates
-    return options.updates or (own if isinstance(own, int) else own[data])
+    return options.runs_dir / f"{method}-{data}-{options.updates or METHODS[method].updates}-{seed}"
 
 
 def train(method: str, data: str, seed: int, options: argparse.Namespace) -> str | None:
@@ -110,7 +104,7 @@ def train(method: str, data: str, seed: int, options: argparse.Namespace) -> str
     folder, row = run_folder(method, data, seed, options), METHODS[method]
     if (folder / "result.json").is_file():
         return None
-    n_updates = updates(method, data, options)
+    n_updates = options.updates or METHODS[method].updates
     command = [
         sys.executable,
         "-m",
@@ -158,7 +152,7 @@ def table(options: argparse.Namespace) -> str:
     ]
     for data in options.data:
         for method in options.methods:
-            n_updates = updates(method, data, options)
+            n_updates = options.updates or METHODS[method].updates
             folders = sorted(options.runs_dir.glob(f"{method}-{data}-{n_updates}-*/result.json"))
             results = [json.loads(path.read_text()) for path in folders]
             cells = [data, method, f"{n_updates:,}", str(len(results)) if results else "not run"]
