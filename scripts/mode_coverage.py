@@ -7,8 +7,9 @@
 
 Each run is `gan-lightning fit --resume auto` of a config of configs/coverage/ on one thread, `--jobs` of them at a time.
 Stopped by Ctrl-C or killed, it goes on from the last checkpoints when it is started again; a run that is done is not
-repeated. A row has the seeds whose runs are done; one without any says so. Beside the page lies a picture of samples; what
-the page has from its first `## ` on stays as it is.
+repeated. A row has the seeds whose runs are done and lie in --runs_dir; one without any stays as the page has it, or says
+"not run". Beside the page lies a picture of samples, of the rows whose runs lie there; what the page has from its first
+`## ` on stays as it is.
 """
 
 from __future__ import annotations
@@ -150,11 +151,17 @@ def table(options: argparse.Namespace) -> str:
         "| data | method | updates | seeds | modes | paper's | high quality | paper's | reverse KL | paper's | minutes |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
-    for data in options.data:
-        for method in options.methods:
+    there = options.out.read_text().splitlines() if options.out.is_file() else []
+    for data in DATA:
+        for method in METHODS:
             n_updates = options.updates or METHODS[method].updates
             folders = sorted(options.runs_dir.glob(f"{method}-{data}-{n_updates}-*/result.json"))
             results = [json.loads(path.read_text()) for path in folders]
+            if not results:  # its runs may lie elsewhere
+                before = [line for line in there if line.startswith(f"| {data} | {method} | {n_updates:,} |")]
+                if before or data not in options.data or method not in options.methods:
+                    lines += before
+                    continue
             cells = [data, method, f"{n_updates:,}", str(len(results)) if results else "not run"]
             for key, digits, published in zip(KEYS, (1, 3, 3), METHODS[method].published[data], strict=True):
                 cells += [spread([result[key] for result in results], digits), published]
@@ -183,8 +190,8 @@ def page(options: argparse.Namespace) -> str:
 def picture(options: argparse.Namespace, out: Path) -> None:
     """Draw 2,500 samples of a seed of each row that has one over the modes; nothing if no row has one."""
     drawn = []
-    for data in options.data:
-        for method in options.methods:
+    for data in DATA:
+        for method in METHODS:
             name = run_folder(method, data, 0, options).name
             found = sorted(options.runs_dir.glob(f"{name.removesuffix('0')}*/result.json"))
             drawn += [(f"{data}: {name.removesuffix('-0')}", data, found[0].parent)] if found else []

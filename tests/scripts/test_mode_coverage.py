@@ -33,6 +33,7 @@ def script() -> Any:
 
 def options(tmp_path, **given):
     common = {"compile": False, "runs_dir": tmp_path, "updates": 10, "data": ["ring"], "methods": ["gan", "pacgan2"]}
+    common["out"] = tmp_path / "page.md"
     return argparse.Namespace(**common | given)
 
 
@@ -46,6 +47,16 @@ def test_rows_have_mean_and_standard_error_over_the_seeds_that_are_done(script, 
     gan, pacgan = [line for line in script.table(options(tmp_path)).splitlines() if line.startswith("| ring")]
     assert gan.startswith("| ring | gan | 10 | 2 | 7.0 ± 1.0 | 6.3 ± 0.5 | 0.500 ± 0.000 | 0.982 ± 0.002 | – |")
     assert pacgan.startswith("| ring | pacgan2 | 10 | not run | – | 7.9 ± 0.1 |")
+
+
+def test_rows_whose_runs_are_not_here_stay_as_the_page_has_them(script, tmp_path):
+    row = "| grid | ours | 10 | 3 | 25.0 ± 0.0 | 25 wanted |"
+    (tmp_path / "page.md").write_text(
+        f"{row}\n| ring | gan | 10 | 2 | 7.0 |\n| ring | ali | 11 | 2 | of other updates |\n"
+    )
+    lines = [line for line in script.table(options(tmp_path)).splitlines() if line.startswith(("| ring", "| grid"))]
+    assert lines[0] == "| ring | gan | 10 | 2 | 7.0 |" and lines[2] == row and len(lines) == 3
+    assert lines[1].startswith("| ring | pacgan2 | 10 | not run |")
 
 
 def test_a_run_that_is_done_is_not_repeated_and_others_go_on(script, tmp_path, monkeypatch):
