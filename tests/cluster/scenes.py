@@ -183,7 +183,7 @@ def one_rank_is_signalled(folder: Path, **options: Any) -> dict[str, Any]:
 
 
 def minutes_are_over_on_one_rank(folder: Path, **options: Any) -> dict[str, Any]:
-    """Put rank 1's watch forward in the third round: both must save in that round, and in no other."""
+    """Put rank 1's watch forward in the third round: both must save in that round, and in no other but the last."""
     keeper, saved = Checkpoints(0, 1.0), []
 
     def put_forward(trainer: Any, game: Any) -> None:

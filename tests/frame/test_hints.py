@@ -22,6 +22,7 @@ ROOT = Path(__file__).parents[2]
 PART = re.compile(r"(?<![\w./-])(?:--)?(trainer|model|data|checkpoints|fidelity|samples)\.([a-z_]+)(?![\w(/.])")
 OPTION = re.compile(r"(?<![\w-])--([a-z_]+)(?![\w.-])")
 NOT_OPTIONS = {
+    "--mnist": "an option of scripts/train_digits_classifier.py",
     "trainer.global_step": "an attribute",
     "model.init_args": "a key of YAML",
     "data.image_size": "a key of 0.1.0, told with the new one",
