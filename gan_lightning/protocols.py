@@ -414,11 +414,20 @@ class Stacked(Protocol):
 
     Attributes:
         channel_classes: Number of classes of a channel.
-        is_read_by_digits: Whether the shipped classifier of digits has learnt such pictures.
     """
 
     channel_classes: int
-    is_read_by_digits: bool
+
+
+@runtime_checkable
+class NeedsClassifier(Protocol):
+    """Stacked images whose channels the shipped classifier of digits has not learnt.
+
+    Attributes:
+        needs_classifier: True.
+    """
+
+    needs_classifier: bool
 
 
 @runtime_checkable

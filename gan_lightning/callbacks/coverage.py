@@ -15,7 +15,7 @@ from gan_lightning.evaluation.pictures import to_uint8
 from gan_lightning.metrics.coverage import mode_coverage, stacked_coverage
 from gan_lightning.metrics.extractors import Digits, ExtractorUnavailable, FeatureExtractor
 from gan_lightning.metrics.fidelity import chunks, gather_rows, shard
-from gan_lightning.protocols import Mixture, Stacked
+from gan_lightning.protocols import Mixture, NeedsClassifier, Stacked
 
 
 class Coverage(Measuring):
@@ -66,7 +66,7 @@ class Coverage(Measuring):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Load the classifier before anything is trained, if it will be asked."""
         if self.measures(trainer, pl_module) and (data := _stacked(trainer)) is not None:
-            if not (self._is_given or data.is_read_by_digits):
+            if not self._is_given and isinstance(data, NeedsClassifier):
                 raise UserError(
                     f"coverage.classifier must be given for {type(data).__name__}: the one that ships knows "
                     "scikit-learn's digits; scripts/train_digits_classifier.py --mnist trains one, or set coverage.enabled: false"

@@ -20,10 +20,7 @@ class _Stacked(RealData):
 
     Attributes:
         channel_classes: Number of classes of a channel.
-        is_read_by_digits: Whether the shipped classifier of digits has learnt these.
     """
-
-    is_read_by_digits = False
 
     def __init__(
         self, singles: RealData, n: int, sample_seed: int, batch_size: int, seed: int | None, dequantize: bool
@@ -73,8 +70,6 @@ class StackedDigits(_Stacked):
         UserError: A number is out of its range.
     """
 
-    is_read_by_digits = True
-
     def __init__(
         self,
         n: int = 128_000,
@@ -115,6 +110,8 @@ class StackedMNIST(_Stacked):
     Raises:
         UserError: A number is out of its range, or the data set is none of these.
     """
+
+    needs_classifier = True
 
     def __init__(
         self,

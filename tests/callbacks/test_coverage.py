@@ -162,6 +162,15 @@ def test_triples_that_are_not_finite_and_classifiers_that_do_not_fit(tmp_path):
         Coverage(n_samples=64)._evaluate(fake_trainer(data, tmp_path), game)
 
 
+class OwnStacked(RandomImages):
+    channel_classes = 10
+
+
+def test_own_stacked_images_are_measured_by_their_number_of_classes_alone():
+    callback, data = Coverage(n_samples=4), OwnStacked(8, 3, n=8, batch_size=4)
+    assert callback.names(fake_trainer(data, None)) == ["val/modes", "val/reverse_kl"]
+
+
 def test_stacked_digits_are_measured_while_training(tmp_path):
     data = StackedDigits(n=48, batch_size=4)
     case, callback = Case(NonSaturatingGAN, data=lambda **_: data), Coverage(n_samples=70)
