@@ -20,32 +20,18 @@ import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, cross_entropy, interpolate, one_hot, pad
 
-from gan_lightning.data import TorchvisionImages
+from gan_lightning.data import Digits, RealData, TorchvisionImages
 from gan_lightning.errors import UserError
 from gan_lightning.metrics import DigitsClassifier
 
-N_TRAIN = 1437
 SPLIT_RULE = (
     "order = torch.randperm(1797, generator=torch.Generator().manual_seed(0)) over load_digits(); "
     "train = order[:1437], held out = order[1437:]; images round(scan * 255 / 16) as uint8"
 )
 
 
-def load_split() -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """Return train and held-out (images, labels): uint8 `(N, 1, 8, 8)` in 0..255, int64 `(N,)` in 0..9."""
-    from sklearn.datasets import load_digits
-
-    digits = load_digits()
-    images = (torch.from_numpy(digits.images) * (255 / 16)).round().to(torch.uint8).unsqueeze(1)
-    labels = torch.from_numpy(digits.target).long()
-    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
-    train, held_out = order[:N_TRAIN], order[N_TRAIN:]
-    return (images[train], labels[train]), (images[held_out], labels[held_out])
-
-
-def load_mnist(root: str) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """Return train and test (images, labels) of MNIST: uint8 `(N, 1, 28, 28)` in 0..255, int64 `(N,)` in 0..9."""
-    data = TorchvisionImages("MNIST", root)
+def load(data: RealData) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """Return train and held-out (images, labels): uint8 `(N, 1, S, S)` in 0..255, int64 `(N,)` in 0..9."""
     splits = [data.reference(split) for split in ("train", "eval")]
     train, held_out = ((torch.as_tensor(split.images), torch.as_tensor(split.labels)) for split in splits)
     return train, held_out
@@ -125,7 +111,7 @@ def main() -> None:
         parser.error(f"{weights} is there already; take it away, or give another --out")
     epochs = arguments.epochs or {"digits": 40, "mnist": 4}[name]
     try:
-        data = load_split() if arguments.mnist is None else load_mnist(arguments.mnist)
+        data = load(Digits() if arguments.mnist is None else TorchvisionImages("MNIST", arguments.mnist))
     except UserError as error:
         parser.error(str(error))
     (images, labels), (held_out_images, held_out_labels) = data
