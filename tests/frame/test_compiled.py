@@ -96,9 +96,10 @@ def test_so_are_they_with_parts(parts, tmp_path, as_traced):
 
 @pytest.mark.parametrize("name", ["SNGAN", "BigGAN"])
 def test_so_are_they_with_convolutions_of_fewer_products(name, tmp_path, as_traced, monkeypatch):
-    monkeypatch.setattr(winograd, "LEAST_CHANNELS", 1)
-    calls = mock.Mock(wraps=winograd._convolve)
-    monkeypatch.setattr(winograd, "_convolve", calls)
+    monkeypatch.setattr(winograd, "LEAST_CHANNELS", dict.fromkeys(winograd.LEAST_CHANNELS, 1))
+    monkeypatch.setattr(winograd, "LEAST_TILES", 1)
+    calls = mock.Mock(wraps=winograd.convolve)
+    monkeypatch.setattr(winograd, "convolve", calls)
     case = next(case for case in CASES if str(case).startswith(name))
     plain, compiled = (played(case, tmp_path, compiled=how, precision="64-true")[0] for how in (False, True))
     assert calls.call_count

@@ -1,89 +1,121 @@
 """3x3 and 4x4 convolutions of many channels with fewer products, on a CPU: Winograd's minimal filtering.
 
-Two outputs of a filter with r taps need r + 1 products, not 2r (Lavin and Gray 2016, arXiv:1509.09308), so that a 3x3
-convolution needs 16 for each 2x2 outputs in place of 36. A 4x4 convolution of stride 2, and its transpose, are 2x2
-convolutions of the four phases of an image, which need 9 in place of 16. The products are matrix products over channels;
-the sums before and after them cost memory traffic and pay where there are many channels. In float32 the largest error is
-about 1e-5 standard deviations of the outputs; the derivatives are convolutions of the same kind, to any order.
+Four outputs of a filter with r taps need r + 3 products, not 4r (Lavin and Gray 2016, arXiv:1509.09308), so that a 3x3
+convolution needs 36 for each 4x4 outputs in place of 144. A 4x4 convolution of stride 2, and its transpose, are 2x2
+convolutions of the four phases of an image, which need 25 in place of 64. The products are matrix products over channels;
+the sums before and after them cost memory traffic and pay where there are many channels. In float32 errors are as large as
+the direct way's (`_POINTS`); the derivatives are convolutions of the same kind, to any order.
 
-Images here are `(N, H, W, C)`, of even sides.
+Images here are `(N, H, W, C)`, of sides that 4 divides.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from fractions import Fraction
+from functools import cache
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.autograd import Function
 from torch.nn.functional import conv2d, conv_transpose2d, pad
 
-LEAST_CHANNELS = 256
-"""On both sides; below it the direct way is as fast, measured on a CPU with AVX2."""
+LEAST_CHANNELS = {"same": 128, "halved": 256, "doubled": 256}
+"""On both sides; below them the direct way is as fast, measured on a CPU with AVX2."""
+
+LEAST_TILES = 100
+"""Squares of 4x4 outputs in a batch; with fewer, the kernel's sums cost more than they save."""
 
 MOST = 2**22
 """Numbers that the sums before the products may make at a time; a larger batch is done in parts."""
 
-_OF_IMAGES = {
-    2: [[1.0, -1.0, 0.0], [0.0, 1.0, 0.0], [0.0, 1.0, -1.0]],
-    3: [[1.0, 0.0, -1.0, 0.0], [0.0, 1.0, 1.0, 0.0], [0.0, -1.0, 1.0, 0.0], [0.0, 1.0, 0.0, -1.0]],
-}
-_OF_KERNELS = {
-    2: [[1.0, 0.0], [1.0, 1.0], [0.0, 1.0]],
-    3: [[1.0, 0.0, 0.0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0.0, 0.0, 1.0]],
-}
-_TO_OUTPUTS = {2: [[1.0, 1.0, 0.0], [0.0, 1.0, -1.0]], 3: [[1.0, 1.0, 1.0, 0.0], [0.0, 1.0, -1.0, -1.0]]}
+_POINTS = {2: ("2/5", "-2/5", "5/4", "-5/4"), 3: ("0", "2/3", "-2/3", "3/2", "-3/2")}
+"""Where the polynomials of four outputs and r taps are multiplied, beside infinity; chosen for their rounding. The largest error
+of 256 channels in float32 is 1e-5 standard deviations of the outputs, as the direct way's; that of 0, 1, -1, 2, -2 is 4e-5."""
 _TAPS = {"same": 3, "halved": 2, "doubled": 2}
 _BACK = {"same": "same", "halved": "doubled", "doubled": "halved"}
 _PHASES = [(a, b) for a in (0, 1) for b in (0, 1)]
 
 
-def _along_both(rows: list[list[float]], like: Tensor) -> Tensor:
-    matrix = like.new_tensor(rows)
-    return torch.kron(matrix, matrix)
+class _Sums(NamedTuple):
+    """The sums along one side, n = r + 3: of images `(n, n)`, of a kernel `(n, r)`, to outputs `(4, n)`."""
+
+    of_images: list[list[float]]
+    of_kernel: list[list[float]]
+    to_outputs: list[list[float]]
+
+
+@cache
+def _sums(r: int) -> _Sums:
+    """Return the sums of Toom and Cook's multiplication of polynomials, transposed."""
+    points = [Fraction(point) for point in _POINTS[r]]
+    of_images, of_kernel = [], []
+    for point in points:
+        others = [other for other in points if other != point]
+        scale = math.prod(point - other for other in others)
+        of_images.append([*_with_roots(others), Fraction(0)])
+        of_kernel.append([point**tap / scale for tap in range(r)])
+    at_infinity = [Fraction(0)] * (r - 1) + [Fraction(1)]
+    to_outputs = [[*(point**row for point in points), Fraction(row == 3)] for row in range(4)]
+    exact = ([*of_images, _with_roots(points)], [*of_kernel, at_infinity], to_outputs)
+    return _Sums(*([[float(number) for number in row] for row in rows] for rows in exact))
+
+
+def _with_roots(roots: list[Fraction]) -> list[Fraction]:
+    """Return the coefficients, lowest first, of the polynomial with these roots."""
+    found = [Fraction(1)]
+    for root in roots:
+        found = [up - root * here for up, here in zip([Fraction(0), *found], [*found, Fraction(0)], strict=True)]
+    return found
+
+
+def _along_both(rows: list[list[float]], numbers: Tensor, turned: bool = False) -> Tensor:
+    """Return the sums of `(a, b, ...)` along its first two sides, as `(n, n, ...)`; of `turned` rows, the transposed sums."""
+    matrix = numbers.new_tensor(rows)
+    matrix = matrix.T if turned else matrix
+    first, second, *others = numbers.shape
+    down = torch.mm(matrix, numbers.reshape(first, -1)).view(len(matrix), second, -1)
+    return torch.matmul(matrix, down).view(len(matrix), len(matrix), *others)
 
 
 def _of_images(padded: Tensor, r: int) -> Tensor:
-    """Return the images' side of the products, `((r + 1)^2, N H W / 4, C)`, of `(N, H + r - 1, W + r - 1, C)`."""
+    """Return the images' side of the products, `(n^2, N H W / 16, C)`, of `(N, H + r - 1, W + r - 1, C)`."""
     n, height, width, channels = padded.shape
+    side = r + 3
     along, down, right, _ = padded.stride()
     tiles = padded.as_strided(
-        (r + 1, r + 1, n, (height - r + 1) // 2, (width - r + 1) // 2, channels),
-        (down, right, along, 2 * down, 2 * right, padded.stride(3)),
+        (side, side, n, (height - r + 1) // 4, (width - r + 1) // 4, channels),
+        (down, right, along, 4 * down, 4 * right, padded.stride(3)),
         padded.storage_offset(),
     )
-    return torch.mm(_along_both(_OF_IMAGES[r], padded), tiles.reshape((r + 1) ** 2, -1)).view(
-        (r + 1) ** 2, -1, channels
-    )
+    return _along_both(_sums(r).of_images, tiles).view(side**2, -1, channels)
 
 
-def _of_kernel(kernel: Tensor, r: int) -> Tensor:
-    """Return the kernel's side of the products, `((r + 1)^2, C, O)`, of `(O, C, r, r)`."""
-    o, c = kernel.shape[:2]
-    flat = kernel.permute(2, 3, 1, 0).reshape(r * r, c * o)
-    return torch.mm(_along_both(_OF_KERNELS[r], kernel), flat).view(-1, c, o)
+def _of_kernel(kernel: Tensor) -> Tensor:
+    """Return the kernel's side of the products, `(n^2, C, O)`, of `(O, C, r, r)`."""
+    return _along_both(_sums(kernel.shape[-1]).of_kernel, kernel.permute(2, 3, 1, 0)).flatten(0, 1)
 
 
 def _to_outputs(products: Tensor, shape: tuple[int, int, int, int], r: int) -> Tensor:
-    """Return the outputs, of this shape `(N, H, W, O)`, as a view."""
+    """Return the outputs, of this shape `(N, H, W, O)`, as a view `(N, H / 4, 4, W / 4, 4, O)`."""
     n, height, width, o = shape
-    outputs = torch.mm(_along_both(_TO_OUTPUTS[r], products), products.reshape((r + 1) ** 2, -1))
-    return outputs.view(2, 2, n, height // 2, width // 2, o).permute(2, 3, 0, 4, 1, 5)
+    outputs = _along_both(_sums(r).to_outputs, products.unflatten(0, (r + 3, r + 3)))
+    return outputs.view(4, 4, n, height // 4, width // 4, o).permute(2, 3, 0, 4, 1, 5)
 
 
 def _of_gradients(gradients: Tensor, r: int) -> Tensor:
-    """Return the gradients of the products, `((r + 1)^2, N H W / 4, O)`, of those of the outputs."""
+    """Return the gradients of the products, `(n^2, N H W / 16, O)`, of those of the outputs."""
     n, height, width, o = gradients.shape
-    parts = gradients.reshape(n, height // 2, 2, width // 2, 2, o).permute(2, 4, 0, 1, 3, 5).reshape(4, -1)
-    return torch.mm(_along_both(_TO_OUTPUTS[r], gradients).T, parts).view((r + 1) ** 2, -1, o)
+    parts = gradients.reshape(n, height // 4, 4, width // 4, 4, o).permute(2, 4, 0, 1, 3, 5).reshape(4, 4, -1, o)
+    return _along_both(_sums(r).to_outputs, parts, turned=True).flatten(0, 1)
 
 
-def _correlate(padded: Tensor, kernel: Tensor) -> Tensor:
-    """Return the correlation with a kernel `(O, C, r, r)`, as a view `(N, H / 2, 2, W / 2, 2, O)`."""
-    r = kernel.shape[-1]
-    n, height, width, _ = padded.shape
-    products = torch.bmm(_of_images(padded, r), _of_kernel(kernel, r))
-    return _to_outputs(products, (n, height - r + 1, width - r + 1, kernel.shape[0]), r)
+def _correlate(padded: Tensor, kernel: Tensor, r: int) -> Tensor:
+    """Return the correlation with a kernel's side of the products, as a view `(N, H / 4, 4, W / 4, 4, O)`."""
+    n, height, width = padded.shape[0], padded.shape[1] - r + 1, padded.shape[2] - r + 1
+    products = torch.bmm(_of_images(padded, r), kernel)
+    return _to_outputs(products, (n, height, width, kernel.shape[-1]), r)
 
 
 def _padded(images: Tensor) -> Tensor:
@@ -114,13 +146,17 @@ def convolution(images: Tensor, kernel: Tensor, bias: Tensor | None, way: str) -
 
 
 def _pays(images: Tensor, kernel: Tensor, way: str) -> bool:
+    if images.dim() != 4:
+        return False
+    n, _, height, width = images.shape
+    least = 8 if way == "halved" else 4  # outputs have sides that 4 divides
     return (
-        min(kernel.shape[:2]) >= LEAST_CHANNELS
+        min(kernel.shape[:2]) >= LEAST_CHANNELS[way]
         and images.device.type == "cpu"
         and images.dtype == kernel.dtype
         and images.dtype in (torch.float32, torch.float64)
-        and images.dim() == 4
-        and not any(side % (4 if way == "halved" else 2) for side in images.shape[2:])
+        and not (height % least or width % least)
+        and n * (height // least) * (width // least) >= LEAST_TILES
         and not torch.is_autocast_enabled("cpu")
         and not torch.compiler.is_exporting()
         and not torch.jit.is_tracing()
@@ -129,40 +165,46 @@ def _pays(images: Tensor, kernel: Tensor, way: str) -> bool:
 
 def _parts(images: Tensor, *others: Tensor) -> list[tuple[Tensor, ...]]:
     """Return tensors cut along the batch, so that the sums before the products stay below their bound."""
-    size = max(1, MOST // (4 * images[0].numel()))  # 16 products for 4 pixels; 9 where it is 4x4
+    size = max(1, MOST // (3 * images[0].numel()))  # at most 36 products for 16 pixels
     return list(zip(*(tensor.split(size) for tensor in (images, *others)), strict=True))
 
 
 def convolve(images: Tensor, kernel: Tensor, way: str) -> Tensor:
     """Return the convolution of images `(N, H, W, C)`, without a graph and without a bias."""
-    return torch.cat([_convolve(part, kernel, way) for (part,) in _parts(images)])
-
-
-def _convolve(images: Tensor, kernel: Tensor, way: str) -> Tensor:
-    n, height, width, _ = images.shape
-    if way == "same":
-        return _correlate(_padded(images), kernel).reshape(n, height, width, -1)
+    height, width = (side // 2 if way == "halved" else side for side in images.shape[1:3])
+    if way == "doubled":
+        turned = kernel.flip(2, 3).transpose(0, 1)
+        phases = [_of_kernel(turned[:, :, a::2, b::2]) for a, b in _PHASES]
+        return torch.cat([_doubled(part, phases) for (part,) in _parts(images)])
     if way == "halved":
-        joined = torch.cat([kernel[:, :, a::2, b::2] for a, b in _PHASES], 1)
-        return _correlate(_phases(images), joined).reshape(n, height // 2, width // 2, -1)
-    padded, turned = _padded(images), kernel.flip(2, 3).transpose(0, 1)
-    outputs = images.new_empty(n, height // 2, 2, 2, width // 2, 2, 2, kernel.shape[1])
-    for a, b in _PHASES:
+        kernel = torch.cat([kernel[:, :, a::2, b::2] for a, b in _PHASES], 1)
+    side, prepared = _of_kernel(kernel), _padded if way == "same" else _phases
+    parts = [
+        _correlate(prepared(part), side, _TAPS[way]).reshape(len(part), height, width, -1) for (part,) in _parts(images)
+    ]
+    return torch.cat(parts)
+
+
+def _doubled(images: Tensor, phases: list[Tensor]) -> Tensor:
+    n, height, width, _ = images.shape
+    padded = _padded(images)
+    outputs = images.new_empty(n, height // 4, 4, 2, width // 4, 4, 2, phases[0].shape[-1])
+    for (a, b), kernel in zip(_PHASES, phases, strict=True):
         part = padded[:, a : a + height + 1, b : b + width + 1]
-        outputs[:, :, :, a, :, :, b] = _correlate(part, turned[:, :, a::2, b::2])
+        outputs[:, :, :, a, :, :, b] = _correlate(part, kernel, 2)
     return outputs.view(n, 2 * height, 2 * width, -1)
 
 
 def gradient_of_kernel(images: Tensor, gradients: Tensor, way: str) -> Tensor:
     """Return the gradient of the kernel of `convolve`, `same` or `halved`, for those of its outputs, without a graph."""
     r, o, c = _TAPS[way], gradients.shape[-1], images.shape[-1]
-    products = images.new_zeros((r + 1) ** 2, o, c if way == "same" else 4 * c)
+    products = images.new_zeros((r + 3) ** 2, o, c if way == "same" else 4 * c)
     for part, outputs in _parts(images, gradients):
         side = _of_images(_padded(part) if way == "same" else _phases(part), r)
         products = torch.baddbmm(products, _of_gradients(outputs, r).transpose(1, 2), side)
-    kernel = torch.mm(_along_both(_OF_KERNELS[r], products).T, products.view((r + 1) ** 2, -1))
+    kernel = _along_both(_sums(r).of_kernel, products.unflatten(0, (r + 3, r + 3)), turned=True)
     if way == "same":
-        return kernel.view(3, 3, o, c).permute(2, 3, 0, 1)
+        return kernel.permute(2, 3, 0, 1)
     return kernel.view(2, 2, o, 2, 2, c).permute(2, 5, 0, 3, 1, 4).reshape(o, c, 4, 4)
 
 
