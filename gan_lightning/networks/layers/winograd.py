@@ -142,7 +142,7 @@ def convolution(images: Tensor, kernel: Tensor, bias: Tensor | None, way: str) -
             return conv_transpose2d(images, kernel, bias, stride=2, padding=1)
         return conv2d(images, kernel, bias, stride=2 if way == "halved" else 1, padding=1)
     outputs = _Convolution.apply(images.permute(0, 2, 3, 1), kernel, way)
-    return (outputs if bias is None else outputs + bias).permute(0, 3, 1, 2)
+    return (outputs if bias is None else outputs.add_(bias)).permute(0, 3, 1, 2)
 
 
 def _pays(images: Tensor, kernel: Tensor, way: str) -> bool:
@@ -171,28 +171,25 @@ def _parts(images: Tensor, *others: Tensor) -> list[tuple[Tensor, ...]]:
 
 def convolve(images: Tensor, kernel: Tensor, way: str) -> Tensor:
     """Return the convolution of images `(N, H, W, C)`, without a graph and without a bias."""
-    height, width = (side // 2 if way == "halved" else side for side in images.shape[1:3])
+    n, height, width, _ = images.shape
     if way == "doubled":
         turned = kernel.flip(2, 3).transpose(0, 1)
-        phases = [_of_kernel(turned[:, :, a::2, b::2]) for a, b in _PHASES]
-        return torch.cat([_doubled(part, phases) for (part,) in _parts(images)])
+        of_phases = [_of_kernel(turned[:, :, a::2, b::2]) for a, b in _PHASES]
+        outputs = images.new_empty(n, 2 * height, 2 * width, kernel.shape[1])
+        for part, into in _parts(images, outputs.view(n, height // 4, 4, 2, width // 4, 4, 2, -1)):
+            padded = _padded(part)
+            for (a, b), side in zip(_PHASES, of_phases, strict=True):
+                phase = padded[:, a : a + height + 1, b : b + width + 1]
+                into[:, :, :, a, :, :, b] = _correlate(phase, side, 2)
+        return outputs
+    prepared = _padded
     if way == "halved":
-        kernel = torch.cat([kernel[:, :, a::2, b::2] for a, b in _PHASES], 1)
-    side, prepared = _of_kernel(kernel), _padded if way == "same" else _phases
-    parts = [
-        _correlate(prepared(part), side, _TAPS[way]).reshape(len(part), height, width, -1) for (part,) in _parts(images)
-    ]
-    return torch.cat(parts)
-
-
-def _doubled(images: Tensor, phases: list[Tensor]) -> Tensor:
-    n, height, width, _ = images.shape
-    padded = _padded(images)
-    outputs = images.new_empty(n, height // 4, 4, 2, width // 4, 4, 2, phases[0].shape[-1])
-    for (a, b), kernel in zip(_PHASES, phases, strict=True):
-        part = padded[:, a : a + height + 1, b : b + width + 1]
-        outputs[:, :, :, a, :, :, b] = _correlate(part, kernel, 2)
-    return outputs.view(n, 2 * height, 2 * width, -1)
+        kernel, prepared = torch.cat([kernel[:, :, a::2, b::2] for a, b in _PHASES], 1), _phases
+        height, width = height // 2, width // 2
+    side, outputs = _of_kernel(kernel), images.new_empty(n, height, width, len(kernel))
+    for part, into in _parts(images, outputs.view(n, height // 4, 4, width // 4, 4, -1)):
+        into.copy_(_correlate(prepared(part), side, _TAPS[way]))
+    return outputs
 
 
 def gradient_of_kernel(images: Tensor, gradients: Tensor, way: str) -> Tensor:
@@ -201,7 +198,7 @@ def gradient_of_kernel(images: Tensor, gradients: Tensor, way: str) -> Tensor:
     products = images.new_zeros((r + 3) ** 2, o, c if way == "same" else 4 * c)
     for part, outputs in _parts(images, gradients):
         side = _of_images(_padded(part) if way == "same" else _phases(part), r)
-        products = torch.baddbmm(products, _of_gradients(outputs, r).transpose(1, 2), side)
+        products.baddbmm_(_of_gradients(outputs, r).transpose(1, 2), side)
     kernel = _along_both(_sums(r).of_kernel, products.unflatten(0, (r + 3, r + 3)), turned=True)
     if way == "same":
         return kernel.permute(2, 3, 0, 1)
