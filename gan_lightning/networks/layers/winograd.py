@@ -79,17 +79,21 @@ def _along_both(rows: list[list[float]], numbers: Tensor, turned: bool = False) 
     return torch.matmul(matrix, down).view(len(matrix), len(matrix), *others)
 
 
-def _of_images(padded: Tensor, r: int) -> Tensor:
-    """Return the images' side of the products, `(n^2, N H W / 16, C)`, of `(N, H + r - 1, W + r - 1, C)`."""
+def _of_images(padded: Tensor, r: int, halved: bool = False) -> Tensor:
+    """Return the images' side of the products, `(n^2, N H W / 16, C)`, of `(N, H + r - 1, W + r - 1, C)`.
+
+    If `halved`, they are images of twice these sides, and their phases stand side by side, `(n^2, N H W / 16, 4C)`.
+    """
     n, height, width, channels = padded.shape
-    side = r + 3
     along, down, right, _ = padded.stride()
+    side, step = r + 3, 2 if halved else 1
+    n_down, n_right = (height // step - r + 1) // 4, (width // step - r + 1) // 4
     tiles = padded.as_strided(
-        (side, side, n, (height - r + 1) // 4, (width - r + 1) // 4, channels),
-        (down, right, along, 4 * down, 4 * right, padded.stride(3)),
+        (side, side, n, n_down, n_right, step, step, channels),
+        (step * down, step * right, along, 4 * step * down, 4 * step * right, down, right, padded.stride(3)),
         padded.storage_offset(),
     )
-    return _along_both(_sums(r).of_images, tiles).view(side**2, -1, channels)
+    return _along_both(_sums(r).of_images, tiles).view(side**2, n * n_down * n_right, -1)
 
 
 def _of_kernel(kernel: Tensor) -> Tensor:
@@ -111,21 +115,13 @@ def _of_gradients(gradients: Tensor, r: int) -> Tensor:
     return _along_both(_sums(r).to_outputs, parts, turned=True).flatten(0, 1)
 
 
-def _correlate(padded: Tensor, kernel: Tensor, r: int) -> Tensor:
-    """Return the correlation with a kernel's side of the products, as a view `(N, H / 4, 4, W / 4, 4, O)`."""
-    n, height, width = padded.shape[0], padded.shape[1] - r + 1, padded.shape[2] - r + 1
-    products = torch.bmm(_of_images(padded, r), kernel)
-    return _to_outputs(products, (n, height, width, kernel.shape[-1]), r)
+def _correlate(images: Tensor, kernel: Tensor, shape: tuple[int, int, int], r: int) -> Tensor:
+    """Return the outputs, of this shape `(N, H, W)`, of both sides of the products, as a view `(N, H / 4, 4, W / 4, 4, O)`."""
+    return _to_outputs(torch.bmm(images, kernel), (*shape, kernel.shape[-1]), r)
 
 
 def _padded(images: Tensor) -> Tensor:
     return pad(images, (0, 0, 1, 1, 1, 1))
-
-
-def _phases(images: Tensor) -> Tensor:
-    """Return the phases of padded images side by side: `(N, H / 2 + 1, W / 2 + 1, 4C)`."""
-    padded = _padded(images)
-    return torch.cat([padded[:, a::2, b::2] for a, b in _PHASES], -1)
 
 
 def convolution(images: Tensor, kernel: Tensor, bias: Tensor | None, way: str) -> Tensor:
@@ -179,30 +175,30 @@ def convolve(images: Tensor, kernel: Tensor, way: str) -> Tensor:
         for part, into in _parts(images, outputs.view(n, height // 4, 4, 2, width // 4, 4, 2, -1)):
             padded = _padded(part)
             for (a, b), side in zip(_PHASES, of_phases, strict=True):
-                phase = padded[:, a : a + height + 1, b : b + width + 1]
-                into[:, :, :, a, :, :, b] = _correlate(phase, side, 2)
+                windows = _of_images(padded[:, a : a + height + 1, b : b + width + 1], 2)
+                into[:, :, :, a, :, :, b] = _correlate(windows, side, (len(part), height, width), 2)
         return outputs
-    prepared = _padded
-    if way == "halved":
-        kernel, prepared = torch.cat([kernel[:, :, a::2, b::2] for a, b in _PHASES], 1), _phases
+    r, halved = _TAPS[way], way == "halved"
+    if halved:
+        kernel = torch.cat([kernel[:, :, a::2, b::2] for a, b in _PHASES], 1)
         height, width = height // 2, width // 2
     side, outputs = _of_kernel(kernel), images.new_empty(n, height, width, len(kernel))
     for part, into in _parts(images, outputs.view(n, height // 4, 4, width // 4, 4, -1)):
-        into.copy_(_correlate(prepared(part), side, _TAPS[way]))
+        windows = _of_images(_padded(part), r, halved)
+        into.copy_(_correlate(windows, side, (len(part), height, width), r))
     return outputs
 
 
 def gradient_of_kernel(images: Tensor, gradients: Tensor, way: str) -> Tensor:
     """Return the gradient of the kernel of `convolve`, `same` or `halved`, for those of its outputs, without a graph."""
-    r, o, c = _TAPS[way], gradients.shape[-1], images.shape[-1]
-    products = images.new_zeros((r + 3) ** 2, o, c if way == "same" else 4 * c)
+    r, halved, o, c = _TAPS[way], way == "halved", gradients.shape[-1], images.shape[-1]
+    products = images.new_zeros((r + 3) ** 2, o, 4 * c if halved else c)
     for part, outputs in _parts(images, gradients):
-        side = _of_images(_padded(part) if way == "same" else _phases(part), r)
-        products.baddbmm_(_of_gradients(outputs, r).transpose(1, 2), side)
+        products.baddbmm_(_of_gradients(outputs, r).transpose(1, 2), _of_images(_padded(part), r, halved))
     kernel = _along_both(_sums(r).of_kernel, products.unflatten(0, (r + 3, r + 3)), turned=True)
-    if way == "same":
-        return kernel.permute(2, 3, 0, 1)
-    return kernel.view(2, 2, o, 2, 2, c).permute(2, 5, 0, 3, 1, 4).reshape(o, c, 4, 4)
+    if halved:
+        return kernel.view(2, 2, o, 2, 2, c).permute(2, 5, 0, 3, 1, 4).reshape(o, c, 4, 4)
+    return kernel.permute(2, 3, 0, 1)
 
 
 class _Convolution(Function):
