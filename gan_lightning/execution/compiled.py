@@ -85,7 +85,7 @@ class TapedNoise(Noise):
     @property
     def update(self) -> int:  # type: ignore[override]
         """Refuse to say: a graph is the same at every update."""
-        raise _Refusal("its draws are annealed over the updates")
+        raise _Refusal("something of it is annealed over the updates")
 
     def repeated(self) -> Noise:
         """Return the source of the draws that this one is about to make."""

@@ -48,15 +48,7 @@ class R3GAN(GAN):
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, critic_optimizer=critic_optimizer, generator_optimizer=generator_optimizer, **kwargs)
-        self.gamma, self.gamma_schedule = gamma, gamma_schedule
-        self._own_penalties = self.own_penalties(R1(gamma), R2(gamma))
-
-    def critic_turn(self, batch: Any) -> Terms:
-        """Return the terms of a critic update, with gamma as it is at this time."""
-        factor = self.gamma_schedule(self.updates_done) if self.gamma_schedule else 1.0
-        for penalty in self._own_penalties:
-            penalty.weight = self.gamma * factor
-        return super().critic_turn(batch)
+        self.own_penalties(R1(gamma, schedule=gamma_schedule), R2(gamma, schedule=gamma_schedule))
 
     def critic_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Terms:
         """Return the relativistic pairing loss; the penalties join as terms of their own."""

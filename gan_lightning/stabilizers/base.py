@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from gan_lightning.errors import UserError, require
 from gan_lightning.networks.base import Critic
+from gan_lightning.optimizers.schedules import Schedule
 from gan_lightning.protocols import Host
 from gan_lightning.randomness import Noise
 from gan_lightning.stabilizers.slopes import couples_batch
@@ -31,10 +32,10 @@ class CriticPenalty(nn.Module, ABC):
     per_sample: ClassVar[bool] = True
     of_logits: ClassVar[bool] = True
 
-    def __init__(self, weight: float, interval: int = 1) -> None:
+    def __init__(self, weight: float, interval: int = 1, schedule: Schedule | None = None) -> None:
         super().__init__()
         require(type(self).__name__, weight=weight, interval=interval)
-        self.weight, self.interval = weight, interval
+        self.weight, self.interval, self.schedule = weight, interval, schedule
 
     def forward(
         self, critic: Critic, real: Tensor, fake: Tensor, labels: Tensor | None = None, noise: Noise | None = None
@@ -42,10 +43,16 @@ class CriticPenalty(nn.Module, ABC):
         """Return the weighted penalty, a scalar, on samples `real` and `fake` `(N, ...)` and what is a critic of them.
 
         Without `noise`, in a loop of one's own, what is random follows torch's global generator.
+
+        Raises:
+            UserError: The weight has a schedule, and there is no `noise` to say which update it is.
         """
         if noise is None:
+            if self.schedule is not None:
+                raise UserError(f"{type(self).__name__} with a schedule needs noise, which knows the update; give a Noise")
             noise = Noise(int(torch.randint(2**62, ())), real.device, real.dtype)
-        return self.weight * self.interval * self.penalty(critic, real, fake, labels, noise)
+        factor = self.schedule(noise.update) if self.schedule is not None else 1.0
+        return factor * self.weight * self.interval * self.penalty(critic, real, fake, labels, noise)
 
     @abstractmethod
     def penalty(self, critic: Critic, real: Tensor, fake: Tensor, labels: Tensor | None, noise: Noise) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor
 from gan_lightning.errors import UserError
 from gan_lightning.execution.ranks import sum_over_ranks
 from gan_lightning.networks.base import Critic
+from gan_lightning.optimizers.schedules import Schedule
 from gan_lightning.protocols import Host
 from gan_lightning.randomness import Noise
 from gan_lightning.stabilizers.base import CriticPenalty
@@ -54,12 +55,13 @@ class R1(CriticPenalty):
     Args:
         weight: gamma of the paper; the 1/2 is in the formula.
         interval: Add the penalty, `interval` times as heavy, only every so many critic updates (lazy regularisation).
+        schedule: Factor on the weight over generator updates; none keeps it constant.
     """
 
     name = "r1"
 
-    def __init__(self, weight: float = 10.0, interval: int = 1) -> None:
-        super().__init__(weight, interval)
+    def __init__(self, weight: float = 10.0, interval: int = 1, schedule: Schedule | None = None) -> None:
+        super().__init__(weight, interval, schedule)
 
     def penalty(self, critic: Critic, real: Tensor, fake: Tensor, labels: Tensor | None, noise: Noise) -> Tensor:
         """Return half the mean squared gradient norm at real samples."""
@@ -119,12 +121,13 @@ class R2(CriticPenalty):
     Args:
         weight: gamma of the paper; the 1/2 is in the formula.
         interval: Add the penalty, `interval` times as heavy, only every so many critic updates (lazy regularisation).
+        schedule: Factor on the weight over generator updates; none keeps it constant.
     """
 
     name = "r2"
 
-    def __init__(self, weight: float = 10.0, interval: int = 1) -> None:
-        super().__init__(weight, interval)
+    def __init__(self, weight: float = 10.0, interval: int = 1, schedule: Schedule | None = None) -> None:
+        super().__init__(weight, interval, schedule)
 
     def penalty(self, critic: Critic, real: Tensor, fake: Tensor, labels: Tensor | None, noise: Noise) -> Tensor:
         """Return half the mean squared gradient norm at generated samples."""

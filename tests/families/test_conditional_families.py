@@ -234,7 +234,7 @@ def test_r3gans_gamma_follows_its_schedule() -> None:
     batch = Batch(torch.ones(4, 2), None)
     found = []
     for update in (0, 5, 10, 20):
-        game.updates_done = update
+        game.noise.update = update
         found.append(game.critic_turn(batch)["r1"].item())
     assert found == pytest.approx([0.3, 0.165, 0.03, 0.03])
 
@@ -282,7 +282,7 @@ def test_samples_are_truncated_alike_wherever_they_are_drawn() -> None:
 
 
 def test_defaults_are_the_papers() -> None:
-    assert vector_game(R3GAN, 1).gamma == 0.05
+    assert [penalty.weight for penalty in vector_game(R3GAN, 1).critic_penalties] == [0.05, 0.05]
     assert vector_game(R3GAN, 1).players[0].spec == Adam(lr=2e-4, betas=(0.0, 0.99))
     biggan = vector_game(BigGAN, 1)
     assert (biggan.n_critic, biggan.ema_decay) == (2, 0.9999)

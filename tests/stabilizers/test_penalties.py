@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.testing import assert_close
 
+from gan_lightning.errors import UserError
 from gan_lightning.networks import (
     DCGANCritic,
     MLPCritic,
@@ -17,6 +18,7 @@ from gan_lightning.networks import (
     WGANGPGoodCritic,
 )
 from gan_lightning.networks.base import Critic
+from gan_lightning.optimizers.schedules import LinearDecay
 from gan_lightning.randomness import Noise
 from gan_lightning.shapes import Images, Vectors
 from gan_lightning.stabilizers.gradient_penalties import R1, R2, GradientPenalty
@@ -84,6 +86,28 @@ def test_a_linear_critic_has_the_closed_form(shape, penalty, closed_form, scale)
     value = penalty(critic, samples(shape), samples(shape, seed=1), None, noise())
     assert value.shape == ()
     assert_close(value, closed_form(critic.a.detach().norm()))
+
+
+@pytest.mark.parametrize("kind", [R1, R2])
+def test_a_schedule_scales_the_weight_by_the_generator_updates_done(kind):
+    critic, draws, penalty = LinearCritic((3,)), noise(), kind(2.0, interval=3, schedule=LinearDecay(end=10, final=0.1))
+    found = []
+    for draws.update in (0, 5, 10, 20):
+        found.append(penalty(critic, samples((3,)), samples((3,)), None, draws))
+    assert_close(torch.stack(found), critic.a.detach().norm() ** 2 * torch.tensor([3, 1.65, 0.3, 0.3], dtype=torch.float64))
+    with pytest.raises(UserError, match=f"{kind.__name__} with a schedule needs noise"):
+        penalty(critic, samples((3,)), samples((3,)))
+
+
+@pytest.mark.parametrize("kind", [R1, R2])
+def test_a_schedule_scales_the_weight_by_the_generator_updates_done(kind):
+    critic, draws, penalty = LinearCritic((3,)), noise(), kind(2.0, interval=3, schedule=LinearDecay(end=10, final=0.1))
+    found = []
+    for draws.update in (0, 5, 10, 20):
+        found.append(penalty(critic, samples((3,)), samples((3,)), None, draws))
+    assert_close(torch.stack(found), critic.a.detach().norm() ** 2 * torch.tensor([3, 1.65, 0.3, 0.3], dtype=torch.float64))
+    with pytest.raises(UserError, match=f"{kind.__name__} with a schedule needs noise"):
+        penalty(critic, samples((3,)), samples((3,)))
 
 
 @pytest.mark.parametrize("shape", SHAPES)
