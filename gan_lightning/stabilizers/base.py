@@ -49,7 +49,9 @@ class CriticPenalty(nn.Module, ABC):
         """
         if noise is None:
             if self.schedule is not None:
-                raise UserError(f"{type(self).__name__} with a schedule needs noise, which knows the update; give a Noise")
+                raise UserError(
+                    f"{type(self).__name__} with a schedule needs noise, which knows the update; give a Noise"
+                )
             noise = Noise(int(torch.randint(2**62, ())), real.device, real.dtype)
         factor = self.schedule(noise.update) if self.schedule is not None else 1.0
         return factor * self.weight * self.interval * self.penalty(critic, real, fake, labels, noise)

@@ -43,7 +43,7 @@ ALLOWED: dict[str, set[str]] = {
     "runs": {"errors"},
     "execution": {"errors", "randomness"},
     "observations": {*_NAMED, "execution.ranks"},
-    "stabilizers": {*_NAMED, "observations", "networks.base", "execution.ranks"},
+    "stabilizers": {*_NAMED, "observations", "networks.base", "execution.ranks", "optimizers.schedules"},
     "games": {
         *_NAMED,
         "description",
