@@ -35,7 +35,7 @@ REFUSED = {
     "NonSaturatingGAN-with-memory": "it looks at critic_updates_done",  # adaptive augmentation
     "NonSaturatingGAN-packed": "something of it is annealed over the updates",
     "UnrolledGAN": "the generator's turn is not one graph",
-    "R3GAN-labels": "it looks at updates_done",  # gamma changes
+    "R3GAN-labels": "something of it is annealed over the updates",
     "SRGAN-esrgan": "perceptual",
     "StyleTransfer": "turn is not one graph",
     "StyleTransfer-two": "turn is not one graph",
