@@ -6,6 +6,7 @@ from functools import partial
 
 import pytest
 import torch
+from torch.func import jacrev, vmap
 from torch.nn.functional import conv2d, conv_transpose2d
 
 from gan_lightning.networks.layers import winograd
@@ -63,6 +64,22 @@ def test_so_are_numerical_derivatives(way, calls):
     images, kernel, bias = inputs_of(way, 2, 2, (8, 8) if way == "halved" else (4, 4))
     torch.autograd.gradcheck(partial(convolution, way=way), (images[:1], kernel, bias))
     assert calls
+
+
+@fewer
+@pytest.mark.filterwarnings("ignore:There is a performance drop")
+@pytest.mark.parametrize("way", DIRECT)
+def test_so_is_what_torch_func_maps_over_any_of_its_inputs(way, calls):
+    images, kernel, bias = (tensor.detach() for tensor in inputs_of(way, 2, 2, (8, 8)))
+    found = []
+    for call in (DIRECT[way], partial(convolution, way=way)):
+        mapped = [vmap(lambda i: call(i, kernel, bias))(torch.stack([images, 2 * images]))]  # noqa: B023  called here
+        mapped += [vmap(lambda k: call(images, k, bias))(torch.stack([kernel, 2 * kernel]))]  # noqa: B023
+        mapped += [vmap(lambda b: call(images, kernel, b))(torch.stack([bias, 2 * bias]))]  # noqa: B023
+        found.append([*mapped, *jacrev(call, (0, 1, 2))(images[:1], kernel, bias)])
+    assert calls
+    for direct, ours in zip(*found, strict=True):
+        torch.testing.assert_close(ours, direct, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("way", DIRECT)

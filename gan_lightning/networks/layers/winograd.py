@@ -138,7 +138,7 @@ def convolution(images: Tensor, kernel: Tensor, bias: Tensor | None, way: str) -
             return conv_transpose2d(images, kernel, bias, stride=2, padding=1)
         return conv2d(images, kernel, bias, stride=2 if way == "halved" else 1, padding=1)
     outputs = _Convolution.apply(images.permute(0, 2, 3, 1), kernel, way)
-    return (outputs if bias is None else outputs.add_(bias)).permute(0, 3, 1, 2)
+    return (outputs if bias is None else outputs + bias).permute(0, 3, 1, 2)
 
 
 def _pays(images: Tensor, kernel: Tensor, way: str) -> bool:
@@ -165,13 +165,18 @@ def _parts(images: Tensor, *others: Tensor) -> list[tuple[Tensor, ...]]:
     return list(zip(*(tensor.split(size) for tensor in (images, *others)), strict=True))
 
 
+def _one_of(one: Tensor, other: Tensor) -> Tensor:
+    """Return a number made of both: what is allocated like it may be written to where vmap maps over either."""
+    return one[0, 0, 0, 0] + other[0, 0, 0, 0]
+
+
 def convolve(images: Tensor, kernel: Tensor, way: str) -> Tensor:
     """Return the convolution of images `(N, H, W, C)`, without a graph and without a bias."""
     n, height, width, _ = images.shape
     if way == "doubled":
         turned = kernel.flip(2, 3).transpose(0, 1)
         of_phases = [_of_kernel(turned[:, :, a::2, b::2]) for a, b in _PHASES]
-        outputs = images.new_empty(n, 2 * height, 2 * width, kernel.shape[1])
+        outputs = _one_of(images, kernel).new_empty(n, 2 * height, 2 * width, kernel.shape[1])
         for part, into in _parts(images, outputs.view(n, height // 4, 4, 2, width // 4, 4, 2, -1)):
             padded = _padded(part)
             for (a, b), side in zip(_PHASES, of_phases, strict=True):
@@ -182,7 +187,7 @@ def convolve(images: Tensor, kernel: Tensor, way: str) -> Tensor:
     if halved:
         kernel = torch.cat([kernel[:, :, a::2, b::2] for a, b in _PHASES], 1)
         height, width = height // 2, width // 2
-    side, outputs = _of_kernel(kernel), images.new_empty(n, height, width, len(kernel))
+    side, outputs = _of_kernel(kernel), _one_of(images, kernel).new_empty(n, height, width, len(kernel))
     for part, into in _parts(images, outputs.view(n, height // 4, 4, width // 4, 4, -1)):
         windows = _of_images(_padded(part), r, halved)
         into.copy_(_correlate(windows, side, (len(part), height, width), r))
@@ -192,7 +197,7 @@ def convolve(images: Tensor, kernel: Tensor, way: str) -> Tensor:
 def gradient_of_kernel(images: Tensor, gradients: Tensor, way: str) -> Tensor:
     """Return the gradient of the kernel of `convolve`, `same` or `halved`, for those of its outputs, without a graph."""
     r, halved, o, c = _TAPS[way], way == "halved", gradients.shape[-1], images.shape[-1]
-    products = images.new_zeros((r + 3) ** 2, o, 4 * c if halved else c)
+    products = _one_of(images, gradients).new_zeros((r + 3) ** 2, o, 4 * c if halved else c)
     for part, outputs in _parts(images, gradients):
         products.baddbmm_(_of_gradients(outputs, r).transpose(1, 2), _of_images(_padded(part), r, halved))
     kernel = _along_both(_sums(r).of_kernel, products.unflatten(0, (r + 3, r + 3)), turned=True)
