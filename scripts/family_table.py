@@ -200,7 +200,7 @@ def note(config: Path, results: list[dict[str, Any]]) -> str:
         notes.append("measured before its config changed")
     if any(result.get("core_seconds", 0) > BUDGETS[config.stem] for result in results):
         notes.append(f"above the {BUDGETS[config.stem] / 60:.0f} minutes")
-    return "; ".join(notes).replace("|", "\\|")
+    return "; ".join(notes).replace(".; ", "; ").replace("|", "\\|")
 
 
 def number(results: list[dict[str, Any]], key: str, digits: int = 1) -> str:
