@@ -221,12 +221,9 @@ class CompiledTurns:
             with torch.enable_grad():
                 terms = functional_call(_Turn(game, run), state, (batch,))
                 loss = loss_of(terms) * share
-                gradients = [
-                    laid_out_as(weight, gradient)
-                    for weight, gradient in zip(
-                        movable, torch.autograd.grad(loss, movable, allow_unused=True), strict=True
-                    )
-                ]
+                with torch.autocast(game.device.type, enabled=False):
+                    slopes = torch.autograd.grad(loss, movable, allow_unused=True)
+                gradients = [laid_out_as(*pair) for pair in zip(movable, slopes, strict=True)]
             terms_named.extend(terms)
             numbers_named.extend(game._logged)
             return [t.detach() for t in terms.values()], list(game._logged.values()), gradients

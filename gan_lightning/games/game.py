@@ -306,7 +306,9 @@ class Game(LightningModule, ABC):
                 return self._compiled.play(player.name, turn, rows, sources, self._draw_from, share)
             self._draw_from(sources)
             terms = turn(rows)
-            self.manual_backward(loss_of(terms) / player.accumulation)
+            loss = loss_of(terms) / player.accumulation
+            with torch.autocast(self.device.type, enabled=False):  # which would take float32's derivatives in bfloat16
+                self.manual_backward(loss)
             return terms
 
         terms, logged = player.update(optimizer, batch, self.updates_done, play, self._reduce)

@@ -12,6 +12,7 @@ from gan_lightning.networks import MLPGenerator
 from gan_lightning.optimizers.schedules import LinearDecay
 from gan_lightning.optimizers.specs import SGD, Adam, RMSprop
 from gan_lightning.stabilizers import R1
+from gan_lightning.stabilizers.slopes import squared_gradient_norms
 from tests.cases import GREY, LABELLED, VECTORS, Case, mlp
 from tests.training import train, trainer
 
@@ -189,6 +190,27 @@ def test_bf16_mixed_trains_in_bfloat16_and_keeps_its_weights_in_single_precision
     assert {p.dtype for p in game.parameters()} == {torch.float32}
     assert all(torch.tensor(list(row.values())).isfinite().all() for _, row in rows)
     assert not torch.equal(start["output.weight"], weights(game.generator)["output.weight"])
+
+
+def test_a_penalty_has_the_gradients_of_single_precision_in_bf16_mixed(tmp_path):
+    found = []
+    for precision in ("32-true", "bf16-mixed"):
+        game, gradients = Case(NonSaturatingGAN, data=GREY).game(), {}
+
+        def only_the_penalty(batch, game=game):
+            return {"r1": squared_gradient_norms(game.critic, batch.real.float()).mean()}
+
+        def note(player, optimizer, game=game, into=gradients):
+            if player == "critic":
+                into.update({name: p.grad.clone() for name, p in game.critic.named_parameters() if p.grad is not None})
+
+        game.critic_turn = only_the_penalty
+        trainer(tmp_path, 1, callbacks=[AtSteps(note)], precision=precision).fit(game, datamodule=GREY())
+        found.append(gradients)
+    single, mixed = found
+    assert single
+    for name, gradient in single.items():
+        assert (mixed[name] - gradient).abs().max() <= 1e-5 * gradient.abs().max(), name
 
 
 @pytest.mark.parametrize("supported", [True, False])

@@ -121,3 +121,20 @@ def test_so_are_those_in_mixed_precision_and_of_an_export(calls):
     graph = torch.export.export(Layer(), inputs).graph
     assert any("conv2d" in str(node.target) for node in graph.nodes)
     assert not calls
+
+
+@pytest.mark.parametrize("way", DIRECT)
+def test_what_stays_in_float32_has_its_backward_pass_there_too(way, calls, few_channels_do):
+    """As a gradient penalty in bf16-mixed: forward with autocast off, backward inside of it."""
+    inputs = inputs_of(way)
+    (slopes,) = torch.autograd.grad(DIRECT[way](*inputs).tanh().sum(), inputs[0], create_graph=True)
+    wanted = torch.autograd.grad(slopes.square().sum(), inputs)
+    singles = [tensor.detach().float().requires_grad_() for tensor in inputs]
+    with torch.autocast("cpu"):
+        with torch.autocast("cpu", enabled=False):
+            outputs = convolution(*singles, way)
+            (slopes,) = torch.autograd.grad(outputs.tanh().sum(), singles[0], create_graph=True)
+        found = torch.autograd.grad(slopes.square().sum(), singles)
+    assert calls
+    for exact, ours in zip(wanted, found, strict=True):
+        assert (ours - exact).abs().max() < 1e-4 * exact.std()

@@ -137,8 +137,7 @@ def convolution(images: Tensor, kernel: Tensor, bias: Tensor | None, way: str) -
         if way == "doubled":
             return conv_transpose2d(images, kernel, bias, stride=2, padding=1)
         return conv2d(images, kernel, bias, stride=2 if way == "halved" else 1, padding=1)
-    outputs = _Convolution.apply(images.permute(0, 2, 3, 1), kernel, way)
-    return (outputs if bias is None else outputs + bias).permute(0, 3, 1, 2)
+    return _Convolution.apply(images.permute(0, 2, 3, 1), kernel, bias, way).permute(0, 3, 1, 2)
 
 
 def _pays(images: Tensor, kernel: Tensor, way: str) -> bool:
@@ -165,35 +164,41 @@ def _parts(images: Tensor, *others: Tensor) -> list[tuple[Tensor, ...]]:
     return list(zip(*(tensor.split(size) for tensor in (images, *others)), strict=True))
 
 
-def _one_of(one: Tensor, other: Tensor) -> Tensor:
-    """Return a number made of both: what is allocated like it may be written to where vmap maps over either."""
-    return one[0, 0, 0, 0] + other[0, 0, 0, 0]
+def _one_of(*tensors: Tensor | None) -> Any:
+    """Return a number made of all: what is allocated like it may be written to where vmap maps over any."""
+    return sum(tensor[(0,) * tensor.dim()] for tensor in tensors if tensor is not None)
 
 
-def convolve(images: Tensor, kernel: Tensor, way: str) -> Tensor:
-    """Return the convolution of images `(N, H, W, C)`, without a graph and without a bias."""
+@torch.autocast("cpu", enabled=False)  # a backward pass may run inside of mixed precision
+def convolve(images: Tensor, kernel: Tensor, bias: Tensor | None, way: str) -> Tensor:
+    """Return the convolution of images `(N, H, W, C)`, without a graph."""
     n, height, width, _ = images.shape
     if way == "doubled":
         turned = kernel.flip(2, 3).transpose(0, 1)
         of_phases = [_of_kernel(turned[:, :, a::2, b::2]) for a, b in _PHASES]
-        outputs = _one_of(images, kernel).new_empty(n, 2 * height, 2 * width, kernel.shape[1])
+        outputs = _one_of(images, kernel, bias).new_empty(n, 2 * height, 2 * width, kernel.shape[1])
         for part, into in _parts(images, outputs.view(n, height // 4, 4, 2, width // 4, 4, 2, -1)):
             padded = _padded(part)
             for (a, b), side in zip(_PHASES, of_phases, strict=True):
                 windows = _of_images(padded[:, a : a + height + 1, b : b + width + 1], 2)
                 into[:, :, :, a, :, :, b] = _correlate(windows, side, (len(part), height, width), 2)
+            if bias is not None:
+                into += bias
         return outputs
     r, halved = _TAPS[way], way == "halved"
     if halved:
         kernel = torch.cat([kernel[:, :, a::2, b::2] for a, b in _PHASES], 1)
         height, width = height // 2, width // 2
-    side, outputs = _of_kernel(kernel), _one_of(images, kernel).new_empty(n, height, width, len(kernel))
+    side, outputs = _of_kernel(kernel), _one_of(images, kernel, bias).new_empty(n, height, width, len(kernel))
     for part, into in _parts(images, outputs.view(n, height // 4, 4, width // 4, 4, -1)):
         windows = _of_images(_padded(part), r, halved)
         into.copy_(_correlate(windows, side, (len(part), height, width), r))
+        if bias is not None:
+            into += bias
     return outputs
 
 
+@torch.autocast("cpu", enabled=False)
 def gradient_of_kernel(images: Tensor, gradients: Tensor, way: str) -> Tensor:
     """Return the gradient of the kernel of `convolve`, `same` or `halved`, for those of its outputs, without a graph."""
     r, halved, o, c = _TAPS[way], way == "halved", gradients.shape[-1], images.shape[-1]
@@ -212,23 +217,25 @@ class _Convolution(Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(images: Tensor, kernel: Tensor, way: str) -> Tensor:
-        return convolve(images, kernel, way)
+    def forward(images: Tensor, kernel: Tensor, bias: Tensor | None, way: str) -> Tensor:
+        return convolve(images, kernel, bias, way)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        images, kernel, ctx.way = inputs
+        images, kernel, _, ctx.way = inputs
         ctx.save_for_backward(images, kernel)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Any) -> tuple[Tensor | None, Tensor | None, None]:
+    def backward(ctx: Any, *gradients: Any) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
         (images, kernel), way, (g,) = ctx.saved_tensors, ctx.way, gradients
-        of_images = of_kernel = None
+        of_images = of_kernel = of_bias = None
         if ctx.needs_input_grad[0]:
-            of_images = _Convolution.apply(g, _turned(kernel, way), _BACK[way])
+            of_images = _Convolution.apply(g, _turned(kernel, way), None, _BACK[way])
         if ctx.needs_input_grad[1]:
             of_kernel = _OfKernel.apply(g, images, "halved") if way == "doubled" else _OfKernel.apply(images, g, way)
-        return of_images, of_kernel, None
+        if ctx.needs_input_grad[2]:
+            of_bias = g.sum((0, 1, 2))
+        return of_images, of_kernel, of_bias, None
 
 
 class _OfKernel(Function):
@@ -250,9 +257,9 @@ class _OfKernel(Function):
         (images, of_outputs), way, (kernel,) = ctx.saved_tensors, ctx.way, gradients
         one = other = None
         if ctx.needs_input_grad[0]:
-            one = _Convolution.apply(of_outputs, _turned(kernel, way), _BACK[way])
+            one = _Convolution.apply(of_outputs, _turned(kernel, way), None, _BACK[way])
         if ctx.needs_input_grad[1]:
-            other = _Convolution.apply(images, kernel, way)
+            other = _Convolution.apply(images, kernel, None, way)
         return one, other, None
 
 
