@@ -12,7 +12,7 @@ plain loop is written in the usual style: blocks that upsample, then convolve, a
 passes for real and fake; contiguous tensors; torch's default Adam; a DataLoader of float images. Ours is everything
 between two calls of the trainer's callback: data, both players' updates, the running average of the weights, which
 the plain loop does not keep, and Lightning. The plain loop runs with glibc's memory as a process has it that sets
-nothing. The numbers are medians over rounds of the ratio plain / ours, with the quartiles: of wall time, and of the
+nothing; ours keeps freed memory, and makes one round that is not timed after each of the plain loop's, which gave it back. The numbers are medians over rounds of the ratio plain / ours, with the quartiles: of wall time, and of the
 process's CPU time, which other programs on the machine disturb less.
 
 `--against turns` has a loop over the game's own turns in place of the plain one: both losses, backward, the optimizers'
@@ -139,8 +139,8 @@ def row(name: str, setting: Setting, options: argparse.Namespace, peak: float) -
         other = BareTurns(setting, game)
     else:
         other = (PlainLoop if options.against == "plain" else Mimicry)(setting, game, images, labels)
-    in_turns = InTurns(other, options.rounds + 1)
-    bare_trainer(in_turns, options.rounds + 2, precision=options.precision).fit(game, datamodule=data)
+    in_turns = InTurns(other, options.rounds + 1, settles=options.against != "turns")
+    bare_trainer(in_turns, in_turns.steps, precision=options.precision).fit(game, datamodule=data)
     ours, plain = in_turns.ours[1:], in_turns.plain[1:]
     wall = [p[0] / o[0] for o, p in zip(ours, plain, strict=True)]
     cpu = [p[1] / o[1] for o, p in zip(ours, plain, strict=True)]
@@ -204,21 +204,27 @@ class Operations(TorchDispatchMode):
 class InTurns(Callback):
     """Play a plain round after each of the trainer's and take both times; the last one counts operations instead.
 
-    A time is (wall, CPU); ours runs from the end of the plain round to the end of the trainer's next batch.
+    A time is (wall, CPU); ours runs from the end of the plain round to the end of the trainer's next batch. If it `settles`, a
+    batch of ours between them is not timed: it fetches the memory that the plain round gave back.
     """
 
-    def __init__(self, plain: Callable[[], None], n_rounds: int) -> None:
-        self.play, self.n_rounds = plain, n_rounds
+    def __init__(self, plain: Callable[[], None], n_rounds: int, settles: bool = False) -> None:
+        self.play, self.n_rounds, self.settles = plain, n_rounds, settles
+        self.steps = (2 * n_rounds if settles else n_rounds) + 1
         self.ours: list[tuple[float, float]] = []
         self.plain: list[tuple[float, float]] = []
         self.flops: list[int] = []
 
     def on_train_start(self, *_: Any) -> None:
         """Start the clock."""
+        self._settled = not self.settles
         self._start = now()
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: Any, *_: Any) -> None:
         """Take our time, then play the plain round and take its time."""
+        if not self._settled:
+            self._settled, self._start = True, now()
+            return
         if len(self.ours) == self.n_rounds:
             self._counter.__exit__(None, None, None)
             with Operations() as counter:
@@ -229,6 +235,7 @@ class InTurns(Callback):
         start = now()
         self.play()
         self.plain.append(since(start))
+        self._settled = not self.settles or len(self.ours) == self.n_rounds
         if len(self.ours) == self.n_rounds:
             pl_module._compiled = None  # whose kernels cannot be counted: they compute the same
             self._counter = Operations()

@@ -98,6 +98,20 @@ def test_the_trainer_is_timed_against_the_bare_turns(rounds, monkeypatch, capsys
     assert line.startswith("mlp_grid") and n_plain == n_ours > 0
 
 
+@pytest.mark.parametrize("settles", [True, False])
+def test_the_other_side_is_played_after_each_timed_round_and_counted_once(rounds, settles) -> None:
+    order: list[str] = []
+    in_turns = rounds.InTurns(lambda: order.append("other"), 3, settles)
+    in_turns.on_train_start()
+    for _ in range(in_turns.steps):
+        order.append("ours")
+        in_turns.on_train_batch_end(Namespace(), Namespace())
+    pair = ["ours", "other"] if not settles else ["ours", "ours", "other"]
+    assert order == [*pair * 3, "ours", "other"]
+    assert len(in_turns.ours) == len(in_turns.plain) == 3
+    assert in_turns.flops == [0, 0]
+
+
 def test_growth_is_measured_step_by_step(monkeypatch, capsys) -> None:
     scale = script("benchmark_scale")
     monkeypatch.setattr(sys, "argv", ["benchmark_scale.py", "images", "--most_images", "100000"])
