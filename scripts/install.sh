@@ -37,6 +37,9 @@ if [ ! -x .venv/bin/python ]; then
     fi
 fi
 echo "installing gan-lightning${extra:+ with its $extra extra} into .venv (PyTorch is large: a few minutes)"
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --progress-bar off -e ".${extra:+[$extra]}"
+# Python compiles what it imports when it first does, a tenth of what is installed; pip would compile all of it.
+compile="--compile"
+if [ -z "${PYTHONDONTWRITEBYTECODE:-}" ]; then compile="--no-compile"; fi
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --progress-bar off "$compile" -e ".${extra:+[$extra]}"
 echo "$state" >"$done_extra"
 if [ -n "$extra" ]; then echo "$state" >"$done_user-user"; fi

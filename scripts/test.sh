@@ -10,6 +10,7 @@
 #   .venv/bin/python -m pytest -m slow
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+unset PYTHONDONTWRITEBYTECODE  # many tests start a Python, which would compile all that it imports each time
 bash scripts/install.sh dev
 
 # One test process per core, each with one thread: tiny networks gain nothing from more. A file's tests stay together,
