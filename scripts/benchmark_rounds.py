@@ -12,7 +12,8 @@ plain loop is written in the usual style: blocks that upsample, then convolve, a
 passes for real and fake; contiguous tensors; torch's default Adam; a DataLoader of float images. Ours is everything
 between two calls of the trainer's callback: data, both players' updates, the running average of the weights, which
 the plain loop does not keep, and Lightning. The plain loop runs with glibc's memory as a process has it that sets
-nothing; ours keeps freed memory, and makes one round that is not timed after each of the plain loop's, which gave it back. The numbers are medians over rounds of the ratio plain / ours, with the quartiles: of wall time, and of the
+nothing; ours keeps freed memory, and makes one round that is not timed after each of the plain loop's, which gave
+it back. The numbers are medians over rounds of the ratio plain / ours, with the quartiles: of wall time, and of the
 process's CPU time, which other programs on the machine disturb less.
 
 `--against turns` has a loop over the game's own turns in place of the plain one: both losses, backward, the optimizers'

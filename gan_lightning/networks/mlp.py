@@ -6,9 +6,10 @@ arXiv:1704.00028 (`gan_toy.py`): three hidden layers of 512 ReLU units, initiali
 
 from __future__ import annotations
 
-from torch import Tensor, cat, nn, tanh
+from torch import Tensor, cat, nn, randn, tanh
 from torch.nn.functional import one_hot
 
+from gan_lightning.errors import UserError
 from gan_lightning.networks.base import Critic, Generator, NClasses, count_classes, require_labels
 from gan_lightning.networks.layers.activations import Activation, n_outputs
 from gan_lightning.networks.layers.initialization import glorot_uniform
@@ -91,6 +92,11 @@ class MLPCritic(Critic):
         activation: Builds the hidden activations.
         n_power_iterations: Power iterations per forward pass of its spectral normalisation (Miyato et al. 2018,
             arXiv:1802.05957); 0 leaves the weights as they are.
+        fourier_std: Standard deviation of width // 2 random frequencies, in radians per unit of the samples, whose cosines and
+            sines are appended to the input, so that small distances are seen (Tancik et al. 2020, arXiv:2006.10739); 0 for none.
+
+    Raises:
+        UserError: fourier_std is negative, or not 0 where spectral normalisation should bound the slopes.
     """
 
     def __init__(
@@ -101,12 +107,24 @@ class MLPCritic(Critic):
         n_classes: NClasses = 0,
         activation: Activation = nn.ReLU,
         n_power_iterations: int = 0,
+        fourier_std: float = 0.0,
     ) -> None:
         super().__init__()
+        if not fourier_std >= 0:
+            raise UserError(f"fourier_std must not be negative, got {fourier_std}; 0 leaves the frequencies out")
+        if fourier_std and n_power_iterations:
+            raise UserError(
+                f"fourier_std {fourier_std:g} lets slopes exceed the bound of spectral normalisation; set n_power_iterations "
+                f"to 0, got {n_power_iterations}"
+            )
         n_classes = count_classes(n_classes)
         self.n_classes = n_classes
         self.n_features = width
         n_in = shape.n_values + n_classes
+        self.frequencies: Tensor | None
+        self.register_buffer("frequencies", fourier_std * randn(shape.n_values, width // 2) if fourier_std else None)
+        if fourier_std:
+            n_in += 2 * (width // 2)
         self.hidden = _hidden_layers(n_in, width, n_layers, activation, batch_norm=False)
         self.output = nn.Linear(width, 1)
         glorot_uniform(self.output)
@@ -119,7 +137,11 @@ class MLPCritic(Critic):
         Raises:
             UserError: The network is conditional and there are no labels.
         """
-        return self.hidden(_append_labels(samples.flatten(1), labels, self.n_classes))
+        inputs = samples.flatten(1)
+        if self.frequencies is not None:
+            angles = inputs @ self.frequencies
+            inputs = cat([inputs, angles.cos(), angles.sin()], dim=1)
+        return self.hidden(_append_labels(inputs, labels, self.n_classes))
 
     def head(self, features: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return logits `(N,)` of features `(N, F)`; the labels have entered before."""

@@ -83,3 +83,26 @@ def test_maxout_takes_the_largest_of_consecutive_outputs() -> None:
         Maxout(1)
     with pytest.raises(ValueError, match="fully connected networks, got maps of shape"):
         Maxout(2)(torch.zeros(1, 4, 8, 8))
+
+
+def test_fourier_features_stand_beside_the_samples_and_are_kept() -> None:
+    torch.manual_seed(0)
+    critic: Any = MLPCritic(shape_of(0, 2), width=512, fourier_std=3.0)
+    frequencies = critic.state_dict()["frequencies"]
+    assert frequencies.shape == (2, 256) and critic.hidden[0].in_features == 2 + 2 * 256
+    assert abs(frequencies.std().item() / 3.0 - 1) < 0.1
+    assert not frequencies.requires_grad
+    seen: list[Any] = []
+    critic.hidden[0].register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    sample = torch.tensor([[0.5, -1.0]])
+    critic(sample)
+    angle = 0.5 * frequencies[0] - frequencies[1]
+    torch.testing.assert_close(seen[0], torch.cat([sample[0], angle.cos(), angle.sin()])[None])
+    assert "frequencies" not in MLPCritic(shape_of(0, 2)).state_dict()
+
+
+def test_fourier_features_that_do_not_go_are_refused() -> None:
+    with pytest.raises(ValueError, match="fourier_std must not be negative, got -1"):
+        MLPCritic(shape_of(0, 2), fourier_std=-1.0)
+    with pytest.raises(ValueError, match="fourier_std 2 lets slopes exceed .* got 1"):
+        MLPCritic(shape_of(0, 2), fourier_std=2.0, n_power_iterations=1)
