@@ -13,11 +13,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from torchvision import datasets
 
 from gan_lightning.data import AudioFolder
 from gan_lightning.evaluation.sound_classifier import train_sound_classifier
+from gan_lightning.metrics import DigitsClassifier
+from tests.data.test_torchvision_images import write_mnist
 from tests.training import command
 
 pytestmark = pytest.mark.slow
@@ -103,6 +106,8 @@ def folder(tmp_path_factory):
     for name in ("data_batch_1", "test_batch"):
         values = random.integers(0, 256, (60, 3072), dtype=np.uint8)
         (cifar / name).write_bytes(pickle.dumps({"data": values, "labels": [i % 10 for i in range(60)]}))
+    write_mnist(folder / "data", n_train=60, n_test=60)
+    torch.save(DigitsClassifier(28).state_dict(), folder / "mnist.pt")
     (cifar / "batches.meta").write_bytes(pickle.dumps({"label_names": list("abcdefghij")}))
     return folder
 
@@ -146,6 +151,8 @@ def played(folder):
                     words += digits
                 elif "irgan" not in line and "--resume" not in words:
                     words += ["--fidelity.enabled=false"]
+            if "stacked_mnist" in line:
+                words += ["--coverage.n_samples=100"]
             if words[0] == "validate" and "quickstart" in line:
                 words += digits
             if words[0] == "evaluate":
