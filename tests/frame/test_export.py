@@ -187,6 +187,8 @@ SIDES = {
     "STL10": (48, 3),
     "ImageNet": (128, 3),
     "Digits": (8, 1),
+    "StackedDigits": (8, 3),
+    "StackedMNIST": (28, 3),
 }
 
 
