@@ -106,9 +106,9 @@ def folder(tmp_path_factory):
     for name in ("data_batch_1", "test_batch"):
         values = random.integers(0, 256, (60, 3072), dtype=np.uint8)
         (cifar / name).write_bytes(pickle.dumps({"data": values, "labels": [i % 10 for i in range(60)]}))
+    (cifar / "batches.meta").write_bytes(pickle.dumps({"label_names": list("abcdefghij")}))
     write_mnist(folder / "data", n_train=60, n_test=60)
     torch.save(DigitsClassifier(28).state_dict(), folder / "mnist.pt")
-    (cifar / "batches.meta").write_bytes(pickle.dumps({"label_names": list("abcdefghij")}))
     return folder
 
 

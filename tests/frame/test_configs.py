@@ -233,7 +233,7 @@ def test_experiments_train(path, synthetic, tmp_path_factory):
     (folder,) = (entry for entry in tmp_path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
     assert (folder / "checkpoints" / "last.ckpt").is_file()
 
-    if path not in FIRST.values():
+    if path not in FIRST.values() and path.parent.name not in ("configs", "wgan_gp", "acgan"):
         return
     printed = command("fit", "--config", path, *root, "--print_config")
     assert printed.code == 0, printed.err[-3000:]

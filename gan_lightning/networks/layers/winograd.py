@@ -141,9 +141,8 @@ def convolution(images: Tensor, kernel: Tensor, bias: Tensor | None, way: str) -
 
 
 def _pays(images: Tensor, kernel: Tensor, way: str) -> bool:
-    if (
-        torch.compiler.is_exporting() or torch.jit.is_tracing() or images.dim() != 4
-    ):  # before a batch of any size is compared
+    # what is exported for a batch of any size has no number to compare below
+    if torch.compiler.is_exporting() or torch.jit.is_tracing() or images.dim() != 4:
         return False
     n, _, height, width = images.shape
     least = 8 if way == "halved" else 4  # outputs have sides that 4 divides
