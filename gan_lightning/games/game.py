@@ -475,6 +475,13 @@ class Game(LightningModule, ABC):
         if str(self.trainer.precision).startswith("bf16") and lacks_bfloat16(self.device):
             say("this processor has no instructions for bfloat16: 32-true is many times as fast as bf16-mixed here")
         keep_freed_memory()
+        last = self.trainer.max_steps
+        for player in self.players:
+            if (first := player.rests_from(last)) is not None:
+                say(
+                    f"the {player.name}'s learning rate is 0 from update {first:,} to the last, {last:,}, where it learns "
+                    f"nothing: give model.{player.name}_schedule a later end, or trainer.max_steps {first}"
+                )
         for player, optimizer in zip(
             self.players, cast(list[Any], self.optimizers(use_pl_optimizer=False)), strict=True
         ):

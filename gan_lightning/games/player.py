@@ -55,6 +55,13 @@ class Player:
         """0 for the critic, 1 for the generator: the place of its optimizer, and its number in the noise's key."""
         return PLAYERS.index(self.name)
 
+    def rests_from(self, n_updates: int) -> int | None:
+        """Return from which update on the rate is 0 until `n_updates`; None if it is not 0 at the last of them."""
+        first = n_updates
+        while self.schedule is not None and first > 0 and self.schedule(first - 1) == 0:
+            first -= 1
+        return first if first < n_updates else None
+
     def optimizer(self, parameters: Iterable[Parameter]) -> Optimizer:
         """Return a new optimizer over those of the parameters that can move."""
         return self.spec([p for p in parameters if p.requires_grad])

@@ -222,6 +222,24 @@ def test_a_processor_without_bfloat16_is_told_of(supported, precision, tmp_path,
     assert said == (precision == "bf16-mixed" and not supported)
 
 
+@pytest.mark.parametrize(
+    ("schedule", "n_updates", "first"),
+    [
+        (LinearDecay(start=2, end=4), 4, None),
+        (LinearDecay(start=2, end=4), 6, 4),
+        (LinearDecay(start=2, end=4, final=0.1), 6, None),
+        (None, 6, None),
+    ],
+)
+def test_updates_at_rate_zero_are_told_of(schedule, n_updates, first, tmp_path, capfd):
+    game = Case(NonSaturatingGAN, critic_schedule=schedule).game()
+    train(game, GREY(), tmp_path, n_updates)
+    said = "".join(capfd.readouterr())
+    assert "the generator's learning rate is 0" not in said
+    told = f"the critic's learning rate is 0 from update {first} to the last, {n_updates}"
+    assert (told in said) if first else ("learning rate is 0" not in said)
+
+
 def test_training_is_a_function_of_its_seed(tmp_path):
     def run(seed):
         game = Case(NonSaturatingGAN, seed=seed).game()
