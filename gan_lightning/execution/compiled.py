@@ -28,6 +28,14 @@ from gan_lightning.randomness import Noise
 MOST = 8
 """Graphs that a player may have: lazy penalties need one for each set that is due together."""
 
+OPTIONS: dict[str, Any] = {
+    "fallback_random": True,
+    # Vectors of the last, short part of a row may read beyond the tensor (torch 2.14). What they find there is not kept, but
+    # sines and cosines take another way if any lane is large: the same turn would differ in its last bits from run to run.
+    "cpp.enable_loop_tail_vec": False,
+}
+"""What graphs are compiled with."""
+
 _COUNTS = ("updates_done", "critic_updates_done", "fresh_batches_taken", "samples_seen")
 _LEAVE_OUT = "leave model.compile out"
 
@@ -257,7 +265,7 @@ class CompiledTurns:
         try:
             with warnings.catch_warnings(), torch.no_grad(), nothing_kept(game, game.device):
                 warnings.simplefilter("ignore")
-                call = torch.compile(traced, fullgraph=True, dynamic=False, options={"fallback_random": True})
+                call = torch.compile(traced, fullgraph=True, dynamic=False, options=OPTIONS)
                 with torch.autocast(game.device.type, enabled=False):
                     found, _, gradients = call(*inputs)
         except Exception as error:
