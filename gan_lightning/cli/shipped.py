@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,8 @@ def find_config(name: str) -> Path:
 def with_files(args: list[str]) -> list[str]:
     """Return a command line whose configs are files: a path that exists wins over the name of a config that ships.
 
+    Files come first, wherever they stand: what is typed is obeyed, before a config as behind it.
+
     `fit --resume RUN_FOLDER` without a config gets the folder's own, before whatever options are typed; `fit --data CLASS`
     with neither a config nor a model gets one that suits the data, which is said.
 
@@ -63,6 +66,7 @@ def with_files(args: list[str]) -> list[str]:
             resumed = value
         before = arg if arg.startswith("-") and not equals else ""
         words.append(arg)
+    words = _files_first(words)
     if words[0] != "fit" or has_config:
         return words
     if resumed in ("", "auto"):
@@ -70,6 +74,21 @@ def with_files(args: list[str]) -> list[str]:
     place = Path(resumed).expanduser()
     own = (place if place.is_dir() else place.parent.parent) / "config.yaml"
     return [words[0], "--config", str(own), *words[1:]] if own.is_file() else words
+
+
+def _files_first(words: list[str]) -> list[str]:
+    """Return the verb, its configs, the files of parts such as `--data mine.yaml`, and all else, each in their order."""
+    configs: list[str] = []
+    parts: list[str] = []
+    others: list[str] = []
+    place = others
+    for word, after in pairwise([*words[1:], ""]):
+        if word.startswith("-"):
+            option, equals, value = word.partition("=")
+            is_file = (value if equals else after).endswith((".yaml", ".yml"))
+            place = configs if option in ("-c", "--config") else parts if is_file else others
+        place.append(word)
+    return [words[0], *configs, *parts, *others]
 
 
 def _typed(words: list[str], option: str) -> str | None:

@@ -6,6 +6,7 @@ import re
 from importlib.metadata import version
 
 import pytest
+import yaml
 from PIL import Image
 
 import gan_lightning
@@ -35,6 +36,17 @@ def test_a_path_that_exists_wins(tmp_path, monkeypatch):
     (tmp_path / "wgan_gp").mkdir()
     (tmp_path / "wgan_gp" / "ring").write_text("name: mine")
     assert with_files(["fit", "--config", "wgan_gp/ring"]) == ["fit", "--config", "wgan_gp/ring"]
+
+
+def test_what_is_typed_is_obeyed_before_a_file_as_behind_it(tmp_path):
+    (tmp_path / "few.yaml").write_text("class_path: Grid\ninit_args: {batch_size: 8}\n")
+    (tmp_path / "more.yaml").write_text("trainer: {max_steps: 7}\nname: theirs\n")
+    words = ["--name=mine", "--data.batch_size", "5", "--trainer.max_steps", "3", "--config", "wgan_gp/ring"]
+    told = command("fit", *words, "--data", f"{tmp_path}/few.yaml", f"-c={tmp_path}/more.yaml", "--print_config")
+    assert told.code == 0, told.err
+    config = yaml.safe_load(told.out)
+    assert (config["name"], config["trainer"]["max_steps"]) == ("mine", 3)
+    assert config["data"]["class_path"].endswith("Grid") and config["data"]["init_args"]["batch_size"] == 5
 
 
 def test_an_unknown_name_is_one_line_with_the_nearest():
