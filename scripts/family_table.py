@@ -310,7 +310,8 @@ def machine() -> str:
     if Path("/proc/cpuinfo").is_file():
         found = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
         model = f" of {found.group(1).strip()}" if found else ""
-    return f"torch {torch.__version__}, Python {platform.python_version()}, {os.cpu_count()} cores{model}"
+    capability = torch.backends.cpu.get_cpu_capability()
+    return f"torch {torch.__version__}, Python {platform.python_version()}, {os.cpu_count()} cores{model}, {capability}"
 
 
 if __name__ == "__main__":
