@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from gan_lightning.networks.base import Network, pyramid, require_images
 from gan_lightning.networks.layers.activations import Activation, LeakyReLU, n_outputs
 from gan_lightning.networks.layers.conditional import Normalisation
+from gan_lightning.networks.layers.fourier import append_waves, n_with_waves, random_frequencies
 from gan_lightning.networks.layers.initialization import glorot_uniform, initialize_normal
 from gan_lightning.networks.layers.spectral_norm import spectrally_normalize
 from gan_lightning.shapes import Images, Shape
@@ -46,9 +47,11 @@ class MLPEncoder(Encoder):
         n_layers: Number of hidden layers.
         batch_norm: Whether to normalise each hidden layer over the batch.
         activation: Builds the hidden activations.
+        fourier_std: Standard deviation of width // 2 random frequencies, in radians per unit of the samples, whose cosines and
+            sines are appended to them, so that small distances are seen (Tancik et al. 2020, arXiv:2006.10739); 0 for none.
 
     Raises:
-        UserError: There is no hidden layer.
+        UserError: There is no hidden layer, or fourier_std is negative.
     """
 
     def __init__(
@@ -59,9 +62,12 @@ class MLPEncoder(Encoder):
         n_layers: int = 2,
         batch_norm: bool = False,
         activation: Activation = LeakyReLU,
+        fourier_std: float = 0.0,
     ) -> None:
         super().__init__()
-        n_in = shape.n_values
+        self.frequencies: Tensor | None
+        self.register_buffer("frequencies", random_frequencies(shape.n_values, width // 2, fourier_std))
+        n_in = n_with_waves(shape.n_values, self.frequencies)
         norm: Normalisation = nn.BatchNorm1d if batch_norm else nn.Identity
         self.hidden = hidden_layers(n_in, width, n_layers, activation, norm)
         self.output = nn.Linear(width, n_codes)
@@ -69,7 +75,7 @@ class MLPEncoder(Encoder):
 
     def forward(self, samples: Tensor) -> Tensor:
         """Map images `(N, C, H, W)` in [-1, 1] or vectors `(N, C)` to unbounded codes `(N, n_codes)`."""
-        return self.output(self.hidden(samples.flatten(1)))
+        return self.output(self.hidden(append_waves(samples.flatten(1), self.frequencies)))
 
 
 @final

@@ -12,6 +12,7 @@ from gan_lightning.networks.base import Network, require_images
 from gan_lightning.networks.encoders import convolutions, hidden_layers
 from gan_lightning.networks.layers.activations import Activation, LeakyReLU
 from gan_lightning.networks.layers.conditional import Normalisation
+from gan_lightning.networks.layers.fourier import append_waves, n_with_waves, random_frequencies
 from gan_lightning.networks.layers.initialization import glorot_uniform, initialize_normal
 from gan_lightning.networks.layers.spectral_norm import spectrally_normalize
 from gan_lightning.shapes import Shape
@@ -43,9 +44,11 @@ class MLPJointCritic(JointCritic):
         n_layers: Number of hidden layers.
         activation: Builds the hidden activations.
         dropout: Share of the hidden units that are left out in training; 0.2 in ALI's critics.
+        fourier_std: Standard deviation of width // 2 random frequencies, in radians per unit of the samples, whose cosines and
+            sines are appended to them, so that small distances are seen (Tancik et al. 2020, arXiv:2006.10739); 0 for none.
 
     Raises:
-        UserError: There is no hidden layer.
+        UserError: There is no hidden layer, or fourier_std is negative.
     """
 
     def __init__(
@@ -56,16 +59,20 @@ class MLPJointCritic(JointCritic):
         n_layers: int = 2,
         activation: Activation = LeakyReLU,
         dropout: float = 0.0,
+        fourier_std: float = 0.0,
     ) -> None:
         super().__init__()
-        n_in = shape.n_values + latent_dim
+        self.frequencies: Tensor | None
+        self.register_buffer("frequencies", random_frequencies(shape.n_values, width // 2, fourier_std))
+        n_in = n_with_waves(shape.n_values, self.frequencies) + latent_dim
         self.hidden = hidden_layers(n_in, width, n_layers, activation, dropout=dropout)
         self.output = nn.Linear(width, 1)
         glorot_uniform(self.output)
 
     def forward(self, samples: Tensor, latents: Tensor) -> Tensor:
         """Return raw logits `(N,)` of samples `(N, C, H, W)` in [-1, 1] or `(N, C)`, with latents `(N, D)`."""
-        return self.output(self.hidden(cat([samples.flatten(1), latents], dim=1))).squeeze(1)
+        inputs = append_waves(samples.flatten(1), self.frequencies)
+        return self.output(self.hidden(cat([inputs, latents], dim=1))).squeeze(1)
 
 
 @final

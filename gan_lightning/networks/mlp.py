@@ -6,12 +6,13 @@ arXiv:1704.00028 (`gan_toy.py`): three hidden layers of 512 ReLU units, initiali
 
 from __future__ import annotations
 
-from torch import Tensor, cat, nn, randn, tanh
+from torch import Tensor, cat, nn, tanh
 from torch.nn.functional import one_hot
 
 from gan_lightning.errors import UserError
 from gan_lightning.networks.base import Critic, Generator, NClasses, count_classes, require_labels
 from gan_lightning.networks.layers.activations import Activation, n_outputs
+from gan_lightning.networks.layers.fourier import append_waves, n_with_waves, random_frequencies
 from gan_lightning.networks.layers.initialization import glorot_uniform
 from gan_lightning.networks.layers.spectral_norm import spectrally_normalize
 from gan_lightning.shapes import Images, Shape
@@ -110,8 +111,6 @@ class MLPCritic(Critic):
         fourier_std: float = 0.0,
     ) -> None:
         super().__init__()
-        if not fourier_std >= 0:
-            raise UserError(f"fourier_std must not be negative, got {fourier_std}; 0 leaves the frequencies out")
         if fourier_std and n_power_iterations:
             raise UserError(
                 f"fourier_std {fourier_std:g} lets slopes exceed the bound of spectral normalisation; set n_power_iterations "
@@ -120,11 +119,9 @@ class MLPCritic(Critic):
         n_classes = count_classes(n_classes)
         self.n_classes = n_classes
         self.n_features = width
-        n_in = shape.n_values + n_classes
         self.frequencies: Tensor | None
-        self.register_buffer("frequencies", fourier_std * randn(shape.n_values, width // 2) if fourier_std else None)
-        if fourier_std:
-            n_in += 2 * (width // 2)
+        self.register_buffer("frequencies", random_frequencies(shape.n_values, width // 2, fourier_std))
+        n_in = n_with_waves(shape.n_values, self.frequencies) + n_classes
         self.hidden = _hidden_layers(n_in, width, n_layers, activation, batch_norm=False)
         self.output = nn.Linear(width, 1)
         glorot_uniform(self.output)
@@ -137,10 +134,7 @@ class MLPCritic(Critic):
         Raises:
             UserError: The network is conditional and there are no labels.
         """
-        inputs = samples.flatten(1)
-        if self.frequencies is not None:
-            angles = inputs @ self.frequencies
-            inputs = cat([inputs, angles.cos(), angles.sin()], dim=1)
+        inputs = append_waves(samples.flatten(1), self.frequencies)
         return self.hidden(_append_labels(inputs, labels, self.n_classes))
 
     def head(self, features: Tensor, labels: Tensor | None = None) -> Tensor:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from gan_lightning.networks import Maxout, MLPCritic, MLPGenerator, MLPJointCritic
+from gan_lightning.networks import Maxout, MLPCritic, MLPEncoder, MLPGenerator, MLPJointCritic
 from gan_lightning.shapes import shape_of
 
 
@@ -85,24 +85,32 @@ def test_maxout_takes_the_largest_of_consecutive_outputs() -> None:
         Maxout(2)(torch.zeros(1, 4, 8, 8))
 
 
-def test_fourier_features_stand_beside_the_samples_and_are_kept() -> None:
+@pytest.mark.parametrize(
+    ("build", "inputs"),
+    [
+        (lambda **kwargs: MLPCritic(shape_of(0, 2), **kwargs), ()),
+        (lambda **kwargs: MLPJointCritic(shape_of(0, 2), 3, **kwargs), (torch.tensor([[4.0, 5.0, 6.0]]),)),
+        (lambda **kwargs: MLPEncoder(shape_of(0, 2), 3, **kwargs), ()),
+    ],
+)
+def test_fourier_features_stand_beside_the_samples_and_are_kept(build: Any, inputs: Any) -> None:
     torch.manual_seed(0)
-    critic: Any = MLPCritic(shape_of(0, 2), width=512, fourier_std=3.0)
-    frequencies = critic.state_dict()["frequencies"]
-    assert frequencies.shape == (2, 256) and critic.hidden[0].in_features == 2 + 2 * 256
+    network: Any = build(width=512, fourier_std=3.0)
+    frequencies = network.state_dict()["frequencies"]
+    assert frequencies.shape == (2, 256)
     assert abs(frequencies.std().item() / 3.0 - 1) < 0.1
     assert not frequencies.requires_grad
     seen: list[Any] = []
-    critic.hidden[0].register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    network.hidden[0].register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
     sample = torch.tensor([[0.5, -1.0]])
-    critic(sample)
+    network(sample, *inputs)
     angle = 0.5 * frequencies[0] - frequencies[1]
-    torch.testing.assert_close(seen[0], torch.cat([sample[0], angle.cos(), angle.sin()])[None])
-    assert "frequencies" not in MLPCritic(shape_of(0, 2)).state_dict()
-
-
-def test_fourier_features_that_do_not_go_are_refused() -> None:
+    torch.testing.assert_close(seen[0], torch.cat([sample[0], angle.cos(), angle.sin(), *(x[0] for x in inputs)])[None])
+    assert "frequencies" not in build().state_dict()
     with pytest.raises(ValueError, match="fourier_std must not be negative, got -1"):
-        MLPCritic(shape_of(0, 2), fourier_std=-1.0)
+        build(fourier_std=-1.0)
+
+
+def test_fourier_features_do_not_go_with_spectral_normalisation() -> None:
     with pytest.raises(ValueError, match="fourier_std 2 lets slopes exceed .* got 1"):
         MLPCritic(shape_of(0, 2), fourier_std=2.0, n_power_iterations=1)
