@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -38,3 +39,29 @@ def check_precision(precision: Any) -> None:
             "precision 16-mixed is refused: its gradient scaler would be shared by both players and would unscale after "
             "clipping; use bf16-mixed or 32-true"
         )
+
+
+def check_tf32(device: torch.device, precision: Any) -> None:
+    """Raise a UserError if products of float32 cannot be taken in TensorFloat-32, or there are none."""
+    if "64" in str(precision):
+        raise UserError(
+            f"model.tf32 is of products of float32, and trainer.precision is {precision}; leave one of them out"
+        )
+    if device.type != "cuda" or torch.cuda.get_device_capability(device) < (8, 0):
+        raise UserError(
+            f"model.tf32 needs an NVIDIA GPU of compute capability 8.0 or later (Ampere), and this run is on {device}; leave "
+            "it out"
+        )
+
+
+@contextmanager
+def tensor_float_32(wanted: bool) -> Iterator[None]:
+    """Let matrix products of float32 have 10 bits of mantissa meanwhile, if so wanted, and put back what was set before."""
+    before = torch.get_float32_matmul_precision()
+    if wanted:
+        torch.set_float32_matmul_precision("high")
+    try:
+        yield
+    finally:
+        if wanted:
+            torch.set_float32_matmul_precision(before)

@@ -27,7 +27,7 @@ from gan_lightning.execution.lightning_private import (
     show_numbers,
     trainer_of,
 )
-from gan_lightning.execution.precision import check_precision, lacks_bfloat16, loss_of
+from gan_lightning.execution.precision import check_precision, check_tf32, lacks_bfloat16, loss_of, tensor_float_32
 from gan_lightning.execution.process_state import KeepGenerators
 from gan_lightning.execution.ranks import mean_over_ranks, rows_of_all_ranks
 from gan_lightning.games.divergence import EVERY, DivergenceWatch, OnDivergence
@@ -74,6 +74,9 @@ class Game(LightningModule, ABC):
         seed: Every random number of the training is a function of it.
         compile: Compile each player's whole loss with its gradients (torch.compile, one graph). The first updates take half a
             minute longer; losses equal those without to rounding. Turns that cannot be one graph are refused.
+        tf32: Take matrix products of float32 in turns, penalties among them, in TensorFloat-32 (10 bits of mantissa; inputs and
+            sums stay float32), on GPUs that have it; refused elsewhere. Evaluation stays as torch is set. Convolutions of float32
+            are torch's own affair: cuDNN takes TensorFloat-32 unless `torch.backends.cudnn.conv.fp32_precision` says ieee.
         classes: Names of the data's classes in the order of their indices; a network whose n_classes is auto has as many.
     """
 
@@ -102,6 +105,7 @@ class Game(LightningModule, ABC):
         on_divergence: OnDivergence = "stop",
         seed: int = 0,
         compile: bool = False,
+        tf32: bool = False,
         classes: list[str] | None = None,
     ) -> None:
         super().__init__()
@@ -128,6 +132,7 @@ class Game(LightningModule, ABC):
         self._logged: dict[str, Tensor | float] = {}
         self._by_row: list[DrawsByRow] = []
         self._compiled = CompiledTurns(self) if compile else None
+        self.tf32 = tf32
         self.tracing = False
         self._passed: tuple[int, str] | None = None  # the trainer and stage in which preflight found nothing wrong
 
@@ -215,6 +220,8 @@ class Game(LightningModule, ABC):
         check_strategy(trainer.strategy, training=stage == "fit")
         if self._compiled is not None and stage == "fit":
             check_compiled(trainer.strategy)
+        if self.tf32 and stage == "fit":
+            check_tf32(trainer.strategy.root_device, trainer.precision)
         data = trainer.datamodule  # type: ignore[attr-defined]
         if stage == "fit" and isinstance(data, LightningDataModule):
             check_plain(data, dict(data.hparams))
@@ -311,7 +318,8 @@ class Game(LightningModule, ABC):
                 self.manual_backward(loss)
             return terms
 
-        terms, logged = player.update(optimizer, batch, self.updates_done, play, self._reduce)
+        with tensor_float_32(self.tf32):
+            terms, logged = player.update(optimizer, batch, self.updates_done, play, self._reduce)
         for layer in self._by_row:
             layer.noise = None
         self._logged.update(logged)

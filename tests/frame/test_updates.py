@@ -14,7 +14,7 @@ from gan_lightning.optimizers.specs import SGD, Adam, RMSprop
 from gan_lightning.stabilizers import R1
 from gan_lightning.stabilizers.slopes import squared_gradient_norms
 from tests.cases import GREY, LABELLED, VECTORS, Case, mlp
-from tests.training import train, trainer
+from tests.training import fit, train, trainer
 
 
 class AtSteps(Callback):
@@ -238,6 +238,32 @@ def test_updates_at_rate_zero_are_told_of(schedule, n_updates, first, tmp_path, 
     assert "the generator's learning rate is 0" not in said
     told = f"the critic's learning rate is 0 from update {first} to the last, {n_updates}"
     assert (told in said) if first else ("learning rate is 0" not in said)
+
+
+def test_turns_alone_are_in_tensor_float_32(tmp_path, monkeypatch):
+    monkeypatch.setattr("gan_lightning.games.game.check_tf32", lambda *_: None)
+    game, found = Case(NonSaturatingGAN, tf32=True).game(), {}
+    turn = game.generator_turn
+    precision = torch.get_float32_matmul_precision
+
+    class Note(Callback):
+        def on_train_batch_end(self, *_):
+            found["between"] = precision()
+
+    def generator_turn(batch):
+        found["turn"] = precision()
+        return turn(batch)
+
+    game.generator_turn = generator_turn
+    trainer(tmp_path, 1, callbacks=[Note()]).fit(game, datamodule=GREY())
+    assert (found, precision()) == ({"turn": "high", "between": "highest"}, "highest")
+
+
+@pytest.mark.parametrize("precision", ["32-true", "64-true"])
+def test_tensor_float_32_is_refused_where_there_is_none(precision, tmp_path):
+    told = fit(tmp_path, {}, "--config", "wgan_gp/ring", "--model.tf32", "true", "--trainer.precision", precision)
+    reason = "needs an NVIDIA GPU" if precision == "32-true" else "trainer.precision is 64-true"
+    assert told.code == 2 and reason in told.err and len(told.err.strip().splitlines()) == 1
 
 
 def test_training_is_a_function_of_its_seed(tmp_path):
