@@ -266,6 +266,12 @@ def sample(args: list[str]) -> None:
     from gan_lightning.cli.sample_pictures import write_pictures
 
     has_pictures = bool(options.interpolate or options.truncations or options.neighbours or options.film)
+    has_samples = bool(options.n or options.grid or not has_pictures)
+    draws_some = has_samples or options.interpolate or options.neighbours
+    if options.truncation is not None and not draws_some:
+        parser.error("argument --truncation: nothing is drawn with it; give --n, --interpolate or --neighbours too")
+    if options.labels is not None and not (draws_some or options.truncations):
+        parser.error("argument --labels: nothing is drawn of them; a film shows the run's own grids")
     with verb_errors():
         if has_pictures:
             game, classes = sampling_game(options.ckpt_path, options.labels, options.device, options.trust)
@@ -279,9 +285,10 @@ def sample(args: list[str]) -> None:
                 options.truncations or (),
                 options.neighbours,
                 options.film,
+                options.truncation,
                 options.trust,
             )
-        if options.n or options.grid or not has_pictures:
+        if has_samples:
             write_samples(
                 options.ckpt_path,
                 options.n or 64,

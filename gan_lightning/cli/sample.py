@@ -96,6 +96,8 @@ def sampling_game(
 def class_indices(text: str, names: Sequence[str]) -> list[int]:
     """Return the indices of classes that are written as their names or numbers, with commas between.
 
+    Where a class has a number for a name, numbers are names: 2 of the classes 1, 2 and 10 is never the third.
+
     Example:
         >>> class_indices("dog,0", ["cat", "dog"])
         [1, 0]
@@ -106,10 +108,11 @@ def class_indices(text: str, names: Sequence[str]) -> list[int]:
     if text in names:  # a name with a comma
         return [names.index(text)]
     found = []
+    are_numbers = any(name.isdecimal() for name in names)
     for word in map(str.strip, text.split(",")):
         if word in names:
             found.append(names.index(word))
-        elif word.lstrip("-").isdecimal():
+        elif word.lstrip("-").isdecimal() and not are_numbers:
             found.append(int(word))
         else:
             raise UserError(

@@ -20,7 +20,7 @@ from gan_lightning.evaluation.run_pictures import frames, write_film
 from gan_lightning.games.latents import NormalLatents
 from gan_lightning.games.sampling import SamplingGame
 from gan_lightning.metrics.neighbors import nearest_indices
-from gan_lightning.randomness import between
+from gan_lightning.randomness import between, mix, truncate
 from gan_lightning.runs.checkpoint_files import read_checkpoint
 from gan_lightning.shapes import Images
 
@@ -37,32 +37,35 @@ def write_pictures(
     truncations: Sequence[float] = (),
     neighbors: bool = False,
     film: bool = False,
+    truncation: float | None = None,
     trust: bool = False,
 ) -> None:
     """Write what is asked for into the folder `out`.
 
     `interpolation.png` has a row for each of eight pairs of latents, of one class each; `truncation.png` a row for each
     bound of the same latents, the last without one; `neighbours.png` in each row a sample and the training samples nearest to it,
-    by their pixels; `film.gif` the sample grids of the checkpoint's run.
+    by their pixels; `film.gif` the sample grids of the checkpoint's run. `truncation` is of the first and the third.
 
     Raises:
-        UserError: The generator makes no images, the checkpoint carries no data or lies in no run folder, or the folder is
-            in use.
+        UserError: The truncation cannot be used, the generator makes no images, the checkpoint carries no data or lies in no
+            run folder, or the folder is in use.
         RunFailed: The disk is full.
     """
     if not isinstance(game.shape, Images) and (steps or truncations or neighbors):
         raise UserError(f"--interpolate, --truncations and --neighbours are of images, got {game.shape.words}")
+    options = {} if truncation is None else {"truncation": truncation}
+    game.sample(1, classes, seed, **options)  # refuses
     asked = {"interpolation.png": steps, "truncation.png": truncations, "neighbours.png": neighbors, "film.gif": film}
     grids = _grids(ckpt_path) if film else []
     pictures: dict[str, Any] = {}
     if steps:
-        pictures["interpolation.png"] = drawn(_interpolated(game, steps, seed, classes), game.shape, steps)
+        pictures["interpolation.png"] = drawn(_interpolated(game, steps, seed, classes, truncation), game.shape, steps)
     if truncations:
         rows = [game.sample(_COLUMNS, classes, seed, bound) for bound in (*truncations, None)]
         names = [*(f"{bound:g}" for bound in truncations), "none"]
         pictures["truncation.png"] = drawn(torch.cat(rows), game.shape, _COLUMNS, names)
     if neighbors:
-        samples = game.sample(_ROWS, classes, seed).cpu()
+        samples = game.sample(_ROWS, classes, seed, **options).cpu()
         data = held_out(read_checkpoint(ckpt_path), ckpt_path, trust)
         data.prepare_data()
         real = data.reference("train").images
@@ -84,9 +87,14 @@ def write_pictures(
 
 
 @torch.no_grad()
-def _interpolated(game: SamplingGame, steps: int, seed: int, classes: Sequence[int] | None) -> Tensor:
+def _interpolated(
+    game: SamplingGame, steps: int, seed: int, classes: Sequence[int] | None, truncation: float | None
+) -> Tensor:
     """Return samples of eight interpolations, row after row: on the sphere for normal latents, else on a line."""
-    latents = game.sample_latents(2 * _ROWS, torch.Generator().manual_seed(seed))
+    generator = torch.Generator().manual_seed(mix(seed, 0x1E))
+    latents = game.sample_latents(2 * _ROWS, generator)
+    if truncation is not None:
+        latents = truncate(latents, truncation, generator)
     is_normal = isinstance(game.latent_distribution, NormalLatents)
     paths = []
     for one, other in zip(latents[::2], latents[1::2], strict=True):

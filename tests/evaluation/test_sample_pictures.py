@@ -48,6 +48,18 @@ def test_the_pictures(image_run, tmp_path):
     assert both.code == 0 and len(list((tmp_path / "both").glob("00*.png"))) == 3
 
 
+def test_pictures_obey_truncation_and_any_seed(image_run, tmp_path):
+    words = ["sample", "--ckpt_path", image_run / "checkpoints" / "last.ckpt", "--device", "cpu"]
+    words += ["--interpolate", "3", "--neighbours", "--seed", str(10**26)]
+    found = []
+    for name, more in [("plain", []), ("again", []), ("truncated", ["--truncation", "0.01"])]:
+        done = command(*words, "--out", tmp_path / name, *more)
+        assert done.code == 0, done.err
+        found.append([(tmp_path / name / f"{of}.png").read_bytes() for of in ("interpolation", "neighbours")])
+    plain, again, truncated = found
+    assert plain == again and all(one != other for one, other in zip(plain, truncated, strict=True))
+
+
 def test_a_copy_of_a_training_image_is_its_own_neighbour(image_run):
     from gan_lightning.data import RandomImages
     from gan_lightning.metrics.neighbors import nearest_indices
@@ -65,6 +77,9 @@ def test_what_has_no_picture_is_one_line(vector_run, image_run, tmp_path):
         ([copy, "--film"], "--film is made of the sample grids of a run"),
         ([copy, "--interpolate", "1"], "must be a whole number from 2 to 200"),
         ([copy, "--truncations", "0.5,x"], "must be numbers above 0"),
+        ([copy, "--truncations", "0.5", "--truncation", "1"], "--truncation: nothing is drawn with it"),
+        ([image_run / "checkpoints" / "last.ckpt", "--film", "--labels", "0"], "--labels: nothing is drawn of them"),
+        ([copy, "--interpolate", "3", "--truncation", "-3"], "must be above 0"),
     ]:
         done = command(*words, *more)
         assert done.code == 2 and message in done.err and not (tmp_path / "out").exists(), done.err

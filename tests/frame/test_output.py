@@ -46,7 +46,7 @@ def test_names_of_classes_follow_the_data_everywhere(tmp_path, cache, capsys):
 
     words = ["--ckpt_path", run / "checkpoints/last.ckpt", "--n", 2]
     assert command("sample", *words, "--out", tmp_path / "s", "--labels", "dog,9").code == 0
-    assert command("sample", *words, "--out", tmp_path / "t", "--labels", "3,0").code == 0
+    assert command("sample", *words, "--out", tmp_path / "t", "--labels", "dog, 9").code == 0
     for file in ("000000.png", "000001.png"):
         assert (tmp_path / "s" / file).read_bytes() == (tmp_path / "t" / file).read_bytes()
     wrong = command("sample", *words, "--out", tmp_path / "u", "--labels", "dgo")
@@ -127,7 +127,9 @@ def test_grids_have_a_largest_size_and_names(image_run, tmp_path, monkeypatch):
 def test_classes_by_name_and_number():
     names = ["9", "10", "n01, tench", "cat"]
     assert class_indices("cat,9, 10", names) == [3, 0, 1] and class_indices("n01, tench", names) == [2]
-    assert class_indices("0,3", names) == [0, 3]
+    assert class_indices("0,cat", names[2:]) == [0, 1]
+    with pytest.raises(UserError, match="there is no class '0'.*the classes are 9, 10, n01"):  # numbers are names there
+        class_indices("9,0", names)
 
 
 def test_the_cache_is_told_and_cleared(cache, tmp_path):
