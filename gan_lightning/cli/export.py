@@ -17,7 +17,7 @@ import gan_lightning
 from gan_lightning.cli.config_files import as_yaml
 from gan_lightning.description import describe, describe_module
 from gan_lightning.errors import UserError, in_one_line
-from gan_lightning.evaluation.output import output_folder, write_whole
+from gan_lightning.evaluation.output import output_file, output_folder, write_whole
 from gan_lightning.evaluation.pictures import drawn
 from gan_lightning.games.restore import MODEL, WEIGHTS, load_finite_game
 from gan_lightning.games.sampling import SamplingGame
@@ -43,6 +43,7 @@ def write_program(ckpt_path: str, out: str, trust: bool = False) -> None:
             f"--out {out} must end in {', '.join(FORMS)}, which says the form of the file; got {path.suffix or 'none'}"
         )
     write, hint = FORMS[path.suffix]
+    output_file(out, *([MODEL] if path.suffix == ".safetensors" else []))
     game = _sampling(ckpt_path, trust)
     facts = json.dumps(facts_of(game, ckpt_path), indent=2)
     content = write(game, facts)

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from gan_lightning.errors import UserError, nearest, say
-from gan_lightning.evaluation.output import write_whole
+from gan_lightning.evaluation.output import output_file, write_whole
 from gan_lightning.games.restore import load_finite_game
 from gan_lightning.protocols import Ranking
 from gan_lightning.runs.checkpoint_files import read_checkpoint
@@ -39,6 +39,7 @@ def write_recommendations(ckpt_path: str, users: str, k: int, out: str, trust: b
     """
     if Path(out).is_dir():
         raise UserError(f"--out {out} is a folder; give a file, such as recommendations.csv")
+    output_file(out)
     game = load_finite_game(ckpt_path, trust)
     known = _known(read_checkpoint(ckpt_path))
     if not isinstance(game, Ranking) or known is None:

@@ -38,6 +38,23 @@ def output_folder(out: str | Path, *names: str) -> Path:
     return folder
 
 
+def output_file(out: str | Path, *beside: str) -> Path:
+    """Return the path of a new file.
+
+    Args:
+        out: The file.
+        beside: Files in its folder that are written with it.
+
+    Raises:
+        UserError: One of them is there already.
+    """
+    path = Path(out)
+    for one in (path, *(path.with_name(name) for name in beside)):
+        if one.exists() and not one.is_dir():
+            raise UserError(f"--out {path}: {one} is there already; give another name, or remove it")
+    return path
+
+
 def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     """Write a file under another name, flush it to the disk, then rename it: it is whole, or as it was before.
 

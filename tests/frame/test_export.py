@@ -52,6 +52,15 @@ def test_every_form_makes_the_same_samples_and_says_what_it_is(suffix, image_run
     assert facts["card"]["update"] == 6 and "fid" in facts["card"]["metrics"]
 
 
+@pytest.mark.parametrize("there", ["mine.safetensors", "model.json"])
+def test_a_file_that_is_there_is_kept(there, image_run, tmp_path):
+    (tmp_path / there).write_text("mine")
+    words = ["export", "--ckpt_path", image_run / "checkpoints" / "last.ckpt", "--out", tmp_path / "mine.safetensors"]
+    done = command(*words)
+    assert done.code == 2 and f"{there} is there already" in done.err
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(there, "mine")]
+
+
 def test_a_shared_folder_is_loaded_back(image_run, tmp_path):
     checkpoint = image_run / "checkpoints" / "last.ckpt"
     outcome = command("share", checkpoint, "--out", tmp_path / "mine")
