@@ -113,6 +113,7 @@ class Checkpoints(Checkpoint):
         self._since_best = 0
         self._best_fids: dict[str, float] = {}
         self._alarmed: set[str] = set()
+        self._anew = False  # numbers so far are of another kind, or were measured otherwise
         self._saved_at = time.monotonic()
         self._is_over = False
 
@@ -169,6 +170,9 @@ class Checkpoints(Checkpoint):
         sign = -1 if (self.mode or _direction(name)) == "max" else 1
         if isfinite(value) and (self.best is None or sign * value < sign * self.best):
             self.best, self._since_best = value, 0
+            if self._anew and trainer.is_global_zero:
+                _set_aside(Path(trainer.default_root_dir) / "checkpoints" / "best.ckpt")
+            self._anew = False
             self.save(trainer, "best")
             return
         self._since_best += 1
@@ -232,6 +236,9 @@ class Checkpoints(Checkpoint):
         for name, effect in _EFFECTS.items():
             if name in then and then[name] != now[name]:
                 say(f"{name} was {then[name]} and is {now[name]} now: {effect}")
+        if changes := _measured_otherwise(then.get("measurements", {}), now["measurements"]):
+            self._anew = True
+            say(f"{'; '.join(changes)}: numbers do not compare with those before; the best is looked for anew")
         before_running(trainer, partial(_make_up_evaluation, trainer, pl_module))
         done = checkpoint["clock"]["updates_done"]
         if 0 < trainer.max_steps <= done:
@@ -244,6 +251,7 @@ class Checkpoints(Checkpoint):
         return {
             "best": self.best,
             "by": [self.monitor, self.mode],
+            "anew": self._anew,
             "since_best": self._since_best,
             "best_fids": dict(self._best_fids),
             "alarmed": sorted(self._alarmed),
@@ -252,10 +260,12 @@ class Checkpoints(Checkpoint):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the best number so far."""
         best = state_dict["best"]
-        is_same = state_dict.get("by", [self.monitor, self.mode]) == [self.monitor, self.mode]
+        by = [self.monitor, self.mode]
+        self._anew = self._anew or state_dict.get("anew", False) or state_dict.get("by", by) != by
+        is_same = not self._anew
         self.best = best if is_same and best is not None and isfinite(best) else None
         self._since_best = state_dict.get("since_best", 0) if is_same else 0  # 0.1.0 did not count
-        self._best_fids = dict(state_dict.get("best_fids", {}))
+        self._best_fids = dict(state_dict.get("best_fids", {})) if is_same else {}
         self._alarmed = set(state_dict.get("alarmed", []))
 
     def time_is_up(self) -> bool:
@@ -296,4 +306,26 @@ def _circumstances(trainer: Trainer, game: Any) -> dict[str, Any]:
         "batch_size": data.batch_size if isinstance(data, Data) else None,
         "seed": game.seed,
         "precision": str(trainer.precision),
+        "measurements": {one.option: one.settings() for one in _measuring(trainer) if one.enabled},
     }
+
+
+def _measured_otherwise(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """Return "fidelity.n_samples was 1000 and is 50 now" for each setting of what was and is measured."""
+    return [
+        f"{part}.{name} was {then[part][name]} and is {value} now"
+        for part, settings in now.items()
+        if part in then
+        for name, value in settings.items()
+        if name in then[part] and then[part][name] != value
+    ]
+
+
+def _set_aside(best: Path) -> None:
+    """Rename a `best.ckpt` with which later ones do not compare to `best.1.ckpt`, `best.2.ckpt`, ..."""
+    if best.is_file():
+        number = 1
+        while (to := best.with_name(f"best.{number}.ckpt")).exists():
+            number += 1
+        best.rename(to)
+        say(f"checkpoints/best.ckpt was the best by another measure: it is {to.name} now")

@@ -132,6 +132,11 @@ class Fidelity(Measuring):
                 self._lost.append(extractor)
         self.enabled = bool(self.extractors)
 
+    def settings(self) -> dict[str, Any]:
+        """Return the settings that the numbers depend on, extractors whose weights are not here among them."""
+        names = sorted(one.name for one in [*self.extractors, *self._lost])
+        return {**super().settings(), "extractors": names}
+
     def watches(self, game: Any) -> bool:
         """Tell whether the game draws samples, or translates sources."""
         return isinstance(game, Sampler | Translating)

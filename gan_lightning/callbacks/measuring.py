@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -13,7 +14,11 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from gan_lightning.errors import UserError
 from gan_lightning.evaluation.cards import write_card
 from gan_lightning.loggers.rows import log_row
+from gan_lightning.metrics.extractors import FeatureExtractor
 from gan_lightning.protocols import Sampler
+
+_NO_MEASURE = ("enabled", "required", "n_rows", "n_columns")
+"""Arguments of callbacks that change no number."""
 
 
 class Measurement(NamedTuple):
@@ -32,6 +37,14 @@ class Measurement(NamedTuple):
     differs: tuple[str, ...]
     key: Callable[[str], str] = lambda name: f"val/{name}"
     prefix: str = ""
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, str | int | float | None):
+        return value
+    return value.name if isinstance(value, FeatureExtractor) else type(value).__name__
 
 
 class Measuring(Callback, ABC):
@@ -86,6 +99,11 @@ class Measuring(Callback, ABC):
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Measure, log and write the card."""
         self._evaluate(trainer, pl_module)
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings that the numbers depend on, as plain values; those of pictures and of when to measure are none."""
+        names = [name for name in inspect.signature(type(self)).parameters if name not in _NO_MEASURE]
+        return {name: _plain(vars(self)[name]) for name in names if name in vars(self)}
 
     def state_dict(self) -> dict[str, Any]:
         """Return the numbers so far."""

@@ -101,8 +101,8 @@ class Numbers(Measuring):
 
     option = "numbers"
 
-    def __init__(self, name, series):
-        super().__init__(1, 0, enabled=True)
+    def __init__(self, name, series, n_samples=1):
+        super().__init__(n_samples, 0, enabled=True)
         self.name, self.series = name, iter(series)
 
     def names(self, trainer):
@@ -115,11 +115,11 @@ class Numbers(Measuring):
         return Measurement({self.name.removeprefix("val/"): next(self.series)}, {}, ())
 
 
-def best_update(folder, name, series, keeper, ckpt=None, updates=4):
+def best_update(folder, name, series, keeper, ckpt=None, updates=4, n_samples=1):
     """Return after which of four updates, one validation each, `best` was saved last; None if never."""
     options = {"limit_val_batches": 1.0, "val_check_interval": 1, "check_val_every_n_epoch": None}
     options["enable_checkpointing"] = True
-    callbacks = [Numbers(name, series), keeper]
+    callbacks = [Numbers(name, series, n_samples), keeper]
     train(Case(NonSaturatingGAN).game(), GREY(), folder, updates, ckpt, callbacks=callbacks, **options)
     path = folder / "checkpoints" / "best.ckpt"
     return read_checkpoint(path)["clock"]["updates_done"] if path.is_file() else None
@@ -151,6 +151,21 @@ def test_a_number_that_is_not_finite_is_never_the_best(name, tmp_path):
     nan, inf = math.nan, math.inf
     assert best_update(tmp_path / "a", name, [nan, 2.0, nan, -inf], Checkpoints(0, 0, name)) == 2
     assert best_update(tmp_path / "b", name, [nan, inf, -inf, nan], Checkpoints(0, 0, name)) is None
+
+
+@pytest.mark.parametrize(("n_samples", "monitor", "best"), [(1, None, 2), (5, None, 4), (1, "val/fid_raw", 4)])
+def test_numbers_measured_otherwise_do_not_compare(n_samples, monitor, best, tmp_path, capsys):
+    assert best_update(tmp_path, "val/fid", [3.0, 1.0], Checkpoints(0, 0), updates=2) == 2
+    ckpt = tmp_path / "checkpoints" / "last.ckpt"
+    keeper, name = Checkpoints(0, 0, monitor), monitor or "val/fid"
+    assert best_update(tmp_path, name, [5.0, 4.0], keeper, ckpt, n_samples=n_samples) == best
+    said = capsys.readouterr().err
+    changed = "numbers.n_samples was 1 and is 5 now: numbers do not compare with those before"
+    assert (changed in said) == (n_samples == 5)
+    if best == 4:
+        assert read_checkpoint(tmp_path / "checkpoints" / "best.1.ckpt")["clock"]["updates_done"] == 2
+        assert said.count("checkpoints/best.ckpt was the best by another measure: it is best.1.ckpt now") == 1
+    assert len(list(ckpt.parent.iterdir())) == (3 if best == 4 else 2)
 
 
 def test_a_best_by_another_metric_is_forgotten():
