@@ -10,6 +10,7 @@ from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
 from gan_lightning.callbacks.measuring import Measurement, Measuring
+from gan_lightning.data.samples import fingerprint
 from gan_lightning.errors import UserError
 from gan_lightning.evaluation.pictures import to_uint8
 from gan_lightning.metrics.coverage import mode_coverage, stacked_coverage
@@ -115,7 +116,8 @@ class Coverage(Measuring):
             values["reverse_kl"] = found.reverse_kl
         if not points.isfinite().all():
             values = dict.fromkeys(("modes", "high_quality", "reverse_kl"), nan)
-        return values, {"n_modes": len(data.centres), "std": data.std, "n_std": self.n_std}
+        facts = {"n_modes": len(data.centres), "std": data.std, "n_std": self.n_std}
+        return values, facts | {"centres_fingerprint": fingerprint(data.centres.cpu().numpy())}
 
     def _measure_stacked(self, trainer: Trainer, game: Any, data: Stacked) -> tuple[dict[str, float], dict[str, Any]]:
         self.classifier.to(game.device)

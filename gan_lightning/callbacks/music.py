@@ -84,6 +84,7 @@ class MelodyStatistics(Measuring):
         generated = melodies_of(symbols, notation.low)
         facts = {
             "n_held_out": len(real),
+            "real_fingerprint": data.reference("eval").fingerprint,
             "notes_per_sample": sum(map(len, generated)) / len(generated),
             "notes_per_held_out": sum(map(len, real)) / len(real),
             "in_key_of_held_out": share_in_key(real, notation.in_c),

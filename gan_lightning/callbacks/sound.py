@@ -93,6 +93,7 @@ class SoundStatistics(Measuring):
             values["frechet_sound"] = frechet_distance(self._moments, self._judge.moments(waves))
         facts = {
             "n_held_out": len(pitch),
+            "real_fingerprint": data.reference("eval").fingerprint,
             "without_pitch": float(found.isnan().float().mean()),
             "without_pitch_held_out": float(pitch.isnan().float().mean()),
             "rate": data.rate,

@@ -64,6 +64,12 @@ class NgramDivergence(Measuring):
                     sampled_ngrams(train, min(LONGEST, train.shape[1]), n_symbols, self.n_samples, random)
                 ),
             }
-        facts = {"n_held_out": len(real), "n_symbols": n_symbols, "data": type(data).__name__, **self._baselines}
+        facts = {
+            "n_held_out": len(real),
+            "real_fingerprint": data.reference("eval").fingerprint,
+            "n_symbols": n_symbols,
+            "data": type(data).__name__,
+            **self._baselines,
+        }
         values = dict(zip(_NAMES, divergences(symbols), strict=False))
         return Measurement(values, facts, (str(self.n_samples), f"seed{self.seed}"), prefix="ngrams-")

@@ -84,6 +84,7 @@ class Upscaling(Measuring):
             "protocol": f"luma of ITU-R 601 (16 ... 235) of 8-bit pictures without a border of {game.factor} pixels; PSNR, and "
             "SSIM with a Gaussian window of 11 pixels, sigma 1.5; means over pictures; bicubic as Pillow does",
             "held_out": data.reference("eval").description,
+            "real_fingerprint": data.reference("eval").fingerprint,
             "extractor": None if self.extractor is None else self.extractor.name,
             "data": type(data).__name__,
         }

@@ -74,6 +74,22 @@ def test_cards_that_differ_are_not_put_in_one_table(tmp_path: Path) -> None:
     assert groups_of([alone])[0]["rows"][0]["name"] == "3" and differences([alone]) == []
 
 
+@pytest.mark.parametrize(
+    ("setting", "named"),
+    [("radius", "centres_fingerprint"), ("std", "std"), ("n_modes", "n_modes, centres_fingerprint")],
+)
+def test_modes_elsewhere_are_not_put_in_one_table(setting: str, named: str, tmp_path: Path) -> None:
+    for name, value in (("a", None), ("b", None), ("c", {"radius": 2.0, "std": 0.5, "n_modes": 4}[setting])):
+        own = {"n": 64, "batch_size": 8} | ({} if value is None else {setting: value})
+        data = {"class_path": "Ring", "init_args": own}
+        config = {"name": name, "data": data, "model": {"class_path": "NonSaturatingGAN", "init_args": networks()}}
+        assert fit(tmp_path, {**config, "coverage": {"n_samples": 16}}, "--trainer.max_steps=1").code == 0
+    done = command("compare", *(tmp_path / name for name in "abc"), "--out", tmp_path / "page.html")
+    assert done.code == 0, done.err
+    first, _, second = done.out.partition(f"not comparable with the first table; these differ: {named}\n")
+    assert "\na " in first and "\nb " in first and "\nc " in second, done.out
+
+
 def test_what_is_damaged_or_hostile_is_left_out_or_shown_as_text(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
