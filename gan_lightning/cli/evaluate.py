@@ -43,6 +43,7 @@ from gan_lightning.evaluation.moments import measure_kept
 from gan_lightning.evaluation.path_length import check_path_length, path_length
 from gan_lightning.evaluation.pictures import to_uint8
 from gan_lightning.evaluation.sides import (
+    OBEYED,
     Reading,
     Side,
     checkpoint_side,
@@ -101,6 +102,7 @@ class Options:
     as_json: bool
     save_real: str | None
     trust: bool
+    typed: frozenset[str] = frozenset()  # the options of the command line, without dashes
 
 
 def evaluate(options: Options) -> None:
@@ -123,6 +125,7 @@ def evaluate(options: Options) -> None:
     check_pairs(options.metrics, extractors, "--metrics ppl")
     if "ppl" in options.metrics:
         check_path_length(fake.game, f"{options.fake}: --metrics")
+    _check_options(options, real, fake, training)
     for extractor in extractors:
         try:
             extractor.load(device)
@@ -202,6 +205,17 @@ def named_extractor(name: str, weights: str | None, trust: bool = True) -> Featu
             f"--extractor: there is no {name}; there are {', '.join(EXTRACTORS)}, a class path, and torch-fidelity's "
             f"extractors ({error})"
         ) from error
+
+
+def _check_options(options: Options, real: Side, fake: Side, training: Side | None) -> None:
+    """Refuse options that nothing would obey."""
+    sides = [side for side in (real, fake, training) if side is not None]
+    for name in sorted(options.typed & OBEYED.keys()):
+        if not any(name in side.obeys for side in ([fake] if name in ("labels", "n_seeds") else sides)):
+            which = "FAKE is" if name in ("labels", "n_seeds") else "REAL and FAKE are"
+            raise UserError(f"--{name} is of {OBEYED[name]}, and {which} none; leave it out")
+    if "isc_splits" in options.typed and "isc" not in options.metrics:
+        raise UserError(f"--isc_splits is of the Inception score; add isc to --metrics {','.join(options.metrics)}")
 
 
 def opened(given: str, options: Options, device: str, split: Literal["train", "eval"] | None = None) -> Side:

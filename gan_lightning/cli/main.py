@@ -414,6 +414,7 @@ def evaluate(args: list[str]) -> None:
                 options.json,
                 options.save_real,
                 options.trust,
+                frozenset(word.partition("=")[0].removeprefix("--") for word in args if word.startswith("--")),
             )
         )
 

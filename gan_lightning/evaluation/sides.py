@@ -32,6 +32,17 @@ from gan_lightning.shapes import Images, Shape
 CLEAN_FID = "https://www.cs.cmu.edu/~clean-fid/stats"
 """Where clean-fid (GaParmar/clean-fid) keeps its statistics."""
 
+_OF_CHECKPOINTS = ("n", "seed", "n_seeds", "labels", "truncation")
+_OF_DATA = ("split",)
+_OF_IMAGES = ("size", "filter", "crop", "on_error", "value_range")
+OBEYED = {
+    **dict.fromkeys(_OF_CHECKPOINTS, "a checkpoint"),
+    "labels": "a checkpoint with classes",
+    **dict.fromkeys(_OF_DATA, "a config of data"),
+    **dict.fromkeys(_OF_IMAGES, "a folder or zip of images"),
+}
+"""Of what each option of `gan-lightning evaluate` is that not every side obeys."""
+
 
 @dataclass
 class Side:
@@ -51,6 +62,7 @@ class Side:
         extractor: Name and fingerprint of the extractor that statistics were made with, where they say so.
         is_8_bit: Whether fixed samples are uint8; a generator's are floating point.
         game: Whose averaged generator draws the samples, None for fixed ones.
+        obeys: Names of `OBEYED` that it depends on.
     """
 
     words: str
@@ -66,6 +78,7 @@ class Side:
     extractor: list[str] | None = None
     is_8_bit: bool = True
     game: Any = None
+    obeys: tuple[str, ...] = ()
 
 
 @dataclass
@@ -140,7 +153,9 @@ def image_side(root: str, reading: Reading) -> Side:
         "skipped": bad or None,
     }
     samples = RealSamples(pack.images, None, f"{root}, {len(pack.images)} images of {shape}", pack.digest)
-    return _fixed(samples, shape, facts)
+    side = _fixed(samples, shape, facts)
+    side.obeys = _OF_IMAGES
+    return side
 
 
 def _common_shape(files: ImageFiles, names: list[str], root: str) -> Images:
@@ -184,7 +199,7 @@ def data_side(config: dict[str, Any], split: Literal["train", "eval"], name: str
     module.prepare_data()
     samples = module.reference(split, whole=True)
     side = _fixed(samples, module.shape, {"split": split})
-    side.labels, side.classes = samples.labels, list(module.classes)
+    side.labels, side.classes, side.obeys = samples.labels, list(module.classes), _OF_DATA
     return side
 
 
@@ -224,7 +239,9 @@ def checkpoint_side(game: Any, path: str, n: int, truncation: float | None = Non
     }
     words = f"{n} samples of {path} (update {game.updates_done})"
     classes = list(game.classes or [])
-    return Side(words, facts, n, game.shape, draw, None, None, classes, game.n_classes, is_8_bit=False, game=game)
+    side = Side(words, facts, n, game.shape, draw, None, None, classes, game.n_classes, is_8_bit=False, game=game)
+    side.obeys = tuple(name for name in _OF_CHECKPOINTS if name != "labels" or game.n_classes)
+    return side
 
 
 def statistics_side(path: Path) -> Side:
