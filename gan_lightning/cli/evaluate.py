@@ -121,11 +121,11 @@ def evaluate(options: Options) -> None:
     device = str(chosen_device(options.device))
     real, fake = (opened(given, options, device) for given in (options.real, options.fake))
     training = None if options.training is None else opened(options.training, options, device, "train")
+    _check_options(options, real, fake, training)
     check_sides(options, real, fake, training, extractors)
     check_pairs(options.metrics, extractors, "--metrics ppl")
     if "ppl" in options.metrics:
         check_path_length(fake.game, f"{options.fake}: --metrics")
-    _check_options(options, real, fake, training)
     for extractor in extractors:
         try:
             extractor.load(device)

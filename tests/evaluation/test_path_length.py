@@ -202,5 +202,5 @@ def test_what_has_no_paths_is_refused(image_run, vector_run, tmp_path) -> None:
             "LPIPS compares pairs of images and has no",
         ),
     ):
-        outcome = command("evaluate", *words, "--n", 70, "--out", tmp_path)
+        outcome = command("evaluate", *words, "--out", tmp_path)
         assert outcome.code == 2 and message in outcome.err and "\n" not in outcome.err.strip(), outcome.err
