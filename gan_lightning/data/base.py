@@ -77,6 +77,7 @@ class RealData(LightningDataModule, ABC):
         self.left_out: dict[str, int] = {}
         self._is_told = False
         self._splits: dict[Split, RealSamples] = {}
+        self._then: dict[Split, dict[str, Any]] = {}  # what a checkpoint says of them
 
     @property
     def shape(self) -> Shape:
@@ -116,6 +117,7 @@ class RealData(LightningDataModule, ABC):
         """
         if split not in self._splits:
             self._splits[split] = self._limited(self._load(split), split)
+            self._compare(split, [])
         if whole and not self._splits[split].is_whole():
             say(f"{self._splits[split].description}: the prepared file is damaged and is made anew")
             self.discard_split(split)
@@ -179,13 +181,8 @@ class RealData(LightningDataModule, ABC):
         """Return what tells these training data from others, for the checkpoint."""
         if "train" not in self._splits:
             return {}
-        samples = self._splits["train"]
-        return {
-            "n": len(samples),
-            "fingerprint": samples.fingerprint,
-            "labels": samples.labels_fingerprint,
-            "classes": self.classes,
-        }
+        own: dict[str, Any] = {split: _facts(samples) for split, samples in self._splits.items()}
+        return {**own.pop("train"), "classes": self.classes, **own}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Say what has changed since the checkpoint was written.
@@ -202,17 +199,25 @@ class RealData(LightningDataModule, ABC):
                 f"be number {now.index(moved[0])} instead of {then.index(moved[0])}; give the folders or labels their old "
                 "names, or start a new run"
             )
-        changes = [] if then == now else [f"classes {_listed(then)} -> {_listed(now)}"]
-        if "train" in self._splits:
-            samples = self._splits["train"]
-            if len(samples) != state_dict["n"]:
-                changes.append(f"{state_dict['n']:,} -> {len(samples):,} {self.shape.words}")
-            elif samples.fingerprint != state_dict["fingerprint"]:
+        self._then = {"train": state_dict}
+        if "eval" in state_dict:  # 0.1.0 did not say
+            self._then["eval"] = state_dict["eval"]
+        self._compare("train", [] if then == now else [f"classes {_listed(then)} -> {_listed(now)}"])
+        self._compare("eval", [])
+
+    def _compare(self, split: Split, changes: list[str]) -> None:
+        """Say, once a split is loaded, in what it is not that of the checkpoint."""
+        if split in self._splits and split in self._then:
+            then, now = self._then.pop(split), _facts(self._splits[split])
+            if now["n"] != then["n"]:
+                changes.append(f"{then['n']:,} -> {now['n']:,} {self.shape.words}")
+            elif now["fingerprint"] != then["fingerprint"]:
                 changes.append(f"other {self.shape.words}, or in another order")
-            elif samples.labels_fingerprint != state_dict["labels"]:
+            elif now["labels"] != then["labels"]:
                 changes.append("other labels")
         if changes:
-            say(f"the training data are not those of the checkpoint: {', '.join(changes)}")
+            kind = "training" if split == "train" else "held-out"
+            say(f"the {kind} data are not those of the checkpoint: {', '.join(changes)}")
 
     def train_dataloader(self) -> Rounds:
         """Return the rounds of this rank; their position is the module's clock, so there is no state to resume."""
@@ -288,6 +293,11 @@ def scale(samples: Tensor, dtype: torch.dtype) -> Tensor:
 def drawn(n: int, limit: int) -> list[int]:
     """Return `limit` of n rows, sorted, always the same ones: the first rows of a folder are all of one class."""
     return torch.randperm(n, generator=torch.Generator().manual_seed(0))[:limit].sort().values.tolist()
+
+
+def _facts(samples: RealSamples) -> dict[str, Any]:
+    """Return what tells samples from others."""
+    return {"n": len(samples), "fingerprint": samples.fingerprint, "labels": samples.labels_fingerprint}
 
 
 def _listed(words: list[str], at_most: int = 10) -> str:

@@ -50,8 +50,11 @@ def held_out(checkpoint: dict[str, Any], path: str, trust: bool = False) -> Real
     """
     if "config" not in checkpoint:
         raise UserError(f"{path} carries no config (it was not written by gan-lightning fit), so its data are unknown")
-    data = checkpoint["config"]["data"]
-    return rebuild(RealData, {"_class_path": data["class_path"], **data.get("init_args", {})}, trust)
+    config = checkpoint["config"]["data"]
+    data: RealData = rebuild(RealData, {"_class_path": config["class_path"], **config.get("init_args", {})}, trust)
+    if state := checkpoint.get(type(data).__qualname__):
+        data.load_state_dict(state)  # other data at the same place are told of
+    return data
 
 
 def write_reconstructions(ckpt_path: str, out: str, n: int, seed: int, trust: bool = False) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shutil
 
+import numpy as np
 import pytest
 import yaml
+from PIL import Image
 
 from gan_lightning.runs.checkpoint_files import read_checkpoint
 from tests.frame.test_run_folders import rows
@@ -110,3 +112,29 @@ def test_the_config_of_a_run_starts_another_under_another_name(home):
     done = command("fit", "--config", run / "config.yaml", "--name=b", "--resume=auto", "--trainer.max_steps=1")
     assert done.code == 0, done.err
     assert (updates(run), updates(home / "runs" / "b")) == (3, 1)
+
+
+def test_other_data_at_the_same_place_are_told_of(tmp_path, monkeypatch):
+    random = np.random.default_rng(0)
+    for place in ("one", "other"):
+        for name in ("train/a", "train/b", "val/a", "val/b"):
+            folder = tmp_path / place / "pictures" / name
+            folder.mkdir(parents=True)
+            for index in range(4):
+                pixels = random.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(folder / f"{index}.png")
+    data = {"root": "pictures", "image_size": 8, "batch_size": 4}
+    config = {"name": "a", "data": {"class_path": "ImageFolder", "init_args": data}}
+    config["model"] = {"class_path": "NonSaturatingGAN", "init_args": networks()}
+    config["fidelity"] = {"extractor": {"class_path": "Raw"}, "n_samples": 8, "metrics": ["fid"], "enabled": True}
+    monkeypatch.chdir(tmp_path / "one")
+    assert fit(tmp_path, config, "--trainer.max_steps=3").code == 0
+    ckpt = tmp_path / "a" / "checkpoints" / "last.ckpt"
+    for place in ("one", "other"):
+        monkeypatch.chdir(tmp_path / place)
+        measured = command("validate", "--ckpt_path", ckpt)
+        pictures = command("sample", "--ckpt_path", ckpt, "--neighbours", "--out", tmp_path / f"out-{place}")
+        assert (measured.code, pictures.code) == (0, 0), measured.err + pictures.err
+        for said, kind in ((measured.err, "held-out"), (pictures.err, "training")):
+            told = f"the {kind} data are not those of the checkpoint: other images, or in another order"
+            assert said.count(told) == (place == "other"), said
