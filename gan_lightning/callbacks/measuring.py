@@ -73,6 +73,7 @@ class Measuring(Callback, ABC):
             raise UserError(f"{self.option}.n_samples must be at least {least}, got {n_samples}")
         self.n_samples, self.seed, self.enabled = n_samples, seed, enabled
         self.history: list[tuple[int, dict[str, float]]] = []
+        self._comparable_from = 0
         self._began: float | None = None
         self._seconds = 0.0
 
@@ -106,12 +107,20 @@ class Measuring(Callback, ABC):
         return {name: _plain(vars(self)[name]) for name in names if name in vars(self)}
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the numbers so far."""
-        return {"history": [[update, dict(values)] for update, values in self.history]}
+        """Return the numbers so far, and how they were measured."""
+        history = [[update, dict(values)] for update, values in self.history]
+        return {"history": history, "settings": self.settings(), "comparable_from": self._comparable_from}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the numbers so far."""
         self.history = [(update, values) for update, values in state_dict["history"]]
+        is_same = state_dict.get("settings", self.settings()) == self.settings()  # 0.1.0 did not say
+        self._comparable_from = state_dict.get("comparable_from", 0) if is_same else len(self.history)
+
+    @property
+    def comparable(self) -> list[tuple[int, dict[str, float]]]:
+        """The end of `history` that was measured with the settings of now."""
+        return self.history[self._comparable_from :]
 
     def is_missing(self, trainer: Trainer, game: Any) -> bool:
         """Tell whether this would measure the game as it is now, and has not."""

@@ -22,6 +22,8 @@ def compare(given: Sequence[str], out: str) -> None:
     path = Path(out).expanduser()
     if path.is_dir():
         raise UserError(f"--out {path} is a folder; give a file such as {path / 'compare.html'}")
+    if path.is_file() and not path.read_bytes()[:15].lower().startswith(b"<!doctype html>"):
+        raise UserError(f"--out {path} is there already, and is no page; give another name, or remove it")
     try:
         write_page(runs, " against ".join(run.name for run in runs) if len(runs) < 4 else f"{len(runs)} runs", path)
     except OSError as error:

@@ -125,6 +125,8 @@ class SaveConfig(SaveConfigCallback):
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Say in one line which settings are not those of the checkpoint."""
         then, now = with_new_names(without_home(checkpoint.get("config"))), self._plain
+        if trainer.state.fn != "fit" and then:
+            _refuse_another_model(then, now)
         if trainer.state.fn == "fit" and then:
             changes = [text for key in ("model", "data") for text in _changes(then.get(key), now.get(key), key)]
             changes = [
@@ -142,6 +144,17 @@ class SaveConfig(SaveConfigCallback):
         if self._classes and "classes" in arguments:
             arguments["classes"] = self._classes
         return with_new_names(without_home(config))
+
+
+def _refuse_another_model(then: dict[str, Any], now: dict[str, Any]) -> None:
+    """Raise a UserError if a checkpoint is measured as another family, or with options of it that were typed."""
+    changes = _changes(then.get("model"), now.get("model"), "model")
+    is_typed = any(word.startswith("--model") for word in Parser.words)
+    family = [str(config.get("model", {}).get("class_path", "")).rpartition(".")[2] for config in (then, now)]
+    if changes and (is_typed or family[0] != family[1]):
+        raise UserError(
+            f"a checkpoint is measured as it was trained, and this would be another model: {', '.join(changes[:3])}; leave it out"
+        )
 
 
 def _measured(trainer: Trainer, game: LightningModule) -> list[str]:
@@ -430,9 +443,9 @@ class GanLightningCLI(LightningCLI):
         for what, path in written.items():
             print(f"{what:12} {path if path.is_file() else 'none'}")
         for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
-            if not (isinstance(callback, Measuring) and callback.history):
+            if not (isinstance(callback, Measuring) and callback.comparable):
                 continue
-            (first, before), (done, after) = callback.history[0], callback.history[-1]
+            (first, before), (done, after) = callback.comparable[0], callback.comparable[-1]
             for key, value in after.items():
                 form = ".2f" if key.startswith("val/fid") else _TOLD_AT_THE_END.get(key)
                 if form is None or key not in before:

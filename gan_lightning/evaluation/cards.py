@@ -18,6 +18,15 @@ from gan_lightning.runs.files import replacing
 SCHEMA = 1
 """Version of the fields of a card; raise it when one changes its meaning."""
 
+COMPARED = (
+    "extractor", "extractor_fingerprint", "extractor_resize", "real_fingerprint", "n_real", "n_generated", "isc_splits",
+    "kid_subset_size", "labels", "truncation", "weights", "real_resize", "fake_resize", "n_std", "n_modes", "n_training",
+    "ppl_epsilon", "ppl_interpolation", "ppl_discarded", "ppl_similarity", "std", "centres_fingerprint", "classifier",
+    "classifier_fingerprint", "sources_fingerprint", "n_sources", "n_queries", "n_documents", "n_pictures", "factor", "n_symbols",
+    "rate",
+)  # fmt: skip
+"""Fields of a card that must agree for its numbers to stand in one column with another's."""
+
 
 def card_of(values: Mapping[str, float], facts: Mapping[str, Any]) -> dict[str, Any]:
     """Return a card: the schema's version and the time, the numbers, and what they depend on.
@@ -44,8 +53,8 @@ def write_card(trainer: Any, values: Mapping[str, float], facts: Mapping[str, An
     """Write the card into `evaluation/`, hand it to the loggers that show text, and return its path; call it on rank 0.
 
     While training the file is `<prefix><update>.json`. A measured checkpoint's is also named by the verb, the
-    checkpoint's stem and hash, and what else tells measurements of it apart, so that no two share a file; the card
-    names the checkpoint.
+    checkpoint's stem and hash, and what else tells measurements of it apart; the card names the checkpoint. A card that
+    is there already and that does not compare with it, such as one on other data, is kept: a number is added to the name.
 
     Args:
         trainer: The trainer that measures.
@@ -65,13 +74,28 @@ def write_card(trainer: Any, values: Mapping[str, float], facts: Mapping[str, An
             card |= {"checkpoint": Path(checkpoint).name, "checkpoint_sha256": digest}
             words += [Path(checkpoint).stem, digest[:8]]
         words += differs
-    path = folder / f"{prefix}{'-'.join(words)}.json"
+    path = _own_place(folder / f"{prefix}{'-'.join(words)}.json", card)
     save_card(path, card)
     for logger in trainer.loggers:
         if isinstance(logger, TensorBoardLogger):  # Weights & Biases takes the file
             text = f"```json\n{json.dumps(card, indent=2)}\n```"
             logger.experiment.add_text(f"cards/{prefix}card", text, facts["update"])
     return path
+
+
+def _own_place(path: Path, card: Mapping[str, Any]) -> Path:
+    """Return the path, or the first numbered one beside it that holds no card of another measurement."""
+    number, place = 1, path
+    while place.is_file():
+        try:
+            there = json.loads(place.read_text(encoding="utf-8"))
+        except ValueError:
+            break  # half written by a process that has died
+        if all(there.get(name) == card.get(name) for name in COMPARED):
+            break
+        number += 1
+        place = path.with_name(f"{path.stem}-{number}.json")
+    return place
 
 
 def short_hash(path: Path) -> str:

@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from gan_lightning.errors import UserError, in_one_line, say
+from gan_lightning.evaluation.cards import COMPARED
 from gan_lightning.runs.files import replacing
 
 LARGEST_PAGE = 4_500_000
@@ -24,15 +25,6 @@ LARGEST_PAGE = 4_500_000
 
 _POINTS = 500  # of a curve: more than there are pixels
 _GRIDS = 24  # of a run, evenly over training
-
-COMPARED = (
-    "extractor", "extractor_fingerprint", "extractor_resize", "real_fingerprint", "n_real", "n_generated", "isc_splits",
-    "kid_subset_size", "labels", "truncation", "weights", "real_resize", "fake_resize", "n_std", "n_modes", "n_training",
-    "ppl_epsilon", "ppl_interpolation", "ppl_discarded", "ppl_similarity", "std", "centres_fingerprint", "classifier",
-    "classifier_fingerprint", "sources_fingerprint", "n_sources", "n_queries", "n_documents", "n_pictures", "factor", "n_symbols",
-    "rate",
-)  # fmt: skip
-"""Fields of a card that must agree for its numbers to stand in one column with another's."""
 
 _SETTINGS_ASIDE = ("name", "runs_dir", "default_root_dir", "save_dir")  # where a run lies, not what it is
 

@@ -218,6 +218,11 @@ class Game(LightningModule, ABC):
             return
         check_precision(trainer.precision)
         check_strategy(trainer.strategy, training=stage == "fit")
+        if trainer.overfit_batches and stage == "fit":  # type: ignore[attr-defined]
+            raise UserError(
+                f"Trainer(overfit_batches={trainer.overfit_batches}) has no effect here: data.limit N trains on a fixed "  # type: ignore[attr-defined]
+                "subset of N samples"
+            )
         if self._compiled is not None and stage == "fit":
             check_compiled(trainer.strategy)
         if self.tf32 and stage == "fit":
@@ -482,6 +487,11 @@ class Game(LightningModule, ABC):
         ask_for_cuda_quickly(self.device)
         if str(self.trainer.precision).startswith("bf16") and lacks_bfloat16(self.device):
             say("this processor has no instructions for bfloat16: 32-true is many times as fast as bf16-mixed here")
+        if self.updates_done and not self.trainer.global_step:
+            say(
+                f"this game has made {self.updates_done:,} updates, and the trainer begins at 0 with new optimizers: to go on "
+                "with a run give fit its ckpt_path"
+            )
         keep_freed_memory()
         last = self.trainer.max_steps
         for player in self.players:

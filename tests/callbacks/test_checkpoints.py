@@ -168,6 +168,20 @@ def test_numbers_measured_otherwise_do_not_compare(n_samples, monitor, best, tmp
     assert len(list(ckpt.parent.iterdir())) == (3 if best == 4 else 2)
 
 
+def test_numbers_of_other_settings_are_not_told_together():
+    one = Numbers("val/fid", [])
+    one.history = [(0, {"val/fid": 3.0}), (2, {"val/fid": 1.0})]
+    same, other = Numbers("val/fid", []), Numbers("val/fid", [], n_samples=5)
+    for callback in (same, other):
+        callback.load_state_dict(one.state_dict())
+        callback.history.append((4, {"val/fid": 2.0}))
+    assert same.comparable == same.history and len(same.history) == 3
+    assert other.comparable == [(4, {"val/fid": 2.0})]
+    again = Numbers("val/fid", [], n_samples=5)
+    again.load_state_dict(other.state_dict())
+    assert again.comparable == other.comparable and again.history == other.history
+
+
 def test_a_best_by_another_metric_is_forgotten():
     one, other = Checkpoints(monitor="val/fid"), Checkpoints(monitor="val/isc_mean")
     one.best = 3.0

@@ -181,6 +181,10 @@ def test_the_verbs(tmp_path: Path) -> None:
         (("report", tmp_path / "page.html"), "is a file; report takes a run folder"),
         (("compare", tmp_path / "page.html"), "is no card"),
         (("compare", tmp_path / "a", "--out", tmp_path), "is a folder; give a file"),
+        (
+            ("compare", tmp_path / "a", "--out", tmp_path / "a" / "evaluation" / "1.json"),
+            "is there already, and is no page",
+        ),
     ]:
         refused = command(*words)
         assert refused.code == 2 and message in refused.err and refused.err.count("\n") == 1, refused.err

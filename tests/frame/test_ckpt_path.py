@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -129,3 +130,18 @@ def test_a_measurement_of_nothing_fails(verb, image_run):
     (line,) = [line for line in done.err.splitlines() if "measured nothing" in line]
     assert line.startswith(f"gan-lightning: {verb} measured nothing: fidelity is not enabled, coverage is not enabled")
     assert "retrieval" not in line  # of another kind of game
+
+
+def test_a_checkpoint_is_measured_as_it_was_trained(image_run, tmp_path):
+    shutil.copytree(image_run, tmp_path / "a")
+    ckpt = tmp_path / "a" / "checkpoints" / "last.ckpt"
+    for words, told in (
+        (["--model.ema_decay", "0"], "model.ema_decay"),
+        (["--model", "WGANGP"], "model"),
+    ):
+        done = command("validate", "--ckpt_path", ckpt, *words)
+        assert done.code == 2 and f"this would be another model: {told}" in done.err.strip().splitlines()[-1], done.err
+    cards = set((tmp_path / "a" / "evaluation").glob("*.json"))
+    for words, n_new in (([], 1), ([], 1), (["--data.n=48"], 2)):
+        assert command("validate", "--ckpt_path", ckpt, "--fidelity.n_samples=16", *words).code == 0
+        assert len(set((tmp_path / "a" / "evaluation").glob("*.json")) - cards) == n_new

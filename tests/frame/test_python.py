@@ -15,8 +15,9 @@ from torch.utils.data import Dataset
 
 import gan_lightning as gl
 from gan_lightning.execution.ranks import close_process_group
-from tests.cases import LABELLED, N_CLASSES, VECTORS, Case, mlp
-from tests.training import SaveAt, trainer
+from gan_lightning.families import NonSaturatingGAN
+from tests.cases import GREY, LABELLED, N_CLASSES, VECTORS, Case, mlp
+from tests.training import SaveAt, train, trainer
 
 CASE = Case(gl.families.SNGAN, data=LABELLED, n_critic=1, **mlp(N_CLASSES), classes=["cat", "dog", "owl"])
 
@@ -226,3 +227,16 @@ def test_an_evaluation_set_is_read_alike():
         0,
         1,
     ]
+
+
+def test_a_game_that_goes_on_without_its_checkpoint_is_told_of(tmp_path, capsys):
+    game = Case(NonSaturatingGAN).game()
+    train(game, GREY(), tmp_path, 2)
+    assert "updates, and the trainer begins at 0" not in capsys.readouterr().err
+    trainer(tmp_path, 2).fit(game, datamodule=GREY())
+    assert "this game has made 2 updates, and the trainer begins at 0" in capsys.readouterr().err
+
+
+def test_a_subset_that_would_not_be_one_is_refused(tmp_path):
+    with pytest.raises(gl.UserError, match=r"overfit_batches=2.* data.limit N trains on a fixed subset"):
+        train(Case(NonSaturatingGAN).game(), GREY(), tmp_path, 2, overfit_batches=2)
