@@ -108,7 +108,7 @@ def class_indices(text: str, names: Sequence[str]) -> list[int]:
     if text in names:  # a name with a comma
         return [names.index(text)]
     found = []
-    are_numbers = any(name.isdecimal() for name in names)
+    are_numbers = any(name.isdecimal() and name != str(index) for index, name in enumerate(names))
     for word in map(str.strip, text.split(",")):
         if word in names:
             found.append(names.index(word))
