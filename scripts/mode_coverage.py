@@ -7,9 +7,10 @@
 
 Each run is `gan-lightning fit --resume auto` of a config of configs/coverage/ on one thread, `--jobs` of them at a time.
 Stopped by Ctrl-C or killed, it goes on from the last checkpoints when it is started again; a run that is done is not
-repeated. A row has the seeds whose runs are done and lie in --runs_dir; one without any stays as the page has it, or says
-"not run". Beside the page lies a picture of samples, of the rows whose runs lie there; what the page has from its first
-`## ` on stays as it is.
+repeated (take its line out of the `.jsonl` beside the page, and its folder away, to have it repeated). Each run adds a
+line there, and a row has the seeds of all lines; one without any stays as the page has it, or says "not run". Beside the
+page lies a picture of samples, of the rows whose runs lie in --runs_dir; what the page has from its first `## ` on stays as
+it is.
 """
 
 from __future__ import annotations
@@ -103,7 +104,7 @@ def run_folder(method: str, data: str, seed: int, options: argparse.Namespace) -
 def train(method: str, data: str, seed: int, options: argparse.Namespace) -> str | None:
     """Make a run, or what is left of it; return what went wrong, None if it is done."""
     folder, row = run_folder(method, data, seed, options), METHODS[method]
-    if (folder / "result.json").is_file():
+    if folder.name in kept(options):
         return None
     n_updates = options.updates or METHODS[method].updates
     command = [
@@ -128,12 +129,18 @@ def train(method: str, data: str, seed: int, options: argparse.Namespace) -> str
         return f"{folder.name} ended with {done.returncode}: {last[:300]}"
     card = json.loads((folder / "evaluation" / f"coverage-{n_updates:06d}.json").read_text())
     minutes = (time.perf_counter() - start) / 60
-    result = {key: card.get(key) for key in KEYS} | {"updates": card["update"], "minutes_of_last_start": minutes}
-    part = folder / "result.part"
-    part.write_text(json.dumps(result, indent=2) + "\n")
-    part.replace(folder / "result.json")
+    result = {"run": folder.name} | {key: card.get(key) for key in KEYS} | {"minutes_of_last_start": round(minutes, 1)}
+    with options.out.with_suffix(".jsonl").open("a") as file:
+        file.write(json.dumps(result) + "\n")
     print(f"{folder.name}: {result}", flush=True)
     return None
+
+
+def kept(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    """Return the results of the runs that are done, by the names of their folders; of two the later."""
+    path = options.out.with_suffix(".jsonl")
+    lines = path.read_text().splitlines() if path.is_file() else []
+    return {result["run"]: result for result in map(json.loads, lines)}
 
 
 def table(options: argparse.Namespace) -> str:
@@ -151,13 +158,14 @@ def table(options: argparse.Namespace) -> str:
         "| data | method | updates | seeds | modes | paper's | high quality | paper's | reverse KL | paper's | minutes |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
+    done = kept(options)
     there = options.out.read_text().splitlines() if options.out.is_file() else []
     for data in DATA:
         for method in METHODS:
             n_updates = options.updates or METHODS[method].updates
-            folders = sorted(options.runs_dir.glob(f"{method}-{data}-{n_updates}-*/result.json"))
-            results = [json.loads(path.read_text()) for path in folders]
-            if not results:  # its runs may lie elsewhere
+            row = f"{method}-{data}-{n_updates}-"
+            results = [result for name, result in sorted(done.items()) if name.startswith(row)]
+            if not results:
                 before = [line for line in there if line.startswith(f"| {data} | {method} | {n_updates:,} |")]
                 if before or data not in options.data or method not in options.methods:
                     lines += before
@@ -193,8 +201,9 @@ def picture(options: argparse.Namespace, out: Path) -> None:
     for data in DATA:
         for method in METHODS:
             name = run_folder(method, data, 0, options).name
-            found = sorted(options.runs_dir.glob(f"{name.removesuffix('0')}*/result.json"))
-            drawn += [(f"{data}: {name.removesuffix('-0')}", data, found[0].parent)] if found else []
+            found = [done for done in sorted(kept(options)) if done.startswith(name.removesuffix("0"))]
+            found = [one for one in found if (options.runs_dir / one / "checkpoints").is_dir()]
+            drawn += [(f"{data}: {name.removesuffix('-0')}", data, options.runs_dir / found[0])] if found else []
     if not drawn:
         return
     import gan_lightning as gl  # slow to import
