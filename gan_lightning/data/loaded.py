@@ -238,6 +238,11 @@ def _fitted(samples: Tensor, wanted: _Wanted) -> Tensor:
     as_images = samples.dtype == torch.uint8 or wanted.value_range is not None or wanted.image_size is not None
     if samples.ndim == 3 and as_images:
         samples = samples[:, None]  # grey
+    elif samples.ndim == 3:
+        raise UserError(
+            f"samples of shape {tuple(samples.shape[1:])} may be many things; give grey images as (N, 1, H, W), or with "
+            "value_range=(0, 255) or what black and white are, and vectors as (N, D)"
+        )
     if samples.ndim == 4 and samples.shape[3] in (1, 3, 4) and samples.shape[1] not in (1, 3, 4):
         samples = samples.permute(0, 3, 1, 2).contiguous()
     is_image = samples.ndim == 4
@@ -262,6 +267,12 @@ def _fitted(samples: Tensor, wanted: _Wanted) -> Tensor:
             )
     elif not samples.is_floating_point() and samples.dtype != torch.uint8:
         samples = samples.to(torch.get_default_dtype())
+    if is_image and samples.dtype == torch.uint8 and wanted.value_range is None and samples.numel():
+        if 0 < (most := int(samples.max())) < _DARK:
+            say(
+                f"whole numbers of images are taken as 0..255, and the largest here is {most}: nearly black; value_range=(0, "
+                f"{most}) says otherwise"
+            )
     if samples.dtype == torch.float64:
         samples = samples.to(torch.float32)
     if is_image and wanted.channels is not None and samples.shape[1] != wanted.channels:
@@ -311,6 +322,10 @@ def _indices(labels: Any, names: list[str]) -> Tensor:
     if unknown:
         raise UserError(f"there is no class {unknown[0]!r}; the classes are {', '.join(names[:20])}")
     return torch.tensor([names.index(label) for label in labels])
+
+
+_DARK = 64
+"""Images whose values are all below it are told of."""
 
 
 @final

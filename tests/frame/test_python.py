@@ -240,3 +240,20 @@ def test_a_game_that_goes_on_without_its_checkpoint_is_told_of(tmp_path, capsys)
 def test_a_subset_that_would_not_be_one_is_refused(tmp_path):
     with pytest.raises(gl.UserError, match=r"overfit_batches=2.* data.limit N trains on a fixed subset"):
         train(Case(NonSaturatingGAN).game(), GREY(), tmp_path, 2, overfit_batches=2)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "int64", "bool"])
+def test_grey_images_without_a_channel_axis_are_asked_for_another_way(dtype):
+    with pytest.raises(
+        gl.UserError, match=r"samples of shape \(8, 8\) may be many things; give grey images as \(N, 1, H, W\)"
+    ):
+        gl.data.from_dataset(np.zeros((12, 8, 8), dtype))
+
+
+@pytest.mark.parametrize(("most", "told"), [(16, True), (200, False)])
+def test_nearly_black_images_are_told_of(most, told, capsys):
+    images = np.linspace(0, most, 768).round().astype("uint8").reshape(12, 8, 8)
+    gl.data.from_dataset(images)
+    assert (f"the largest here is {most}: nearly black; value_range=(0, {most})" in capsys.readouterr().err) == told
+    gl.data.from_dataset(images, value_range=(0, most))
+    assert not capsys.readouterr().err
