@@ -129,6 +129,24 @@ def check_empty_keys(found: list[Document], config: Any) -> None:
             raise UserError(f"unknown key {short} in {document.file}{nearest(path.rpartition('.')[2], known)}")
 
 
+def left_out(found: list[Document], words: Sequence[str], config: Any) -> Iterator[str]:
+    """Yield a line for each config of the command line whose model or data are another class now, which does not take all of it.
+
+    Args:
+        found: The YAML files of the command line.
+        words: The command line; what a config says on top of its bases replaces them as it wants.
+        config: What they were parsed to, as nested mappings.
+    """
+    typed = {value for option, value in options(list(words)) if option in ("-c", "--config")}
+    for document in found:
+        for part in ("model", "data"):
+            kinds = [str(_at(one, part, "class_path") or "").rpartition(".")[2] for one in (document.content, config)]
+            known = _at(config, part, "init_args") or {}
+            names = [f"{part}.{name}" for name in _at(document.content, part, "init_args") or {} if name not in known]
+            if document.file in typed and kinds[0] and kinds[0] != kinds[1] and names:
+                yield f"left out of {document.file}, because {kinds[1]} does not take it: {', '.join(names)}"
+
+
 def _unknown(raw: Any, parsed: Any, path: str) -> Iterator[tuple[str, list[str]]]:
     if not isinstance(raw, Mapping) or not isinstance(parsed, Mapping):
         return

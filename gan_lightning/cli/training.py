@@ -39,7 +39,7 @@ from gan_lightning.callbacks import (
 )
 from gan_lightning.callbacks.measuring import Measuring
 from gan_lightning.cli.config_files import as_yaml, config_folder
-from gan_lightning.cli.documents import Document, check_empty_keys, documents, options
+from gan_lightning.cli.documents import Document, check_empty_keys, documents, left_out, options
 from gan_lightning.cli.mistakes import ABOUT_A_PATH, refused_path, user_errors
 from gan_lightning.cli.own_modules import searched
 from gan_lightning.cli.parser import Parser
@@ -268,6 +268,8 @@ class GanLightningCLI(LightningCLI):
         config = with_home(self.config[self.subcommand])
         plain = config.as_dict()
         check_empty_keys(self._files, plain)
+        for line in left_out(self._files, Parser.words, plain):
+            say(line)
         for part in ("trainer", *PARTS):
             if not isinstance(plain.get(part), dict):
                 raise UserError(f"{part} must hold keys and values, got {plain.get(part)}")
