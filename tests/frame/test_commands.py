@@ -156,7 +156,7 @@ def played(folder):
             if words[0] == "validate" and "quickstart" in line:
                 words += digits
             if words[0] == "evaluate":
-                words += ["--n", "60"] if "--n" not in words else []
+                words += ["--n", "60"] if "--n" not in words and ".ckpt" in line else []
             outcomes[line] = command(*[word for word in words if word not in ("--data.download", "true")])
     return outcomes
 
