@@ -15,6 +15,7 @@ from gan_lightning.callbacks.measuring import Measuring
 from gan_lightning.errors import UserError, nearest, require, say
 from gan_lightning.execution.lightning_private import before_running, validate_first
 from gan_lightning.protocols import Data
+from gan_lightning.runs.files import set_aside
 from gan_lightning.runs.locks import must_be_there
 
 _EFFECTS = {
@@ -170,8 +171,9 @@ class Checkpoints(Checkpoint):
         sign = -1 if (self.mode or _direction(name)) == "max" else 1
         if isfinite(value) and (self.best is None or sign * value < sign * self.best):
             self.best, self._since_best = value, 0
-            if self._anew and trainer.is_global_zero:
-                _set_aside(Path(trainer.default_root_dir) / "checkpoints" / "best.ckpt")
+            there = Path(trainer.default_root_dir) / "checkpoints" / "best.ckpt"
+            if self._anew and trainer.is_global_zero and there.is_file():
+                say(f"checkpoints/best.ckpt was the best by another measure: it is {set_aside(there).name} now")
             self._anew = False
             self.save(trainer, "best")
             return
@@ -236,7 +238,7 @@ class Checkpoints(Checkpoint):
         for name, effect in _EFFECTS.items():
             if name in then and then[name] != now[name]:
                 say(f"{name} was {then[name]} and is {now[name]} now: {effect}")
-        if changes := _measured_otherwise(then.get("measurements", {}), now["measurements"]):
+        if changes := _measured_otherwise(trainer, checkpoint.get("callbacks", {})):
             self._anew = True
             say(f"{'; '.join(changes)}: numbers do not compare with those before; the best is looked for anew")
         before_running(trainer, partial(_make_up_evaluation, trainer, pl_module))
@@ -306,26 +308,16 @@ def _circumstances(trainer: Trainer, game: Any) -> dict[str, Any]:
         "batch_size": data.batch_size if isinstance(data, Data) else None,
         "seed": game.seed,
         "precision": str(trainer.precision),
-        "measurements": {one.option: one.settings() for one in _measuring(trainer) if one.enabled},
     }
 
 
-def _measured_otherwise(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """Return "fidelity.n_samples was 1000 and is 50 now" for each setting of what was and is measured."""
+def _measured_otherwise(trainer: Trainer, states: dict[str, Any]) -> list[str]:
+    """Return "fidelity.n_samples was 1000 and is 50 now" for each setting of what was measured, and is."""
     return [
-        f"{part}.{name} was {then[part][name]} and is {value} now"
-        for part, settings in now.items()
-        if part in then
-        for name, value in settings.items()
-        if name in then[part] and then[part][name] != value
+        f"{one.option}.{name} was {then[name]} and is {value} now"
+        for one in _measuring(trainer)
+        if one.enabled and states.get(one.state_key, {}).get("history")
+        for then in [states[one.state_key].get("settings", {})]
+        for name, value in one.settings().items()
+        if name in then and then[name] != value
     ]
-
-
-def _set_aside(best: Path) -> None:
-    """Rename a `best.ckpt` with which later ones do not compare to `best.1.ckpt`, `best.2.ckpt`, ..."""
-    if best.is_file():
-        number = 1
-        while (to := best.with_name(f"best.{number}.ckpt")).exists():
-            number += 1
-        best.rename(to)
-        say(f"checkpoints/best.ckpt was the best by another measure: it is {to.name} now")

@@ -385,6 +385,7 @@ def evaluate(args: list[str]) -> None:
     if options.truncation is not None and not options.truncation > 0:
         parser.error(f"argument --truncation: must be above 0, got {options.truncation}")
 
+    from gan_lightning.cli.documents import options as words_of
     from gan_lightning.cli.evaluate import Options, Reading
     from gan_lightning.cli.evaluate import evaluate as compare
     from gan_lightning.cli.mistakes import verb_errors
@@ -414,7 +415,7 @@ def evaluate(args: list[str]) -> None:
                 options.json,
                 options.save_real,
                 options.trust,
-                frozenset(word.partition("=")[0].removeprefix("--") for word in args if word.startswith("--")),
+                frozenset(option.removeprefix("--") for option, _ in words_of(args)),
             )
         )
 

@@ -57,6 +57,7 @@ from gan_lightning.games.restore import Start, read_start, start_from
 from gan_lightning.loggers.tensorboard import log_run
 from gan_lightning.protocols import Classed, RunLogger, Shaped
 from gan_lightning.runs.checkpoint_files import DISK_IS_FULL, CheckpointFiles, read_checkpoint
+from gan_lightning.runs.files import set_aside
 from gan_lightning.runs.folders import (
     Place,
     checkpoint_path,
@@ -106,7 +107,7 @@ class SaveConfig(SaveConfigCallback):
             path = Path(trainer.default_root_dir) / "config.yaml"
             text = as_yaml(self._plain)
             if path.is_file() and path.read_text() != text:
-                path.rename(path.with_name(f"config.{_free_number(path)}.yaml"))
+                set_aside(path)
             path.write_text(text)
             for logger in trainer.loggers:
                 if isinstance(logger, RunLogger):
@@ -176,13 +177,6 @@ def _changes(then: Any, now: Any, name: str) -> list[str]:
 def _short(value: Any) -> str:
     text = str(value)
     return text if len(text) <= 40 else f"{text[:37]}..."
-
-
-def _free_number(path: Path) -> int:
-    number = 1
-    while path.with_name(f"config.{number}.yaml").exists():
-        number += 1
-    return number
 
 
 PARTS = {

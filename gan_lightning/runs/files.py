@@ -69,3 +69,11 @@ def _is_alive(pid: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a file to `stem.1.suffix`, or the first number that is free, and return where it is now."""
+    number = 1
+    while (place := path.with_name(f"{path.stem}.{number}{path.suffix}")).exists():
+        number += 1
+    return path.rename(place)
