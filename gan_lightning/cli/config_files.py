@@ -41,12 +41,16 @@ def config_folder() -> Path:
     return package / "configs" if (package / "configs").is_dir() else package.parent / "configs"
 
 
-def read_config(file: Path) -> dict[str, Any]:
+def read_config(file: Path, default_name: bool = True) -> dict[str, Any]:
     """Return what a config file says on top of its bases, as plain values without the key `base`.
 
     A base is looked for beside the file, then among the configs that ship. Later bases override earlier ones and the
     file overrides them all, key by key; a list is replaced, and so is a part whose `class_path` is another. A file that
     has a base and no `name` is named after its place: `wgan_gp/ring.yaml` is `wgan_gp-ring`.
+
+    Args:
+        file: Where it is.
+        default_name: Whether it is named so; not beside a config that says a name.
 
     Raises:
         UserError: The file is no YAML, is no mapping, or names a base that is not there or that leads back to it.
@@ -55,7 +59,8 @@ def read_config(file: Path) -> dict[str, Any]:
     if BASE not in own:
         return own
     merged = _with_bases(file, ())
-    merged.setdefault("name", f"{file.absolute().parent.name}-{file.stem}")
+    if default_name:
+        merged.setdefault("name", f"{file.absolute().parent.name}-{file.stem}")
     return merged
 
 

@@ -54,7 +54,8 @@ class Parser(LightningArgumentParser):
         except yaml.YAMLError:  # jsonargparse says so
             said = meant = None
         if isinstance(said, dict):
-            meant = with_new_names(read_config(Path(path)) if path and BASE in said else said)
+            is_named = any("name" in one.content for one in self.files if one.where == "")
+            meant = with_new_names(read_config(Path(path), not is_named) if path and BASE in said else said)
         if meant != said:
             content = yaml.safe_dump(meant, sort_keys=False)
         return super().parse_string(content, path, *args, **kwargs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from functools import cached_property
 from pathlib import Path
@@ -138,13 +139,36 @@ class SaveConfig(SaveConfigCallback):
 
     @cached_property
     def _plain(self) -> dict[str, Any]:
-        """The config as plain values; where a run resumed from is no part of it, nor is the user's home."""
+        """The config as plain values; where a run resumed from is no part of it, nor are its folder and the user's home."""
         config = yaml.safe_load(self.parser.dump(self.config, skip_none=False))
         config = {key: value for key, value in config.items() if key not in ("ckpt_path", "resume")}
+        for part, key in _places(config.get("trainer") or {}):
+            part[key] = _NOWHERE[key]
         arguments = config["data"].get("init_args") or {}
         if self._classes and "classes" in arguments:
             arguments["classes"] = self._classes
         return with_new_names(without_home(config))
+
+
+_NOWHERE = {"default_root_dir": None, "save_dir": "."}
+"""Options of the trainer and of its loggers that are the run folder, and what stands there for it in a config."""
+
+
+def _places(trainer: Any) -> Iterator[tuple[Any, str]]:
+    """Yield the mapping and the key of each option that is the run folder, of the trainer and of its loggers."""
+    yield trainer, "default_root_dir"
+    for logger in trainer["logger"] if isinstance(trainer.get("logger"), list) else []:
+        if "save_dir" in (logger.get("init_args") or {}):
+            yield logger["init_args"], "save_dir"
+
+
+def _put_into(folder: Path, trainer: Any) -> None:
+    """Have the trainer and its loggers write into the run folder; say so where a config wants another."""
+    others = {str(part[key]): key for part, key in _places(trainer) if part.get(key) not in (None, ".", str(folder))}
+    for given, key in others.items():
+        say(f"{key} {given} is not used: the run folder is {folder}; --runs_dir and --name say where it lies")
+    for part, key in _places(trainer):
+        part[key] = str(folder)
 
 
 def _refuse_another_model(then: dict[str, Any], now: dict[str, Any]) -> None:
@@ -294,14 +318,12 @@ class GanLightningCLI(LightningCLI):
                 self._start = read_start(with_home(config.init_from))
             if not isinstance(config.trainer.logger, bool | list | None):
                 config.trainer.logger = [config.trainer.logger]
-            for logger in config.trainer.logger if isinstance(config.trainer.logger, list) else []:
-                if "save_dir" in logger.init_args:
-                    logger.init_args.save_dir = str(folder)
+            _put_into(folder, config.trainer)
         else:
             ckpt = Path(config.ckpt_path)
             folder = ckpt.parent.parent if ckpt.parent.name == "checkpoints" else Path(config.runs_dir)
             config.trainer.logger = False  # nothing but the card and the printed table: metrics.csv is the training's
-        config.trainer.default_root_dir = str(folder)
+            config.trainer.default_root_dir = str(folder)
         self.run_folder = folder
 
     def _check_start(self, config: Any) -> None:

@@ -328,6 +328,14 @@ def test_a_copied_config_still_finds_the_bases_that_ship(tmp_path):
     assert copied == shipped and copied["data"]["init_args"] == {"batch_size": 256}
 
 
+def test_a_name_that_a_config_says_is_kept_beside_a_config_that_says_none(synthetic, tmp_path):
+    (tmp_path / "mine.yaml").write_text("name: mine\n")
+    files = ["--config", tmp_path / "mine.yaml", "--config", CONFIGS / "wgan_gp/ring.yaml"]
+    for configs in (files, files[2:] + files[:2]):
+        command("fit", *configs, "--runs_dir", tmp_path / "runs", *SMALL)
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir() if path.is_dir()) == ["mine", "mine-2"]
+
+
 def test_bases_override_each_other_in_order_and_a_part_of_another_class_is_replaced(tmp_path):
     (tmp_path / "a.yaml").write_text("data: {class_path: Ring, init_args: {std: 1.0}}\ntrainer: {max_steps: 1}\n")
     (tmp_path / "b.yaml").write_text("trainer: {max_steps: 2, accelerator: cpu}\nname: b\n")

@@ -82,6 +82,21 @@ def test_a_single_logger_writes_into_the_run_folder(tmp_path, monkeypatch):
     assert not list((tmp_path / "here").iterdir())
 
 
+def test_a_config_that_wants_another_folder_is_told_that_it_is_the_run_folder(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    logger = {"class_path": "lightning.pytorch.loggers.CSVLogger", "init_args": {"save_dir": "there"}}
+    options = {"default_root_dir": "elsewhere", "logger": [logger], "log_every_n_steps": 1}
+    done = fit(tmp_path, {**CONFIG, "name": "one", "trainer": {**CONFIG["trainer"], **options}})
+    assert done.code == 0, done.err
+    told = [line for line in done.err.splitlines() if "is not used" in line]
+    assert [line.split(" is not")[0].split(": ")[1] for line in told] == ["default_root_dir elsewhere", "save_dir there"]
+    assert all(f"the run folder is {tmp_path / 'one'};" in line for line in told) and not list(Path().iterdir())
+    again = command("fit", "--config", tmp_path / "one/config.yaml", "--name", "two")
+    assert again.code == 0 and "is not used" not in again.err, again.err
+    assert list((tmp_path / "two").rglob("metrics.csv"))
+
+
 def test_a_fast_dev_run_keeps_nothing(tmp_path, monkeypatch):
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
