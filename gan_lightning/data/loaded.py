@@ -9,7 +9,15 @@ from typing import Any, NamedTuple, Protocol, final, runtime_checkable
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import (
+    BatchSampler,
+    DataLoader,
+    Dataset,
+    DistributedSampler,
+    IterableDataset,
+    RandomSampler,
+    SequentialSampler,
+)
 
 from gan_lightning.data.base import RealData, Split
 from gan_lightning.data.decoding import Crop, ImageSize, check_range, file_shape, resize, to_pixels, with_channels
@@ -28,7 +36,7 @@ def data_of(
     *,
     evaluation: RealSamples | None = None,
     classes: list[str] | None = None,
-    batch_size: int = 64,
+    batch_size: int | None = None,
     seed: int | None = None,
     flip: bool = False,
     dequantize: bool = False,
@@ -50,7 +58,8 @@ def data_of(
         labels: Class indices `(N,)` from 0, None without, or if the loader yields them.
         evaluation: What metrics compare with; the training samples if None.
         classes: Names of the classes in the order of their indices; their numbers if None.
-        batch_size: Size of the global batch: the one a critic update sees, summed over processes.
+        batch_size: Size of the global batch: the one a critic update sees, summed over processes; None takes the
+            loader's, and 64 of what is no loader.
         seed: Seed of sample order, flips and noise; None takes the module's seed.
         flip: Mirror training images at random.
         dequantize: Add uniform noise of one grey level to training images.
@@ -59,11 +68,15 @@ def data_of(
     Raises:
         UserError: The samples or labels are not such.
     """
+    if batch_size is None:
+        batch_size = (samples.batch_size if isinstance(samples, DataLoader) else None) or 64
     if isinstance(samples, Dataset) and not isinstance(samples, DataLoader):
         samples = DataLoader(samples, batch_size=64)
     if isinstance(samples, DataLoader):
         samples, found = _read(samples)
         labels = found if labels is None else labels
+    if classes is not None and (twice := [name for name in classes if classes.count(name) > 1]):
+        raise UserError(f"classes has {twice[0]!r} twice; give each class a name of its own")
     training = RealSamples(samples, labels, "given samples")
     return _Loaded(training, evaluation or training, classes, batch_size, seed, flip, dequantize, limit)
 
@@ -78,7 +91,7 @@ def from_dataset(
     crop: Crop = "center",
     value_range: tuple[float, float] | None = None,
     classes: list[str] | None = None,
-    batch_size: int = 64,
+    batch_size: int | None = None,
     seed: int | None = None,
     flip: bool = False,
     dequantize: bool = False,
@@ -106,7 +119,8 @@ def from_dataset(
         value_range: The values of black and white, such as (0, 1) or (0, 16); if None, 0..255 for whole numbers, and for
             floating point [-1, 1], or [0, 1] if no value is negative, which is said in one line.
         classes: Names of the classes in the order of their indices.
-        batch_size: Size of the global batch: the one a critic update sees, summed over processes.
+        batch_size: Size of the global batch: the one a critic update sees, summed over processes; None takes the
+            loader's, and 64 of what is no loader.
         seed: Seed of sample order, flips and noise; None takes the module's seed.
         flip: Mirror training images at random.
         dequantize: Add uniform noise of one grey level to training images.
@@ -120,6 +134,10 @@ def from_dataset(
     found = _collected(dataset, wanted)
     names = classes if classes is not None else found.classes
     given = found.labels if labels is None else labels
+    if given is None and classes is not None:
+        raise UserError(
+            f"classes names {len(classes)} classes, and the samples have no labels; give labels, or leave it out"
+        )
     if given is None:
         names = None
     elif _are_texts(given):
@@ -129,10 +147,12 @@ def from_dataset(
     if evaluation is not None:
         other = _collected(evaluation, wanted)
         own = _indices(other.labels, names or []) if _are_texts(other.labels) else other.labels
-        measured = RealSamples(other.samples, None if own is None else torch.as_tensor(own), "given samples")
+        measured = RealSamples(other.samples, _numbers(own), "given samples")
+    if batch_size is None and isinstance(dataset, DataLoader):
+        batch_size = dataset.batch_size
     return data_of(
         found.samples,
-        None if given is None else torch.as_tensor(given),
+        _numbers(given),
         evaluation=measured,
         classes=names,
         batch_size=batch_size,
@@ -235,6 +255,8 @@ def _read_items(dataset: Any, wanted: _Wanted) -> tuple[Tensor, list[Any] | None
 
 def _fitted(samples: Tensor, wanted: _Wanted) -> Tensor:
     """Return samples `(N, ...)` as a game takes them: uint8 or [-1, 1] images `(N, C, H, W)`, float vectors `(N, D)`."""
+    if samples.dtype == torch.bool and wanted.value_range is None and samples.ndim == 4:
+        samples = samples.to(torch.uint8) * 255
     as_images = samples.dtype == torch.uint8 or wanted.value_range is not None or wanted.image_size is not None
     if samples.ndim == 3 and as_images:
         samples = samples[:, None]  # grey
@@ -243,8 +265,10 @@ def _fitted(samples: Tensor, wanted: _Wanted) -> Tensor:
             f"samples of shape {tuple(samples.shape[1:])} may be many things; give grey images as (N, 1, H, W), or with "
             "value_range=(0, 255) or what black and white are, and vectors as (N, D)"
         )
-    if samples.ndim == 4 and samples.shape[3] in (1, 3, 4) and samples.shape[1] not in (1, 3, 4):
-        samples = samples.permute(0, 3, 1, 2).contiguous()
+    if samples.ndim == 4 and samples.shape[3] in (1, 3, 4):
+        _, first, middle, last = samples.shape
+        if first not in (1, 3, 4) or first == middle != last:  # such as 4x4x1
+            samples = samples.permute(0, 3, 1, 2).contiguous()
     is_image = samples.ndim == 4
     if wanted.value_range is not None and samples.dtype != torch.uint8 or wanted.value_range not in (None, (0, 255)):
         samples = _from_range(samples, *wanted.value_range or (0.0, 255.0))
@@ -324,6 +348,15 @@ def _indices(labels: Any, names: list[str]) -> Tensor:
     return torch.tensor([names.index(label) for label in labels])
 
 
+def _numbers(labels: Any) -> Tensor | None:
+    """Return labels that are no texts as a tensor."""
+    try:
+        return None if labels is None else torch.as_tensor(labels)
+    except (TypeError, ValueError, RuntimeError) as error:
+        kinds = ", ".join(sorted({type(label).__name__ for label in labels}))
+        raise UserError(f"labels must be whole numbers from 0, or texts, got {kinds}") from error
+
+
 _DARK = 64
 """Images whose values are all below it are told of."""
 
@@ -350,7 +383,17 @@ class _Loaded(RealData):
 
 
 def _read(loader: DataLoader[Any]) -> tuple[Tensor, Tensor | None]:
-    """Return all samples and labels of a loader in the order of its data set."""
+    """Return all samples and labels of a loader in the order of its data set.
+
+    Raises:
+        UserError: The loader has none, or a sampler that does not draw each of them once.
+    """
+    if not _draws_all(loader):
+        odd = loader.sampler if type(loader.batch_sampler) in (BatchSampler, type(None)) else loader.batch_sampler
+        raise UserError(
+            f"the loader draws by {type(odd).__name__}, and all of its data set would be read, once; give the samples that "
+            "you mean, such as torch.utils.data.Subset(dataset, indices)"
+        )
     in_order = DataLoader(loader.dataset, batch_size=loader.batch_size or 64, collate_fn=loader.collate_fn)
     samples, labels = [], []
     for item in in_order:
@@ -360,6 +403,17 @@ def _read(loader: DataLoader[Any]) -> tuple[Tensor, Tensor | None]:
     if not samples:
         raise UserError("the loader yields no samples")
     return torch.cat(samples), torch.cat(labels) if labels else None
+
+
+def _draws_all(loader: DataLoader[Any]) -> bool:
+    """Tell whether a loader's epoch has each sample of its data set once, in some order."""
+    if isinstance(loader.dataset, IterableDataset):
+        return True
+    if type(loader.batch_sampler) not in (BatchSampler, type(None)):
+        return False
+    if isinstance(loader.sampler, RandomSampler):
+        return not loader.sampler.replacement and loader.sampler.num_samples >= len(loader.sampler.data_source)
+    return isinstance(loader.sampler, SequentialSampler | DistributedSampler)
 
 
 def _parts(item: Any) -> tuple[Any, Any]:

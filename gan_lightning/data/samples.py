@@ -165,7 +165,8 @@ def _as_tensor(name: str, values: Any) -> Tensor:
         values = torch.from_numpy(np.ascontiguousarray(values))
     if not isinstance(values, Tensor):
         raise UserError(f"{name} must be a tensor or a numpy array, got {type(values).__name__}")
-    return values.detach().cpu()
+    values = values.detach().cpu()
+    return values.float() if values.dtype == torch.bfloat16 else values  # which numpy does not have
 
 
 def _check_images(images: Tensor) -> None:
