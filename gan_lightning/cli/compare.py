@@ -18,12 +18,14 @@ def compare(given: Sequence[str], out: str) -> None:
     """
     paths = [Path(word).expanduser() for word in given]
     runs = [read_run(path, name) for path, name in zip(paths, _names(paths), strict=True)]
-    print(_tables(runs))
     path = Path(out).expanduser()
     if path.is_dir():
         raise UserError(f"--out {path} is a folder; give a file such as {path / 'compare.html'}")
     if path.is_file() and not path.read_bytes()[:15].lower().startswith(b"<!doctype html>"):
         raise UserError(f"--out {path} is there already, and is no page; give another name, or remove it")
+    if not path.absolute().parent.is_dir():
+        raise UserError(f"there is no folder {path.parent} to write --out {path.name} to; make it first")
+    print(_tables(runs))
     try:
         write_page(runs, " against ".join(run.name for run in runs) if len(runs) < 4 else f"{len(runs)} runs", path)
     except OSError as error:
