@@ -108,6 +108,16 @@ def test_seeds_and_passes_give_different_orders():
     assert len(orders) == 400
 
 
+@pytest.mark.parametrize("width", [1, 2, 3, 4, 6, 8, 12, 28, 64])
+def test_a_mirrored_image_has_its_columns_in_reverse_at_any_width(width):
+    real = torch.randint(0, 256, (20, 3, 5, width), dtype=torch.uint8)
+    plain, flipped = (rounds(RealSamples(real, None, ""), 20, flip=flip).batch(0).real for flip in (False, True))
+    is_mirrored = [torch.equal(b, a.flip(-1)) for a, b in zip(plain, flipped, strict=True)]
+    is_same = [torch.equal(b, a) for a, b in zip(plain, flipped, strict=True)]
+    assert all(a or b for a, b in zip(is_mirrored, is_same, strict=True))
+    assert width == 1 or 0 < sum(is_mirrored) < 20
+
+
 def test_half_of_the_images_are_mirrored():
     stream = rounds(images(16), 100, flip=True)
     mirrored = torch.cat([stream.batch(k).real[:, 0, 0, -1] == 255 for k in range(20)])
