@@ -130,7 +130,7 @@ def check_empty_keys(found: list[Document], config: Any) -> None:
 
 
 def left_out(found: list[Document], words: Sequence[str], config: Any) -> Iterator[str]:
-    """Yield a line for each config of the command line whose model or data are another class now, which does not take all of it.
+    """Yield a line for each part of a config of the command line that is another class now, which does not take all of it.
 
     Args:
         found: The YAML files of the command line.
@@ -139,12 +139,24 @@ def left_out(found: list[Document], words: Sequence[str], config: Any) -> Iterat
     """
     typed = {value for option, value in options(list(words)) if option in ("-c", "--config")}
     for document in found:
-        for part in ("model", "data"):
-            kinds = [str(_at(one, part, "class_path") or "").rpartition(".")[2] for one in (document.content, config)]
-            known = _at(config, part, "init_args") or {}
-            names = [f"{part}.{name}" for name in _at(document.content, part, "init_args") or {} if name not in known]
-            if document.file in typed and kinds[0] and kinds[0] != kinds[1] and names:
-                yield f"left out of {document.file}, because {kinds[1]} does not take it: {', '.join(names)}"
+        if document.file in typed:
+            said = read_config(Path(document.file).expanduser())
+            for part in ("model", "data"):
+                for kind, names in _dropped(said.get(part), config.get(part), part):
+                    yield f"left out of {document.file}, because {kind} does not take it: {', '.join(names)}"
+
+
+def _dropped(said: Any, now: Any, path: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield the class and the arguments of each part that has become that class and has lost those arguments."""
+    if not isinstance(said, Mapping) or not isinstance(now, Mapping):
+        return
+    before, after = (_at(one, "init_args") or {} for one in (said, now))
+    kinds = [str(one.get("class_path") or "").rpartition(".")[2] for one in (said, now)]
+    names = [f"{path}.{name}" for name in before if name not in after]
+    if kinds[0] and kinds[1] and kinds[0] != kinds[1] and names:
+        yield kinds[1], names
+    for name in before:
+        yield from _dropped(before[name], after.get(name), f"{path}.{name}")
 
 
 def _unknown(raw: Any, parsed: Any, path: str) -> Iterator[tuple[str, list[str]]]:

@@ -181,7 +181,10 @@ def test_the_verbs(tmp_path: Path) -> None:
         (("report", tmp_path / "page.html"), "is a file; report takes a run folder"),
         (("compare", tmp_path / "page.html"), "is no card"),
         (("compare", tmp_path / "a", "--out", tmp_path), "is a folder; give a file"),
-        (("compare", tmp_path / "a", "--out", tmp_path / "no" / "page.html"), "to write --out page.html to; make it first"),
+        (
+            ("compare", tmp_path / "a", "--out", tmp_path / "no" / "page.html"),
+            "to write --out page.html to; make it first",
+        ),
         (
             ("compare", tmp_path / "a", "--out", tmp_path / "a" / "evaluation" / "1.json"),
             "is there already, and is no page",

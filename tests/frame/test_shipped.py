@@ -49,12 +49,19 @@ def test_what_is_typed_is_obeyed_before_a_file_as_behind_it(tmp_path):
     assert config["data"]["class_path"].endswith("Grid") and config["data"]["init_args"]["batch_size"] == 5
 
 
-@pytest.mark.parametrize(("words", "told"), [(["--model", "SNGAN"], "model.gp_weight"), ([], None)])
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--model", "SNGAN"], "SNGAN does not take it: model.gp_weight"),
+        (["--model.critic_optimizer", "SGD"], "SGD does not take it: model.critic_optimizer.betas"),
+        ([], None),
+    ],
+)
 def test_what_another_class_does_not_take_is_told(words, told, tmp_path):
     small = ["--trainer.max_steps=1", "--data.n=64", "--data.batch_size=8", "--trainer.limit_val_batches=0"]
     done = command("fit", "--config", "wgan_gp/ring", *words, *small, "--runs_dir", tmp_path)
     assert done.code == 0, done.err
-    line = f"left out of {find_config('wgan_gp/ring')}, because SNGAN does not take it: {told}\n"
+    line = f"left out of {find_config('wgan_gp/ring')}, because {told}\n"
     assert line in done.err if told else "left out of" not in done.err, done.err
 
 

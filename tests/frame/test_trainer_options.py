@@ -90,7 +90,10 @@ def test_a_config_that_wants_another_folder_is_told_that_it_is_the_run_folder(tm
     done = fit(tmp_path, {**CONFIG, "name": "one", "trainer": {**CONFIG["trainer"], **options}})
     assert done.code == 0, done.err
     told = [line for line in done.err.splitlines() if "is not used" in line]
-    assert [line.split(" is not")[0].split(": ")[1] for line in told] == ["default_root_dir elsewhere", "save_dir there"]
+    assert [line.split(" is not")[0].split(": ")[1] for line in told] == [
+        "default_root_dir elsewhere",
+        "save_dir there",
+    ]
     assert all(f"the run folder is {tmp_path / 'one'};" in line for line in told) and not list(Path().iterdir())
     again = command("fit", "--config", tmp_path / "one/config.yaml", "--name", "two")
     assert again.code == 0 and "is not used" not in again.err, again.err
