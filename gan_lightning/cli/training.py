@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
-from collections.abc import Iterator
 from contextlib import ExitStack, suppress
-from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import yaml
 from lightning.fabric.plugins.environments import LightningEnvironment, SLURMEnvironment
-from lightning.pytorch import LightningDataModule, LightningModule, Trainer
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
-from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch import LightningDataModule, Trainer
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.strategies import StrategyRegistry
 from lightning.pytorch.utilities import rank_zero_only
 
@@ -39,11 +34,13 @@ from gan_lightning.callbacks import (
     Upscaling,
 )
 from gan_lightning.callbacks.measuring import Measuring
-from gan_lightning.cli.config_files import as_yaml, config_folder
-from gan_lightning.cli.documents import Document, check_empty_keys, documents, left_out, options
+from gan_lightning.cli.command_line import last_value, renamed, typed_paths, with_checkpoint_config
+from gan_lightning.cli.config_files import config_folder
+from gan_lightning.cli.documents import Document, check_empty_keys, documents, left_out
 from gan_lightning.cli.mistakes import ABOUT_A_PATH, refused_path, user_errors
 from gan_lightning.cli.own_modules import searched
 from gan_lightning.cli.parser import Parser
+from gan_lightning.cli.saved_config import SaveConfig, classes_of, put_into
 from gan_lightning.cli.shipped import with_files
 from gan_lightning.cli.trainer_options import check_environment, check_options, check_tasks
 from gan_lightning.description import known_classes_only
@@ -55,10 +52,8 @@ from gan_lightning.execution.process_state import process_kept
 from gan_lightning.execution.ranks import close_process_group
 from gan_lightning.games.game import WEIGHTS_ONLY, Game
 from gan_lightning.games.restore import Start, read_start, start_from
-from gan_lightning.loggers.tensorboard import log_run
-from gan_lightning.protocols import Classed, RunLogger, Shaped
+from gan_lightning.protocols import Shaped
 from gan_lightning.runs.checkpoint_files import DISK_IS_FULL, CheckpointFiles, read_checkpoint
-from gan_lightning.runs.files import set_aside
 from gan_lightning.runs.folders import (
     Place,
     checkpoint_path,
@@ -66,141 +61,17 @@ from gan_lightning.runs.folders import (
     new_run_folder,
     resume_from,
 )
-from gan_lightning.runs.home import with_home, without_home
+from gan_lightning.runs.home import with_home
 from gan_lightning.runs.launch import agree, die_with_launcher, is_launched_by_lightning, rank
 from gan_lightning.runs.locks import lock, unlock_all
-from gan_lightning.runs.old_names import option_with_new_names, with_new_names
 from gan_lightning.runs.signals import STOPPED, end_at_once
 from gan_lightning.shapes import Shape
-
-_PORTABLE_KEYS = (
-    "seed_everything",
-    "name",
-    "model",
-    "data",
-    "samples",
-    "fidelity",
-    "coverage",
-    "retrieval",
-    "ngrams",
-    "translations",
-    "upscaling",
-    "music",
-    "sound",
-)
 
 _LOGGERS = "lightning.pytorch.loggers"  # named in base.yaml
 
 _FOUR_DIGITS = ("precision_5", "ndcg_5", "js_1", "js_4", "l1", "cycle_error")
 _TOLD_AT_THE_END = {"val/modes": ".0f", **{f"val/{name}": ".4f" for name in _FOUR_DIGITS}}
 """Beside all FIDs: metrics whose first and last values stand at the end of a run, and how."""
-
-
-class SaveConfig(SaveConfigCallback):
-    """Writes `config.yaml` into the run folder, and what other verbs need of it into every checkpoint."""
-
-    _classes: list[str] | None = None
-
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Write the file, on rank 0, when training; the names of classes that the data found are written down."""
-        self._classes = _classes_of(trainer.datamodule)  # type: ignore[attr-defined]
-        if stage == "fit" and trainer.is_global_zero:
-            path = Path(trainer.default_root_dir) / "config.yaml"
-            text = as_yaml(self._plain)
-            if path.is_file() and path.read_text() != text:
-                set_aside(path)
-            path.write_text(text)
-            for logger in trainer.loggers:
-                if isinstance(logger, RunLogger):
-                    logger.log_run(path)
-                elif isinstance(logger, TensorBoardLogger):
-                    log_run(logger, path, ["loss/critic", "loss/generator", *_measured(trainer, pl_module)])
-
-    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Add the config of model, data and metrics."""
-        config = self._plain
-        checkpoint["config"] = {key: config[key] for key in _PORTABLE_KEYS if key in config}
-        for key in ("hyper_parameters", "datamodule_hyper_parameters"):
-            if key in checkpoint:
-                checkpoint[key] = without_home(checkpoint[key])
-
-    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Say in one line which settings are not those of the checkpoint."""
-        then, now = with_new_names(without_home(checkpoint.get("config"))), self._plain
-        if trainer.state.fn != "fit" and then:
-            _refuse_another_model(then, now)
-        if trainer.state.fn == "fit" and then:
-            changes = [text for key in ("model", "data") for text in _changes(then.get(key), now.get(key), key)]
-            changes = [
-                text for text in changes if text.split()[0] not in ("data.batch_size", "model.seed")
-            ]  # told apart
-            if changes:
-                say(f"resuming with other settings than the checkpoint's: {', '.join(changes)}")
-
-    @cached_property
-    def _plain(self) -> dict[str, Any]:
-        """The config as plain values; where a run resumed from is no part of it, nor are its folder and the user's home."""
-        config = yaml.safe_load(self.parser.dump(self.config, skip_none=False))
-        config = {key: value for key, value in config.items() if key not in ("ckpt_path", "resume")}
-        for part, key in _places(config.get("trainer") or {}):
-            part[key] = _NOWHERE[key]
-        arguments = config["data"].get("init_args") or {}
-        if self._classes and "classes" in arguments:
-            arguments["classes"] = self._classes
-        return with_new_names(without_home(config))
-
-
-_NOWHERE = {"default_root_dir": None, "save_dir": "."}
-"""Options of the trainer and of its loggers that are the run folder, and what stands there for it in a config."""
-
-
-def _places(trainer: Any) -> Iterator[tuple[Any, str]]:
-    """Yield the mapping and the key of each option that is the run folder, of the trainer and of its loggers."""
-    yield trainer, "default_root_dir"
-    for logger in trainer["logger"] if isinstance(trainer.get("logger"), list) else []:
-        if "save_dir" in (logger.get("init_args") or {}):
-            yield logger["init_args"], "save_dir"
-
-
-def _put_into(folder: Path, trainer: Any) -> None:
-    """Have the trainer and its loggers write into the run folder; say so where a config wants another."""
-    others = {str(part[key]): key for part, key in _places(trainer) if part.get(key) not in (None, ".", str(folder))}
-    for given, key in others.items():
-        say(f"{key} {given} is not used: the run folder is {folder}; --runs_dir and --name say where it lies")
-    for part, key in _places(trainer):
-        part[key] = str(folder)
-
-
-def _refuse_another_model(then: dict[str, Any], now: dict[str, Any]) -> None:
-    """Raise a UserError if a checkpoint is measured as another family, or with options of it that were typed."""
-    changes = _changes(then.get("model"), now.get("model"), "model")
-    is_typed = any(word.startswith("--model") for word in Parser.words)
-    family = [str(config.get("model", {}).get("class_path", "")).rpartition(".")[2] for config in (then, now)]
-    if changes and (is_typed or family[0] != family[1]):
-        raise UserError(
-            f"a checkpoint is measured as it was trained, and this would be another model: {', '.join(changes[:3])}; leave it out"
-        )
-
-
-def _measured(trainer: Trainer, game: LightningModule) -> list[str]:
-    """Return what this run's measurements are logged as."""
-    callbacks = [callback for callback in trainer.callbacks if isinstance(callback, Measuring)]  # type: ignore[attr-defined]
-    return [name for callback in callbacks if callback.measures(trainer, game) for name in callback.names(trainer)]
-
-
-def _changes(then: Any, now: Any, name: str) -> list[str]:
-    """Return "name old -> new" for each value of a nested config that is not the same."""
-    if isinstance(then, dict) and isinstance(now, dict):
-        keys = dict.fromkeys([*then, *now])
-        return [text for key in keys for text in _changes(then.get(key), now.get(key), f"{name}.{key}")]
-    if then == now:
-        return []
-    return [f"{name.replace('.init_args', '').replace('.class_path', '')} {_short(then)} -> {_short(now)}"]
-
-
-def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 40 else f"{text[:37]}..."
 
 
 PARTS = {
@@ -270,7 +141,7 @@ class GanLightningCLI(LightningCLI):
         for part, kind in PARTS.items():
             parser.add_lightning_class_args(kind, part)
         parser.link_arguments("data", "model.init_args.shape", _shape_of, apply_on="instantiate")
-        parser.link_arguments("data", "model.init_args.classes", _classes_of, apply_on="instantiate")
+        parser.link_arguments("data", "model.init_args.classes", classes_of, apply_on="instantiate")
         parser.link_arguments("seed_everything", "model.init_args.seed")
 
     def _set_seed(self) -> None:
@@ -318,7 +189,7 @@ class GanLightningCLI(LightningCLI):
                 self._start = read_start(with_home(config.init_from))
             if not isinstance(config.trainer.logger, bool | list | None):
                 config.trainer.logger = [config.trainer.logger]
-            _put_into(folder, config.trainer)
+            put_into(folder, config.trainer)
         else:
             ckpt = Path(config.ckpt_path)
             folder = ckpt.parent.parent if ckpt.parent.name == "checkpoints" else Path(config.runs_dir)
@@ -332,7 +203,7 @@ class GanLightningCLI(LightningCLI):
             return
         if self.subcommand != "fit":
             raise UserError(f"--init_from is of fit: {self.subcommand} measures the weights of --ckpt_path")
-        typed = _last_value(Parser.words, "init_from") is not None
+        typed = last_value(Parser.words, "init_from") is not None
         if config.get("ckpt_path") or (typed and config.resume not in (None, "auto")):
             raise UserError(
                 "--init_from starts a new run from weights, and --resume FOLDER and --ckpt_path go on with one; give one of "
@@ -484,10 +355,6 @@ def _shape_of(data: Any) -> Shape:
     return data.shape
 
 
-def _classes_of(data: Any) -> list[str] | None:
-    return list(data.classes) if isinstance(data, Classed) else None
-
-
 def _default_name(config: Any) -> str:
     data = (config.data.get("init_args") or {}).get("dataset") or config.data.class_path
     family = config.model.class_path
@@ -511,51 +378,6 @@ def _refuse_other_experiment(config: Any, path: Path, folder: Path) -> None:
             raise UserError(f"{folder} is a run of {part} {was}, not of {asked}; give another --name")
 
 
-def _with_checkpoint_config(args: list[str]) -> list[str]:
-    """Prepend the config stored in a checkpoint, for a verb that measures it and was given none."""
-    given = _last_value(args, "ckpt_path")
-    if args[0] == "fit" or given is None or _last_value(args, "config") or _last_value(args, "c", "-"):
-        return args
-    name = _last_value(args, "name")
-    if given in ("last", "best") and name is None:
-        raise UserError(f"--ckpt_path {given} is that of a run folder; give --name NAME or --config FILE")
-    path = checkpoint_path(with_home(given), with_home(_last_value(args, "runs_dir") or "runs"), name or "")
-    config = read_checkpoint(path, hold=True).get("config")
-    if config is None:
-        raise UserError(f"{path} carries no config (it was not written by gan-lightning fit); give --config")
-    others = sorted(map(str, config.keys() - set(_PORTABLE_KEYS)))
-    if others:
-        say(f"left out of the config in {path}, because no checkpoint has them: {', '.join(others)}")
-    config = {key: config[key] for key in _PORTABLE_KEYS if key in config}
-    return [args[0], "--config", as_yaml(config), *args[1:]]
-
-
-def _typed_paths(args: list[str]) -> list[str]:
-    """Return the class paths that are values of options on the command line; a checkpoint's name is none."""
-    values = {arg.rpartition("=")[2] for arg in args} - {_last_value(args, "ckpt_path")}
-    return [value for value in values if re.fullmatch(r"[a-zA-Z_]\w*(\.[a-zA-Z_]\w*)+", value)]
-
-
-def _with_new_names(args: list[str]) -> list[str]:
-    """Return the arguments with the classes and options of release 0.1.0 written as they are now."""
-    words, before = [], ""
-    for arg in args:
-        option, equals, value = arg.partition("=") if arg.startswith("--") else (before, "", arg)
-        if arg.startswith("--"):
-            new, value = option_with_new_names(option, value)
-            words.append(f"{new}{equals}{value}")
-            before = option
-        else:
-            words.append(option_with_new_names(before, value)[1])
-    return words
-
-
-def _last_value(args: list[str], option: str, dashes: str = "--") -> str | None:
-    """Return the value that the last `--option value` or `--option=value` of a command line gives, None without one."""
-    values = [value for word, value in options(args) if word == dashes + option]
-    return values[-1] if values else None
-
-
 @process_kept()
 def run(args: list[str]) -> None:
     """Run fit, validate or test with these arguments.
@@ -570,11 +392,11 @@ def run(args: list[str]) -> None:
         with user_errors():
             check_environment()
             trust = args[0] != "fit" and "--trust" in args
-            words = with_files(_with_new_names([arg for arg in args if not (trust and arg == "--trust")]))
+            words = with_files(renamed([arg for arg in args if not (trust and arg == "--trust")]))
             files = documents(words)
-            given = _with_checkpoint_config(words)
+            given = with_checkpoint_config(words)
             own = {str(Path(one.file).expanduser().parent) for one in files if Path(one.file).expanduser().is_file()}
-            with ExitStack() as found, known_classes_only(trust or given == words, [*_typed_paths(words), _LOGGERS]):
+            with ExitStack() as found, known_classes_only(trust or given == words, [*typed_paths(words), _LOGGERS]):
                 for folder in sorted(own):
                     found.enter_context(searched(folder))
                 cli = GanLightningCLI(given, files)

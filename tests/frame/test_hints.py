@@ -12,7 +12,7 @@ import pytest
 from lightning.pytorch import LightningDataModule, Trainer
 
 from gan_lightning.callbacks import Checkpoints, Fidelity, SampleGrid
-from gan_lightning.cli.main import VERBS
+from gan_lightning.cli.help import VERBS
 from gan_lightning.cli.names import named_classes
 from gan_lightning.games.game import Game
 from tests.frame.test_mistakes import assert_one_line
@@ -75,8 +75,9 @@ def test_every_option_that_is_named_is_there():
 
 
 def test_every_option_of_a_verb_that_is_named_is_there():
-    main = (ROOT / "gan_lightning" / "cli" / "main.py").read_text()
-    known = set(OPTION.findall(main)) | {"version"}
+    files = ["help.py", "arguments.py", "verbs_of_checkpoints.py", "verbs_of_numbers.py"]
+    verbs = "\n".join((ROOT / "gan_lightning" / "cli" / name).read_text() for name in files)
+    known = set(OPTION.findall(verbs)) | {"version"}
     named: dict[str, Path] = {}
     for file, text in texts():
         if file.suffix == ".py":
