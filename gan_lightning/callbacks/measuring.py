@@ -168,7 +168,7 @@ class Measuring(Callback, ABC):
                 **({"n_generated": self.n_samples, "seed": self.seed} if isinstance(game, Sampler) else {}),
                 **one.facts,
                 "family": type(game).__name__,
-                "weights": "average",
+                "weights": "average" if game.ema_decay else "latest",
                 "ema_decay": game.ema_decay,
                 "truncation": None,
                 "trainer_precision": str(trainer.precision),

@@ -62,6 +62,8 @@ class Retrieval(Measuring):
             "protocol": "all documents but those relevant in the training part are ranked, relevance 0 or 1, ties in the "
             "documents' order, relevant documents unknown in training rank last; means over queries with a relevant "
             "document in both parts (geek-ai/irgan)",
+            "real_fingerprint": data.reference("eval").fingerprint,
+            "training_fingerprint": data.reference("train").fingerprint,
             "data": type(data).__name__,
         }
         values = dict(zip(ranking_names(), means, strict=True))

@@ -88,6 +88,7 @@ class Translations(Measuring):
             "seed": self.seed,
             "protocol": "means of absolute differences of values in [-1, 1] over held-out images; before rounding to 8 bits",
             "held_out": targets.description,
+            "real_fingerprint": targets.fingerprint,
             "sources_fingerprint": targets.sources.fingerprint,
             "data": type(data).__name__,
         }

@@ -78,13 +78,15 @@ class Upscaling(Measuring):
         }  # no SSIM of pictures too small for it
         if trainer.is_global_zero and trainer.state.fn == "fit":
             self._draw(trainer, game, data, large)
+        levels = "grey levels (0 ... 255)" if large.shape[1] == 1 else "luma of ITU-R 601 (16 ... 235)"
         facts = {
             "n_pictures": n,
             "factor": game.factor,
-            "protocol": f"luma of ITU-R 601 (16 ... 235) of 8-bit pictures without a border of {game.factor} pixels; PSNR, and "
+            "protocol": f"{levels} of 8-bit pictures without a border of {game.factor} pixels; PSNR, and "
             "SSIM with a Gaussian window of 11 pixels, sigma 1.5; means over pictures; bicubic as Pillow does",
             "held_out": data.reference("eval").description,
             "real_fingerprint": data.reference("eval").fingerprint,
+            "sources_fingerprint": data.reference("eval").sources.fingerprint,
             "extractor": None if self.extractor is None else self.extractor.name,
             "data": type(data).__name__,
         }

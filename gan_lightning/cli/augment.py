@@ -137,7 +137,9 @@ def _judge(
         raise UserError(f"--keep_confident needs labelled training data, and those of {ckpt_path} have no labels")
     classifier = train_classifier(real.images, real.labels, len(names), device=device, shift=1, shows_progress=True)
     share = accuracy(classifier, other.images, other.labels, device)
-    say(f"the classifier of --keep_confident is right on {share:.1%} of {len(other.images):,} held-out pictures")
+    is_new = other.fingerprint != real.fingerprint
+    which = "held-out pictures" if is_new else "pictures that it was trained on, as the data hold none out"
+    say(f"the classifier of --keep_confident is right on {share:.1%} of {len(other.images):,} {which}")
     said = {
         "classifier": f"SmallClassifier, 1,000 updates on {real.description}",
         "classifier_accuracy": share,

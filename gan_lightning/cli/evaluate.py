@@ -113,6 +113,8 @@ def evaluate(options: Options) -> None:
         RunFailed: The disk is full.
     """
     check_metrics(options.metrics, "--metrics")
+    if options.save_real and Path(options.save_real).expanduser().exists():
+        raise UserError(f"--save_real {options.save_real} is there already; give another name, or remove it")
     start = time.perf_counter()
     extractors = [named_extractor(name, options.weights, options.trust) for name in options.extractors]
     suffixes = [extractor.log_suffix for extractor in extractors]

@@ -104,8 +104,11 @@ def _sampling(ckpt_path: str, trust: bool) -> Any:
 
 
 def _card(checkpoint: Path, update: int) -> dict[str, Any] | None:
-    """Return the newest card of a checkpoint's update in its run folder, None if it was not measured."""
-    newest = None
+    """Return the newest card of a checkpoint's update in its run folder, None if it was not measured.
+
+    One of all samples goes before one of truncated latents, and one that compares with held-out samples before others.
+    """
+    found: list[dict[str, Any]] = []
     for path in sorted(
         (checkpoint.resolve().parent.parent / "evaluation").glob("*.json"), key=lambda p: p.stat().st_mtime
     ):
@@ -114,8 +117,10 @@ def _card(checkpoint: Path, update: int) -> dict[str, Any] | None:
         except (OSError, ValueError):
             continue
         if isinstance(card, dict) and card.get("update") == update:
-            newest = card
-    return newest
+            found.append(card)
+    # the last of those that are equal so far: sorting is stable
+    found.sort(key=lambda card: (card.get("truncation") is None, card.get("real_split") != "train"))
+    return found[-1] if found else None
 
 
 def _inputs(game: Any) -> tuple[Any, ...]:
@@ -213,7 +218,18 @@ def _model_card(facts: dict[str, Any], config: Any) -> str:
         f"| `{name}` | {card[name]:g} |" for name in card.get("metrics", []) if isinstance(card.get(name), int | float)
     ]
     words = f"{facts['shape']['class_path'].rpartition('.')[2]} {facts['shape']['init_args']}"
-    how = f"On {card.get('n_generated')} samples with the features of `{card.get('extractor')}`; others do not compare."
+    said = [
+        f"on {card['n_generated']} samples" if card.get("n_generated") else "",
+        f"of latents within {card['truncation']:g}" if card.get("truncation") else "",
+        f"against {card['real']}" if card.get("real") else "",
+        f"({card['real_split']} split)" if card.get("real_split") else "",
+        f"with the features of `{card['extractor']}`" if card.get("extractor") else "",
+    ]
+    how = (
+        f"Measured {' '.join(filter(None, said))}; others do not compare."
+        if any(said)
+        else "Measured, as its card says:"
+    )
     lines = [
         "---",
         "library_name: gan-lightning",

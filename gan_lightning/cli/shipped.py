@@ -72,6 +72,8 @@ def with_files(args: list[str]) -> list[str]:
     if resumed in ("", "auto"):
         return [words[0], "--config", str(find_config(_suiting(words))), *words[1:]] if _needs_one(words) else words
     place = Path(resumed).expanduser()
+    if not place.exists():
+        raise UserError(f"nothing to resume at {resumed}; --resume takes auto, a run folder or a checkpoint")
     own = (place if place.is_dir() else place.parent.parent) / "config.yaml"
     return [words[0], "--config", str(own), *words[1:]] if own.is_file() else words
 

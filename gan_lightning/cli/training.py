@@ -36,7 +36,7 @@ from gan_lightning.callbacks import (
 from gan_lightning.callbacks.measuring import Measuring
 from gan_lightning.cli.command_line import last_value, renamed, typed_paths, with_checkpoint_config
 from gan_lightning.cli.config_files import config_folder
-from gan_lightning.cli.documents import Document, check_empty_keys, documents, left_out
+from gan_lightning.cli.documents import Document, check_empty_keys, documents, left_out, options
 from gan_lightning.cli.mistakes import ABOUT_A_PATH, refused_path, user_errors
 from gan_lightning.cli.own_modules import searched
 from gan_lightning.cli.parser import Parser
@@ -163,6 +163,7 @@ class GanLightningCLI(LightningCLI):
             if not isinstance(plain.get(part), dict):
                 raise UserError(f"{part} must hold keys and values, got {plain.get(part)}")
         check_tree(plain, owners=PARTS)
+        _refuse_idle_options(plain)
         if config.get("ckpt_path") and config.resume:
             raise UserError("--resume and --ckpt_path both say where to start; give one")
         if config.get("ckpt_path"):
@@ -344,6 +345,15 @@ class GanLightningCLI(LightningCLI):
                 good = after.get("val/high_quality") if key == "val/modes" else None  # vectors alone have it
                 beside = "" if good is None else f" ({good:.1%} of the samples of high quality)"
                 print(f"{key.removeprefix('val/')}: {told}{beside}")
+
+
+def _refuse_idle_options(config: dict[str, Any]) -> None:
+    """Raise a UserError if an option is typed of a part that a config turns off."""
+    for option, _ in options(list(Parser.words)):
+        part, _, name = option.removeprefix("--").partition(".")
+        is_off = part in PARTS and config[part].get("enabled") is False
+        if is_off and name != "enabled" and last_value(Parser.words, f"{part}.enabled") is None:
+            raise UserError(f"{option} has no effect, as {part}.enabled is false; give --{part}.enabled true too")
 
 
 def _shape_of(data: Any) -> Shape:

@@ -14,6 +14,10 @@ from gan_lightning.errors import UserError
 SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".aif", ".aiff", ".au", ".mp3")
 
 
+_LOUDEST = 2.0
+"""Peaks above it are no overshoot of a codec, but other units."""
+
+
 class Form(NamedTuple):
     """What recordings are brought to.
 
@@ -37,7 +41,8 @@ def decode_audio(content: bytes, form: Form) -> Decoded:
     Also returned is how long it was, in samples at the new rate and without its silence.
 
     Raises:
-        UserError: It is empty, truncated, or has values that are not finite, or nothing but silence under `trim`.
+        UserError: It is empty, truncated, has values that are not finite or, unless `normalize`, far outside of [-1, 1], or
+            nothing but silence under `trim`.
         RuntimeError: It is no audio file that libsndfile reads.
     """
     from scipy.signal import resample_poly
@@ -56,6 +61,11 @@ def decode_audio(content: bytes, form: Form) -> Decoded:
         raise UserError("it has no samples")
     if not np.isfinite(samples).all():
         raise UserError("it has values that are not finite")
+    peak = float(np.abs(samples).max())
+    if peak > _LOUDEST and not form.normalize:
+        raise UserError(
+            f"its values reach {peak:g}, far outside of [-1, 1]; set data.normalize true to scale each recording"
+        )
     wave = samples.mean(axis=1)
     if rate != form.rate:
         common = gcd(rate, form.rate)
@@ -89,6 +99,10 @@ def _lacking(content: bytes) -> str | None:
         size = int.from_bytes(content[4:8], order)  # type: ignore[arg-type]
         if size + 8 > len(content) and size < 0x7FFFFF00:  # a stream that was written on the way has no size
             return f"its header promises {size + 8:,} bytes, {len(content):,} are there"
+    if kind in (b".snd", b"dns."):
+        start, size = (int.from_bytes(content[at : at + 4], "big" if kind == b".snd" else "little") for at in (4, 8))
+        if size != 0xFFFFFFFF and start + size > len(content):
+            return f"its header promises {start + size:,} bytes, {len(content):,} are there"
     if kind == b"OggS":
         last = content.rfind(b"OggS")
         if not content[last + 5] & 4:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 import zlib
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -11,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gan_lightning.errors import UserError
+from gan_lightning.errors import UserError, in_one_line
 from gan_lightning.shapes import Images, shape_of
 
 if TYPE_CHECKING:
@@ -108,6 +109,11 @@ def decode(
         except Exception:  # the pixels are not sound either: what the whole file says is nearer
             pass
         raise
+
+
+def why_unreadable(error: Exception) -> str:
+    """Return in one line why bytes are no picture; Pillow speaks of an object in memory where it means the file."""
+    return re.sub(r"image file <_io.BytesIO object at \w+>", "an image in it", in_one_line(error))
 
 
 def to_pixels(
@@ -216,7 +222,7 @@ def _shallow(image: Image, value_range: list[float] | None) -> Image:
 
 
 def upright_size(content: bytes) -> tuple[int, int]:
-    """Return height and width of an image file as its camera says it is to be seen; its pixels are not decoded.
+    """Return height and width of an image file as its camera says it is to be seen; of TIFF alone the pixels are decoded.
 
     Raises:
         Exception: Whatever Pillow raises on bytes that are not an image.
@@ -239,6 +245,8 @@ def _orientation(image: Image) -> Transpose | None:
     """Return how to turn an image upright as its camera says; broken metadata say nothing."""
     from PIL import Image
 
+    if image.format == "TIFF":
+        image.load()  # Pillow turns these by itself, when it loads them
     turns = Image.Transpose
     known = {2: turns.FLIP_LEFT_RIGHT, 3: turns.ROTATE_180, 4: turns.FLIP_TOP_BOTTOM, 5: turns.TRANSPOSE}
     known |= {6: turns.ROTATE_270, 7: turns.TRANSVERSE, 8: turns.ROTATE_90}

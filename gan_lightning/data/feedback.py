@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor
 
 from gan_lightning.data.base import RealData, Split
-from gan_lightning.data.stream import RealSamples
+from gan_lightning.data.stream import RealSamples, fingerprint
 from gan_lightning.errors import UserError
 from gan_lightning.protocols import Candidates
 from gan_lightning.shapes import Rankings
@@ -20,10 +21,22 @@ from gan_lightning.shapes import Rankings
 
 @dataclass(eq=False)
 class IndexPairs(RealSamples):
-    """Pairs of indices `(N, 2)`, int64, of a query and a document that is relevant to it."""
+    """Pairs of indices `(N, 2)`, int64, of a query and a document that is relevant to it.
+
+    Attributes:
+        others: A hash of what a game sees beside the pairs, "" if there is nothing.
+    """
+
+    others: str = field(default="", kw_only=True)
 
     def __post_init__(self) -> None:
         """Keep them as they are."""
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the pairs, and of what a game sees beside them."""
+        own = fingerprint(self.images.numpy())
+        return sha256(f"{own} {self.others}".encode()).hexdigest() if self.others else own
 
 
 @dataclass

@@ -121,12 +121,12 @@ class Folder(ImageFiles):
         return names
 
     def stamp(self, name: str) -> list[int]:
-        """Return size and time of change."""
+        """Return size, time of writing, and time of any change, which a file that is put in another's place has too."""
         try:
             stat = (self.root / name).stat()
         except OSError:  # such as a link to nowhere: reading it tells
-            return [-1, -1]
-        return [stat.st_size, stat.st_mtime_ns]
+            return [-1, -1, -1]
+        return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
 
     def read(self, name: str) -> bytes:
         """Return a file's content."""
@@ -134,6 +134,19 @@ class Folder(ImageFiles):
         if not S_ISREG(path.stat().st_mode):  # a pipe would be waited for
             raise UserError("it is not a regular file")
         return path.read_bytes()
+
+
+def files_in(root: Path, suffixes: Sequence[str], noun: str) -> list[Path]:
+    """Return the files of a folder with such a suffix, in the order of their paths; hidden ones are not seen.
+
+    Raises:
+        UserError: There are none, or a folder below it cannot be listed.
+    """
+    folder = Folder(root, suffixes, noun)
+    names = folder.names()
+    for name, why in folder.unlisted.items():
+        raise UserError(f"{root / name} cannot be listed: {why}")
+    return sorted(root / name for name in names)
 
 
 class Zip(ImageFiles):

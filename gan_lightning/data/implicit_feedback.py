@@ -256,6 +256,10 @@ def _pairs(index: np.ndarray, n_users: int, n_items: int) -> Pairs:
 
 def _notes(lines: Lines) -> list[str]:
     notes = [f"{lines.path}: {n:,} lines left out: {why}" for why, n in lines.left_out.items()]
+    if lines.header:
+        places = {name: place for name, place in lines.columns._asdict().items() if place is not None}
+        taken = (f"{name} from {lines.header[place]}" for name, place in places.items() if place < len(lines.header))
+        notes.insert(0, f"{lines.path}: {', '.join(taken)}")
     if lines.n_repeated:
         notes.append(f"{lines.path}: {lines.n_repeated:,} lines give a pair again; the last one counts")
     return notes

@@ -75,6 +75,8 @@ def data_of(
     if isinstance(samples, DataLoader):
         samples, found = _read(samples)
         labels = found if labels is None else labels
+    if isinstance(samples, Tensor | np.ndarray) and samples.ndim == 2 and samples.dtype in (torch.uint8, np.uint8):
+        samples = torch.as_tensor(samples).float()  # vectors: only pixels are scaled
     if classes is not None and (twice := [name for name in classes if classes.count(name) > 1]):
         raise UserError(f"classes has {twice[0]!r} twice; give each class a name of its own")
     training = RealSamples(samples, labels, "given samples")

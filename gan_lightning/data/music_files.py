@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from gan_lightning.data.image_files import files_in
 from gan_lightning.data.packing import pack_home, writable
 from gan_lightning.errors import UserError, in_one_line, say
 from gan_lightning.runs.files import replacing
 
 SUFFIXES = (".mid", ".midi", ".mxl", ".musicxml", ".xml", ".abc", ".krn")
-FORMAT = 1  # raise it when a file's notes would come out differently
+FORMAT = 2  # raise it when a file's notes would come out differently
 CORPUS = "music21:"
 """What a path starts with that means a folder of music21's own corpus."""
 
@@ -69,12 +70,7 @@ def music_files(path: str) -> list[Path]:
         return [place]
     if not place.is_dir():
         raise UserError(f"{path} is not there; give a music file, a folder of them, or {CORPUS}bach")
-    files = sorted(
-        file for file in place.rglob("*") if file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
-    )
-    if not files:
-        raise UserError(f"{path} holds no music file; give a folder with some of {', '.join(SUFFIXES)}")
-    return files
+    return files_in(place, SUFFIXES, "music file")
 
 
 def read_pieces(files: Sequence[Path], per_quarter: int, cache_dir: str | None) -> tuple[list[Piece], dict[str, str]]:
@@ -87,7 +83,8 @@ def read_pieces(files: Sequence[Path], per_quarter: int, cache_dir: str | None) 
         per_quarter: Positions of the grid in a quarter note.
         cache_dir: Folder to keep them in, instead of the user's cache folder.
     """
-    stamps = [[str(file.resolve()), file.stat().st_mtime_ns, file.stat().st_size] for file in files]
+    stats = [(file, file.stat()) for file in files]
+    stamps = [[str(file.resolve()), one.st_size, one.st_mtime_ns, one.st_ctime_ns] for file, one in stats]
     owner = _hash([str(files[0].resolve().parent), per_quarter])
     folder = Path(cache_dir).expanduser() if cache_dir else pack_home()
     kept = folder / f"{owner}-{_hash([FORMAT, per_quarter, stamps])}.notes"
@@ -180,7 +177,9 @@ def _scores(file: Path) -> list[Any]:
     music21 = _music21()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what it makes of odd notation; a note that is lost would be no warning
-        score = music21.converter.parse(file, forceSource=True, storePickle=False)
+        # MIDI as it is written: by itself music21 moves all to sixteenths and triplets, and nobody would count it
+        as_written = {"quantizePost": False} if file.suffix.lower() in (".mid", ".midi") else {}
+        score = music21.converter.parse(file, forceSource=True, storePickle=False, **as_written)
     return list(score.scores) if isinstance(score, music21.stream.Opus) else [score]
 
 

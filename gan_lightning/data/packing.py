@@ -15,7 +15,6 @@ import hashlib
 import json
 import math
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
@@ -31,7 +30,7 @@ from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from torch import Tensor
 
 from gan_lightning.data.arrangement import OnError
-from gan_lightning.data.decoding import Decoded, UnknownRange
+from gan_lightning.data.decoding import Decoded, UnknownRange, why_unreadable
 from gan_lightning.data.stream import fingerprint
 from gan_lightning.errors import RunFailed, UserError, in_one_line, say
 from gan_lightning.runs.files import replacing, sweep
@@ -296,7 +295,7 @@ def _fill(images: np.ndarray, recipe: Recipe, on_error: OnError) -> tuple[dict[i
             except UnknownRange as error:  # to leave out every such image would be to guess as well
                 raise UserError(f"{recipe.describe(i)}: {error}") from error
             except Exception as error:  # Pillow's plugins raise anything at all on hostile bytes
-                bad[i] = re.sub(r"image file <_io.BytesIO object at \w+>", "an image in it", in_one_line(error))
+                bad[i] = why_unreadable(error)
         return bad
 
     bad: dict[int, str] = {}

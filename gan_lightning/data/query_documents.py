@@ -16,7 +16,7 @@ from torch import Tensor
 from gan_lightning.data.arrangement import OnError
 from gan_lightning.data.base import RealData, Split
 from gan_lightning.data.feedback import IndexPairs
-from gan_lightning.data.stream import RealSamples, generator
+from gan_lightning.data.stream import RealSamples, fingerprint, generator
 from gan_lightning.errors import UserError
 from gan_lightning.protocols import Candidates
 from gan_lightning.shapes import Rankings
@@ -180,7 +180,14 @@ class QueryDocuments(RealData):
             )
         places = np.flatnonzero(wanted)
         pairs = np.stack([self._queries[places], places], axis=1)
-        return IndexPairs(torch.from_numpy(pairs), None, f"QueryDocuments, {split} split")
+        description = f"QueryDocuments, {split} split"
+        return IndexPairs(torch.from_numpy(pairs), None, description, others=self._documents_fingerprint)
+
+    @cached_property
+    def _documents_fingerprint(self) -> str:
+        """What tells these documents from others: their features, queries and relevance."""
+        parts = (self.features.numpy(), self._queries, self._relevant)
+        return " ".join(map(fingerprint, parts))
 
     def candidates(self, queries: Tensor) -> Candidates:
         """Return the documents of these queries `(N,)`, as many columns as the longest list has."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from math import isfinite
@@ -56,10 +58,12 @@ class Lines:
         n_repeated: Lines whose pair a later line gives again.
         left_out: Lines that could not be read, by the reason.
         columns: Where things stand.
+        header: Names of all columns, empty if the file does not give any.
     """
 
     path: Path
     columns: Columns
+    header: list[str] = field(default_factory=list)
     rows: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
     n_lines: int = 0
     n_repeated: int = 0
@@ -101,7 +105,7 @@ def read_lines(
     first = [cells.strip() for cells in _cells(sample[0], separator)]
     second = _cells(sample[1], separator) if len(sample) > 1 else []
     is_named = _names_columns(first, second) if header is None else header
-    found = Lines(file, _columns(file, first, is_named, columns))
+    found = Lines(file, _columns(file, first, is_named, columns), first if is_named else [])
     for number, line in numbered[int(is_named) :]:
         found.n_lines += 1
         try:
@@ -189,6 +193,27 @@ def _names_columns(first: list[str], second: list[str]) -> bool:
     return any(_is_number(b) and not _is_number(a) for a, b in zip(first[2:3], second[2:3], strict=False))
 
 
+def _place_of(name: str, cells: list[str], taken: set[int | None]) -> int | None:
+    """Return the column that is called most nearly so among those that are not taken, None if none is.
+
+    A column that is called by a word alone, or by it and an id, comes before one that has it among other words, and that
+    before one in which it only stands; of equal ones the first in the order of the words.
+    """
+    called = [{word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", cell)} for cell in cells]
+    kinds: list[Callable[[str, int], bool]] = [
+        lambda word, i: word in called[i] and called[i] <= {word, f"{word}s", "id", "ids", "name", "key", "no"},
+        lambda word, i: word in called[i],
+        lambda word, i: any(one.startswith(word) for one in called[i]),
+        lambda word, i: word in cells[i].lower(),
+    ]
+    for is_it in kinds:
+        for word in _NAMES[name]:
+            for i in range(len(cells)):
+                if i not in taken and is_it(word, i):
+                    return i
+    return None
+
+
 def _columns(file: Path, first: list[str], is_named: bool, given: list[int] | None) -> Columns:
     if given is not None:
         if not 2 <= len(given) <= 4 or min(given) < 0 or len(set(given)) < len(given):
@@ -201,8 +226,8 @@ def _columns(file: Path, first: list[str], is_named: bool, given: list[int] | No
         )
     places: dict[str, Any] = {}
     if is_named:
-        for name, words in _NAMES.items():
-            places[name] = next((i for i, cell in enumerate(first) if any(w in cell.lower() for w in words)), None)
-        if places["user"] is not None and places["item"] is not None and places["user"] != places["item"]:
+        for name in _NAMES:
+            places[name] = _place_of(name, first, taken=set(places.values()))
+        if places["user"] is not None and places["item"] is not None:
             return Columns(**places)
     return Columns(0, 1, 2 if len(first) > 2 else None, 3 if len(first) > 3 else None)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 import torch
 from torch import Tensor
 
 from gan_lightning.data.base import RealData, Split
-from gan_lightning.data.decoding import Crop, ImageSize, decode, file_shape, upright_size
+from gan_lightning.data.decoding import Crop, ImageSize, decode, file_shape, upright_size, why_unreadable
 from gan_lightning.data.image_folder import ImageFolder
-from gan_lightning.data.samples import RealSamples
+from gan_lightning.data.samples import RealSamples, fingerprint
 from gan_lightning.data.stream import generator
-from gan_lightning.errors import UserError, in_one_line, require
+from gan_lightning.errors import UserError, require, say
 
 
 @final
@@ -113,6 +113,19 @@ class StyledFolder(RealData):
         """Remove the packed pictures of the split."""
         self._folder.discard_split(split)
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return what tells these pictures and styles from others, for the checkpoint."""
+        state = super().state_dict()
+        return state | {"styles": [fingerprint(style.numpy()) for style in self.styles()]} if state else state
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Say what has changed since the checkpoint was written."""
+        super().load_state_dict(state_dict)
+        then, now = state_dict.get("styles", []), [fingerprint(style.numpy()) for style in self.styles()]
+        changed = [name for name, one, other in zip(self.classes, then, now, strict=False) if one != other]
+        if changed:
+            say(f"the styles are not those of the checkpoint: other pictures of {', '.join(changed)}")
+
     def styles(self) -> list[Tensor]:
         """Return each style's picture, uint8 `(C, H, W)`.
 
@@ -133,7 +146,7 @@ class StyledFolder(RealData):
                 decode(content, file_shape(size, self.channels), "none", self.value_range).pixels.copy()
             )
         except Exception as error:  # Pillow raises anything on bytes that are no picture
-            raise UserError(f"cannot read the style {file}: {in_one_line(error)}") from error
+            raise UserError(f"cannot read the style {file}: {why_unreadable(error)}") from error
 
 
 @final

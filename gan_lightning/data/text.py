@@ -14,6 +14,7 @@ from torch.nn.functional import one_hot
 
 from gan_lightning.data.arrangement import class_order
 from gan_lightning.data.base import RealData, Split
+from gan_lightning.data.image_files import files_in
 from gan_lightning.data.stream import RealSamples, generator
 from gan_lightning.errors import UserError
 from gan_lightning.protocols import Batch
@@ -263,10 +264,7 @@ def _files(path: str) -> list[Path]:
     place = Path(path).expanduser()
     if not place.is_dir():
         return [place]
-    files = sorted(file for file in place.rglob("*.txt") if not file.name.startswith("."))
-    if not files:
-        raise UserError(f"{place} holds no .txt file; give a file, or a folder of them")
-    return files
+    return files_in(place, (".txt",), "text file")
 
 
 def _read(file: Path) -> str:

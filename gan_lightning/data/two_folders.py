@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import final
 
 from gan_lightning.data.base import Split
-from gan_lightning.data.decoding import Crop, ImageSize, file_shape, upright_size
+from gan_lightning.data.decoding import Crop, ImageSize, file_shape, upright_size, why_unreadable
 from gan_lightning.data.folder_pairs import FolderPairs
 from gan_lightning.data.image_files import image_files, without_suffix
 from gan_lightning.data.image_folder import ImageFolder
 from gan_lightning.data.samples import PairedSamples, StoredSources
-from gan_lightning.errors import UserError, in_one_line
+from gan_lightning.errors import UserError
 from gan_lightning.shapes import Images
 
 
@@ -115,7 +115,7 @@ class TwoFolders(FolderPairs):
                 small, large = upright_size(sources.read(source)), upright_size(targets.read(target))
             except Exception as error:  # whatever Pillow raises
                 raise UserError(
-                    f"cannot read the pair {sources.describe(source)} and {targets.describe(target)}: {in_one_line(error)}"
+                    f"cannot read the pair {sources.describe(source)} and {targets.describe(target)}: {why_unreadable(error)}"
                 ) from error
             if (self.factor * small[0], self.factor * small[1]) != large:
                 raise UserError(

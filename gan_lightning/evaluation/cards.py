@@ -20,10 +20,10 @@ SCHEMA = 1
 
 COMPARED = (
     "extractor", "extractor_fingerprint", "extractor_resize", "real_fingerprint", "n_real", "n_generated", "isc_splits",
-    "kid_subset_size", "labels", "truncation", "weights", "real_resize", "fake_resize", "n_std", "n_modes", "n_training",
+    "kid_subset_size", "labels", "truncation", "real_resize", "fake_resize", "n_std", "n_modes", "n_training",
     "ppl_epsilon", "ppl_interpolation", "ppl_discarded", "ppl_similarity", "std", "centres_fingerprint", "classifier",
     "classifier_fingerprint", "sources_fingerprint", "n_sources", "n_queries", "n_documents", "n_pictures", "factor", "n_symbols",
-    "rate",
+    "rate", "n_translated", "training_fingerprint",
 )  # fmt: skip
 """Fields of a card that must agree for its numbers to stand in one column with another's."""
 

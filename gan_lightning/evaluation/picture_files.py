@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gan_lightning.data.decoding import decode, upright_size, with_channels
+from gan_lightning.data.decoding import decode, upright_size, why_unreadable, with_channels
 from gan_lightning.data.image_files import Folder, ImageFiles, image_files
-from gan_lightning.errors import RunFailed, UserError, in_one_line, say
+from gan_lightning.errors import RunFailed, UserError, say
 from gan_lightning.evaluation.output import output_folder
 from gan_lightning.shapes import Images
 
@@ -95,7 +95,7 @@ class PictureFiles:
         try:
             return _opened(self.files.read(name), self.value_range)
         except Exception as error:  # Pillow raises anything on bytes that are no picture
-            reason = in_one_line(error).replace("--data.value_range", "--value_range")
+            reason = why_unreadable(error).replace("--data.value_range", "--value_range")
             raise UserError(f"cannot read {self.files.describe(name)}: {reason}") from error
 
     def __iter__(self) -> Iterator[tuple[str, Opened]]:
@@ -142,12 +142,14 @@ def refuse_idle_range(value_range: list[float] | None, *sources: PictureFiles) -
 def as_taken(colours: Tensor, alpha: Tensor | None, n_channels: int) -> Tensor:
     """Return colours `(3, H, W)`, uint8, as a network of so many channels takes them: `(1, C, H, W)`.
 
-    One channel is luma, four are colours and transparency.
+    One channel is luma, four are colours and transparency; fewer than four see a white page where nothing is opaque, as in
+    training.
     """
     if n_channels == 4:
         opaque = torch.full_like(colours[0], 255) if alpha is None else alpha
         return torch.cat([colours, opaque[None]])[None]
-    return with_channels(colours[None], n_channels)
+    seen = colours if alpha is None else torch.where(alpha > 0, colours, 255)
+    return with_channels(seen[None], n_channels)
 
 
 def _has_second(image: Image) -> bool:

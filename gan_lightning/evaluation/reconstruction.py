@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gan_lightning.data.base import RealData, scale
 from gan_lightning.description import rebuild
-from gan_lightning.errors import UserError
+from gan_lightning.errors import UserError, say
 from gan_lightning.evaluation.output import output_folder
 from gan_lightning.evaluation.pictures import grid, scatter, to_uint8
 from gan_lightning.games.joint import JointGAN
@@ -76,6 +76,8 @@ def write_reconstructions(ckpt_path: str, out: str, n: int, seed: int, trust: bo
     dtype = game.dtype_of_samples
     samples, baseline = (scale(split.images[:_AT_MOST], dtype) for split in (reference, data.reference("train")))
     folder = output_folder(out, "reconstructions.png", "reconstructions.json")
+    if n > len(samples):
+        say(f"--n {n}: there are {len(samples):,} held-out samples, and all are shown")
     shown = samples[:n]
     reconstructions = game.reconstruct(shown, seed).cpu()
     if isinstance(game.shape, Images):

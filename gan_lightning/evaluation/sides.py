@@ -233,7 +233,7 @@ def checkpoint_side(game: Any, path: str, n: int, truncation: float | None = Non
         "update": game.updates_done,
         "kimg": game.samples_seen / 1000,
         "family": type(game).__name__,
-        "weights": "average",
+        "weights": "average" if game.ema_decay else "latest",
         "ema_decay": game.ema_decay,
         "truncation": truncation,
     }

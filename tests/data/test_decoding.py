@@ -8,7 +8,7 @@ import torch
 from PIL import Image, ImageOps
 
 from gan_lightning.data import decoding
-from gan_lightning.data.decoding import UnknownRange, file_shape, resize, with_channels
+from gan_lightning.data.decoding import UnknownRange, file_shape, resize, upright_size, with_channels
 from gan_lightning.shapes import Images
 
 
@@ -162,15 +162,19 @@ def test_cmyk_jpeg():
     assert red > 240 and green < 20 and blue < 20
 
 
-def test_the_cameras_orientation_is_applied():
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP"])
+def test_the_cameras_orientation_is_applied(kind):
     pixels = np.zeros((16, 16, 3), np.uint8)
     pixels[:8] = 255  # upper half white
+    lossless = {"lossless": True} if kind == "WEBP" else {}
     for orientation, bright in [(1, np.s_[:, :7]), (3, np.s_[:, 9:]), (6, np.s_[:, :, 9:]), (8, np.s_[:, :, :7])]:
         exif = Image.Exif()
         exif[0x0112] = orientation
-        result = decode(encoded(Image.fromarray(pixels), "PNG", exif=exif), Images(16, 16, 3), "center")
+        result = decode(encoded(Image.fromarray(pixels), kind, exif=exif, **lossless), Images(16, 16, 3), "center")
         assert (result[bright] == 255).all(), orientation
         assert result.mean() == 127.5
+        content = encoded(Image.new("RGB", (8, 12)), kind, exif=exif, **lossless)
+        assert upright_size(content) == ((8, 12) if orientation > 4 else (12, 8)), orientation
 
 
 def test_of_an_animation_the_first_frame_counts():

@@ -283,6 +283,22 @@ def test_a_changed_file_or_option_makes_a_new_pack(tmp_path, decoded, cache):
     assert len(packs(cache / "packs")) == 4  # each set of options keeps its own
 
 
+def test_files_that_change_places_make_a_new_pack(tmp_path):
+    for name, value in (("black", 0), ("white", 255)):
+        (tmp_path / name).mkdir()
+        for i in range(2):
+            Image.new("L", (8, 8), value).save(tmp_path / name / f"{i}.bmp")
+            os.utime(tmp_path / name / f"{i}.bmp", ns=(1, 1))  # as all files of some archives
+    before = ImageFolder(str(tmp_path), 8).reference("train")
+    one, other = (tmp_path / name / "0.bmp" for name in ("black", "white"))
+    one.rename(tmp_path / "moved")
+    other.rename(one)
+    (tmp_path / "moved").rename(other)
+    after = ImageFolder(str(tmp_path), 8).reference("train")
+    assert [values(before), values(after)] == [[0, 0, 255, 255], [255, 0, 0, 255]]
+    assert before.fingerprint != after.fingerprint
+
+
 def test_the_fingerprint_does_not_depend_on_where_the_images_lie(tmp_path):
     one = ImageFolder(str(flat(tmp_path / "a")), 8).reference("train")
     other = ImageFolder(str(flat(tmp_path / "b")), 8).reference("train")

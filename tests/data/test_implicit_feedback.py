@@ -9,6 +9,7 @@ import torch
 from gan_lightning.data import ImplicitFeedback, SyntheticFeedback
 from gan_lightning.data.feedback import Pairs
 from gan_lightning.data.implicit_feedback import in_order
+from gan_lightning.data.ratings_files import read_lines
 
 ROWS = [("1", "10", 5, 100), ("1", "9", 4, 200), ("1", "2", 1, 300), ("2", "9", 4, 100), ("2", "2", 5, 50)]
 
@@ -48,6 +49,29 @@ def test_the_header_says_where_things_stand(tmp_path):
     data = ImplicitFeedback(path, threshold=3, eval_fraction=0.01)
     assert data.users == ["Ångström"] and data.items == ["a, b", "ü"]
     assert liked(data) == {("Ångström", "a, b")}
+
+
+@pytest.mark.parametrize(
+    ("header", "places"),
+    [
+        ("user_id,business_id,review_count,stars", (0, 1, 3, None)),
+        ("user_id,item_id,sentiment,rating,timestamp", (0, 1, 3, 4)),
+        ("user_id,movie_title,movie_id,rating", (0, 2, 3, None)),
+        ("user_rating,item_id,user_id", (2, 1, 0, None)),
+        ("userId,movieId,rating,timestamp", (0, 1, 2, 3)),
+        (",customer,product,date", (1, 2, None, 3)),
+    ],
+)
+def test_the_column_that_is_called_most_nearly_so_is_taken_and_said(header, places, tmp_path):
+    n = len(header.split(","))
+    path = write(
+        tmp_path / "ratings.csv", [tuple(10 * row + i for i in range(1, n + 1)) for row in range(4)], ",", header
+    )
+    data = ImplicitFeedback(path, eval_fraction=0.01)
+    assert tuple(read_lines(path).columns) == places
+    names = header.split(",")
+    said = zip(("user", "item", "rating", "time"), places, strict=True)
+    assert ", ".join(f"{what} from {names[i]}" for what, i in said if i is not None) in data.found()
 
 
 def test_two_columns_are_pairs_that_are_liked(tmp_path):

@@ -9,7 +9,7 @@ import torch
 
 from gan_lightning.data import Melodies
 from gan_lightning.data.melodies import windows
-from gan_lightning.data.music_files import Note, key_shift, read_pieces
+from gan_lightning.data.music_files import Note, key_shift, music_files, read_pieces
 from gan_lightning.evaluation import midi
 from gan_lightning.evaluation.midi import midi_bytes
 from gan_lightning.evaluation.sample_files import Midi
@@ -63,6 +63,23 @@ def test_tied_notes_are_one_and_those_beside_the_grid_are_counted(tmp_path):
     (tmp_path / "a.abc").write_text("X:1\nM:4/4\nL:1/4\nK:C\n{c}C4- | C2 (3DEF G |\n")
     (piece,), _ = read_pieces([tmp_path / "a.abc"], 1, None)
     assert piece.parts[0][0] == Note(0, 6, 60) and piece.n_moved >= 2
+
+
+def test_midi_is_read_as_it_is_written(tmp_path):
+    notes = [(i, 1, 60 + i % 12) for i in range(64)]
+    for per_quarter in (8, 5):  # notes that a grid of sixteenths and triplets would move
+        (tmp_path / "a.mid").write_bytes(midi_bytes([notes], per_quarter))
+        (piece,), _ = read_pieces([tmp_path / "a.mid"], per_quarter, None)
+        assert piece.parts[0] == [Note(*note) for note in notes] and piece.n_moved == 0
+    (piece,), _ = read_pieces([tmp_path / "a.mid"], 4, None)
+    assert piece.n_moved > 32
+
+
+def test_hidden_files_are_not_read(tunes):
+    (tunes / ".ipynb_checkpoints").mkdir()
+    (tunes / ".ipynb_checkpoints" / "a.abc").write_text(TUNE)
+    (tunes / "d.ABC").write_text(TUNE)
+    assert [file.name for file in music_files(str(tunes))] == ["a.abc", "book.abc", "c.mid", "d.ABC"]
 
 
 def test_keys():
@@ -125,7 +142,7 @@ def test_numbers_out_of_range(tunes, options, said):
 
 def test_a_folder_of_other_files_or_with_one_piece_is_refused(tmp_path):
     (tmp_path / "a.txt").write_text("x")
-    with pytest.raises(ValueError, match="holds no music file"):
+    with pytest.raises(ValueError, match="there are no music files in"):
         Melodies(str(tmp_path)).shape  # noqa: B018
     with pytest.raises(ValueError, match="a.txt is no music file that can be read"):
         Melodies(str(tmp_path / "a.txt")).shape  # noqa: B018

@@ -40,6 +40,17 @@ def test_a_file_says_queries_documents_and_features(path):
     assert "1 queries have none and are not trained on" in data.found()
 
 
+def test_other_features_of_the_same_documents_are_noticed(path, tmp_path, capsys):
+    data = QueryDocuments(str(path), eval_fraction=0.01)
+    before = {split: data.reference(split).fingerprint for split in ("train", "eval")}
+    state = data.state_dict()
+    path.write_text("\n".join(LINES).replace("1:1.5", "1:0.25") + "\n")
+    changed = QueryDocuments(str(path), eval_fraction=0.01)
+    assert all(changed.reference(split).fingerprint != before[split] for split in before)
+    changed.load_state_dict(state)
+    assert "the training data are not those of the checkpoint" in capsys.readouterr().err
+
+
 def test_a_held_out_file_has_queries_of_its_own(path, tmp_path):
     (tmp_path / "test.txt").write_text("0 qid:10 1:3\n1 qid:10 1:1\n0 qid:40 1:1\n")
     data = QueryDocuments(str(path), test_path=str(tmp_path / "test.txt"))

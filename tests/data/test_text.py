@@ -54,7 +54,9 @@ def test_the_vocabulary_is_by_frequency_and_what_it_lacks_is_unknown(tmp_path):
 def test_a_folder_is_all_its_texts(tmp_path):
     (tmp_path / "deep").mkdir()
     (tmp_path / "a.txt").write_text("one\n" * 9)
-    (tmp_path / "deep/b.txt").write_text("two\n" * 9)
+    (tmp_path / "deep/b.TXT").write_text("two\n" * 9)
+    (tmp_path / ".ipynb_checkpoints").mkdir()
+    (tmp_path / ".ipynb_checkpoints/a.txt").write_text("old\n" * 9)
     (tmp_path / "c.md").write_text("three\n" * 9)
     data = Text(str(tmp_path), length=3, by="lines", eval_fraction=0.5)
     assert set(texts(data) + texts(data, "eval")) == {"one", "two"}
@@ -94,7 +96,7 @@ def test_numbers_out_of_range(options, said):
 def test_what_is_not_there_is_one_line(tmp_path):
     with pytest.raises(ValueError, match="cannot be read: No such file"):
         Text(str(tmp_path / "none")).shape  # noqa: B018
-    with pytest.raises(ValueError, match="holds no .txt file"):
+    with pytest.raises(ValueError, match="there are no text files in"):
         Text(str(tmp_path)).shape  # noqa: B018
 
 
