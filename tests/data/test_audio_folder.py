@@ -114,10 +114,14 @@ def bad_files(folder):
     ogg = written(folder / "whole.ogg", sine(8000, 2.0), 8000).read_bytes()
     none = written(folder / "none.wav", np.zeros((0, 1)), 8000).read_bytes()
     broken = written(folder / "nan.wav", np.full((10, 1), np.nan), 8000, subtype="FLOAT").read_bytes()
+    au = written(folder / "whole.au", sine(8000), 8000).read_bytes()
+    loud = written(folder / "loud.wav", np.array([[20000.0], [-20000.0]]), 8000, subtype="FLOAT").read_bytes()
     return {
         "cut.wav": (good[:-100], "it is truncated: its header promises"),
         "cut.flac": (flac[: len(flac) // 2], ""),
         "cut.ogg": (ogg[: len(ogg) // 2], "it is truncated: its last page is missing"),
+        "cut.au": (au[: len(au) // 2], "it is truncated: its header promises"),
+        "loud.wav": (loud, "its values reach 20000, far outside of [-1, 1]; set data.normalize true"),
         "empty.wav": (b"", "it is empty"),
         "none.wav": (none, "it has no samples"),
         "nan.wav": (broken, "it has values that are not finite"),
@@ -125,7 +129,9 @@ def bad_files(folder):
     }
 
 
-@pytest.mark.parametrize("name", ["cut.wav", "cut.flac", "cut.ogg", "empty.wav", "none.wav", "nan.wav", "text.wav"])
+@pytest.mark.parametrize(
+    "name", ["cut.wav", "cut.flac", "cut.ogg", "cut.au", "loud.wav", "empty.wav", "none.wav", "nan.wav", "text.wav"]
+)
 def test_what_cannot_be_read_is_named_or_counted(notes, tmp_path, name):
     content, reason = bad_files(tmp_path / "made")[name]
     (notes / "a" / name).write_bytes(content)

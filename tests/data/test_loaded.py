@@ -113,6 +113,14 @@ def test_samples_of_other_kinds():
     assert from_dataset(torch.eye(4) > 0).reference().images.tolist() == torch.eye(4).tolist()
 
 
+def test_vectors_of_bytes_are_not_scaled(tmp_path):
+    rows = np.array([[0, 1, 0, 255]] * 10, dtype=np.uint8)
+    for make in (data_of, from_dataset):
+        for given in (rows, torch.from_numpy(rows)):
+            samples = make(given, batch_size=2).reference().images
+            assert samples.dtype == torch.float32 and samples[0].tolist() == [0, 1, 0, 255]
+
+
 def test_names_and_labels_that_cannot_be_are_refused():
     with pytest.raises(UserError, match="labels must be whole numbers from 0, or texts, got NoneType"):
         from_dataset(REAL, [None] * 40)

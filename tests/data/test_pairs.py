@@ -19,6 +19,7 @@ from gan_lightning.data import (
     RandomPairs,
     Rounds,
     SideBySide,
+    StyledFolder,
     TwoFolders,
     UnpairedFolders,
 )
@@ -52,6 +53,22 @@ def rounds(data: ImagePairs, rank: int = 0, world_size: int = 1, flip: bool = Fa
         rounds_per_epoch=1,
         flip=flip,
     )
+
+
+def test_another_picture_of_a_style_is_said(tmp_path, capsys):
+    (tmp_path / "photos").mkdir()
+    for place in (tmp_path / "photos" / "a.png", tmp_path / "photos" / "b.png", tmp_path / "one.png"):
+        Image.new("RGB", (16, 16), "red").save(place)
+    words = {"styles": [str(tmp_path / "one.png")], "style_size": 16, "cache_dir": str(tmp_path)}
+    data = StyledFolder(str(tmp_path / "photos"), 16, **words)
+    data.setup("fit")
+    state = data.state_dict()
+    for colour, told in (("red", False), ("blue", True)):
+        Image.new("RGB", (16, 16), colour).save(tmp_path / "one.png")
+        later = StyledFolder(str(tmp_path / "photos"), 16, **words)
+        later.setup("fit")
+        later.load_state_dict(state)
+        assert ("the styles are not those of the checkpoint: other pictures of one" in capsys.readouterr().err) == told
 
 
 def test_grey_is_what_pillow_makes_of_a_picture(tmp_path):

@@ -75,6 +75,8 @@ def test_statistics_of_all_kinds_give_the_same(pair: tuple[Path, Path], tmp_path
     real, fake = pair
     common = [fake, "--extractor", "digits", "--out", tmp_path]
     card = card_of(real, *common, "--save_real", tmp_path / "ours.npz")
+    again = command("evaluate", real, *common, "--save_real", tmp_path / "ours.npz")
+    assert again.code == 2 and "ours.npz is there already; give another name, or remove it" in again.err
     side = image_side(str(real), Reading())
     assert side.fingerprint is not None and side.n is not None
     kept = tmp_path / "kept.pt"

@@ -48,6 +48,8 @@ def test_a_checkpoint_alone_samples_exports_and_reconstructs(tmp_path, capsys):
     card = json.loads((tmp_path / "one" / "reconstructions.json").read_text())
     assert card["n"] == 360 and card["update"] == 2
     assert f"per pixel of images in [-1, 1]: {card['sample_error']:.4f}" in capsys.readouterr().out
+    main(["reconstruct", "--ckpt_path", str(path), "--n", "400", "--out", str(tmp_path / "all")])
+    assert "--n 400: there are 360 held-out samples, and all are shown" in capsys.readouterr().err
     pictures = [Image.open(tmp_path / out / "reconstructions.png") for out in ("one", "two")]
     assert pictures[0].tobytes() == pictures[1].tobytes()
     width, height = pictures[0].size

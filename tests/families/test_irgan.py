@@ -11,6 +11,7 @@ import torch
 from torch.testing import assert_close
 
 from gan_lightning.data import SyntheticFeedback
+from gan_lightning.evaluation.cards import COMPARED
 from gan_lightning.games.restore import load_game
 from gan_lightning.losses.policy import (
     LogSigmoidReward,
@@ -165,6 +166,8 @@ def test_a_run_says_what_it_found_and_leaves_cards(run):
         "protocol",
         "n_queries",
     } <= card.keys() and "n_generated" not in card
+    assert all(len(card[name]) == 64 for name in ("real_fingerprint", "training_fingerprint"))
+    assert {"real_fingerprint", "training_fingerprint"} <= set(COMPARED)
     assert "val/ndcg_5" in (folder / "run/metrics.csv").read_text()
 
 

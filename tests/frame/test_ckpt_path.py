@@ -132,6 +132,15 @@ def test_a_measurement_of_nothing_fails(verb, image_run):
     assert "retrieval" not in line  # of another kind of game
 
 
+def test_an_option_of_a_part_that_a_config_turns_off_is_refused(tmp_path):
+    (tmp_path / "off.yaml").write_text("fidelity: {enabled: false}\n")
+    words = ["fit", "--config", "quickstart", "--config", tmp_path / "off.yaml", "--runs_dir", tmp_path / "runs"]
+    done = command(*words, "--fidelity.n_samples", "64")
+    line = "--fidelity.n_samples has no effect, as fidelity.enabled is false; give --fidelity.enabled true too"
+    assert done.code == 2 and line in done.err and not (tmp_path / "runs").exists()
+    assert command(*words, "--fidelity.n_samples", "64", "--fidelity.enabled", "true", "--print_config").code == 0
+
+
 def test_a_checkpoint_is_measured_as_it_was_trained(image_run, tmp_path):
     shutil.copytree(image_run, tmp_path / "a")
     ckpt = tmp_path / "a" / "checkpoints" / "last.ckpt"

@@ -85,6 +85,27 @@ def test_a_shared_folder_is_loaded_back(image_run, tmp_path):
     assert again.code == 2 and "holds generator.safetensors already" in again.err
 
 
+def test_what_is_shared_is_measured_on_whole_latents_against_held_out_samples_and_says_so(image_run, tmp_path):
+    shutil.copytree(image_run, tmp_path / "run")
+    there = tmp_path / "run" / "evaluation"
+    card = json.loads(max(there.glob("0*.json")).read_text())
+    others = (
+        {"fid": 1.5, "truncation": 0.1, "real_split": "eval"},
+        {"fid": 2.5, "truncation": None, "real_split": "train"},
+    )
+    for place, other in enumerate(others):
+        (there / f"later-{place}.json").write_text(json.dumps({**card, **other}))
+    assert command("share", tmp_path / "run/checkpoints/last.ckpt", "--out", tmp_path / "a").code == 0
+    text = (tmp_path / "a" / "README.md").read_text()
+    assert f"| `fid` | {card['fid']:g} |" in text and f"against {card['real']} (eval split)" in text
+    for path in there.glob("0*.json"):
+        path.unlink()
+    (there / "later-1.json").unlink()
+    assert command("share", tmp_path / "run/checkpoints/last.ckpt", "--out", tmp_path / "b").code == 0
+    text = (tmp_path / "b" / "README.md").read_text()
+    assert "| `fid` | 1.5 |" in text and "of latents within 0.1" in text
+
+
 @pytest.mark.parametrize("name", ["generator.pth", "generator", "generator.PT2"])
 def test_other_suffixes_are_refused_before_anything_is_read(name, tmp_path):
     outcome = command("export", "--ckpt_path", tmp_path / "nothing.ckpt", "--out", tmp_path / name)

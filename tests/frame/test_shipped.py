@@ -65,6 +65,11 @@ def test_what_another_class_does_not_take_is_told(words, told, tmp_path):
     assert line in done.err if told else "left out of" not in done.err, done.err
 
 
+def test_nothing_to_resume_is_one_line(tmp_path):
+    done = command("fit", "--resume", tmp_path / "nothing")
+    assert done.code == 2 and f"nothing to resume at {tmp_path / 'nothing'}; --resume takes auto" in done.err, done.err
+
+
 def test_an_unknown_name_is_one_line_with_the_nearest():
     for words in (["fit", "--config", "wgan_gp/rin"], ["configs", "show", "wgan_gp/rin"]):
         outcome = command(*words)

@@ -270,6 +270,7 @@ def test_psnr_and_ssim_are_measured_beside_bicubics_in_both_phases(checkpoints):
     assert {card["update"] for card in cards} >= {3, 6}
     assert all({"psnr", "ssim", "psnr_bicubic", "ssim_bicubic"} <= card.keys() for card in cards)
     assert len({card["psnr_bicubic"] for card in cards}) == 1
+    assert all(len(card["real_fingerprint"]) == 64 and card["sources_fingerprint"] for card in cards)
     assert sorted(path.name for path in (run / "samples").glob("*.png"))[-1] == "000006.png"
     done = command("validate", "--ckpt_path", checkpoints["large"])
     assert done.code == 0 and "val/psnr_bicubic" in done.out, done.err

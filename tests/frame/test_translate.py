@@ -12,6 +12,8 @@ from PIL import Image
 
 import gan_lightning as gl
 from gan_lightning.data import Edges, RandomPairs
+from gan_lightning.evaluation.cards import COMPARED
+from gan_lightning.evaluation.picture_files import as_taken
 from tests.training import command, fit
 
 CRITIC = {"class_path": "PatchCritic", "init_args": {"width": 2, "n_layers": 1, "norm": "InstanceNorm"}}
@@ -62,7 +64,9 @@ def test_a_run_measures_its_translations_and_draws_them(run):
     cards = [json.loads(path.read_text()) for path in (run / "evaluation").glob("*.json")]
     last = {tuple(sorted(card["metrics"])): card for card in cards if card["update"] == 6}
     of_translations = next(card for names, card in last.items() if "l1" in names)
-    assert of_translations["n_sources"] == 66 and of_translations["sources_fingerprint"]
+    pairs = RandomPairs(8, source_channels=1, n=70).pairs("eval")
+    prints = {"real_fingerprint": pairs.fingerprint, "sources_fingerprint": pairs.sources.fingerprint}
+    assert of_translations["n_sources"] == 66 and prints.items() <= of_translations.items()
     game, data = gl.load(run), RandomPairs(8, source_channels=1, n=70)
     source, target = data.sources("eval", range(70)), data.reference("eval").images
     a, b = (images.float() / 127.5 - 1 for images in (source, target))
@@ -76,8 +80,25 @@ def test_a_run_measures_its_translations_and_draws_them(run):
     assert found["cycle_error"] == pytest.approx((found["cycle_error_a"] + found["cycle_error_b"]) / 2)
     of_fidelity = next(card for names, card in last.items() if "fid" in names)
     assert of_fidelity["n_translated"] == 70 and of_fidelity["fid_of_sources"] > 0
+    assert prints.items() <= of_fidelity.items() and {"n_translated", *prints} <= set(COMPARED)
     picture = Image.open(run / "samples" / "000006.png")
     assert picture.size == (9 * 66 + 2, 4 * 66 + 2)  # 8 pixels are shown as 64, in nine columns
+
+
+def test_colours_that_nobody_sees_are_not_shown_to_the_network(run, tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 13, 4), dtype=np.uint8)
+    pixels[..., 3] = np.where(np.arange(13) < 6, 0, 255)
+    (tmp_path / "in").mkdir()
+    for name, hidden in (("black", 0), ("white", 255)):
+        pixels[:, :6, :3] = hidden
+        Image.fromarray(pixels).save(tmp_path / "in" / f"{name}.png")
+    words = ["--ckpt_path", run / "checkpoints" / "last.ckpt", "--out", tmp_path / "out"]
+    assert command("translate", tmp_path / "in", *words).code == 0
+    black, white = (np.asarray(Image.open(tmp_path / "out" / f"{name}.png")) for name in ("black", "white"))
+    np.testing.assert_array_equal(black, white)
+    colours, alpha = torch.zeros(3, 1, 2, dtype=torch.uint8), torch.tensor([[0, 9]], dtype=torch.uint8)
+    assert as_taken(colours, alpha, 3)[0, 0].tolist() == [[255, 0]]  # the white page of training
+    assert as_taken(colours, alpha, 4)[0].flatten(1).tolist() == [[0, 0], [0, 0], [0, 0], [0, 9]]
 
 
 @pytest.mark.parametrize("direction", ["AtoB", "BtoA"])
