@@ -26,6 +26,9 @@ _EFFECTS = {
 }
 """What a run is told if it resumes under other circumstances."""
 
+_LONG = 10.0
+"""Seconds of an evaluation before which it is worth while to save."""
+
 _DIRECTIONS: dict[str, Literal["min", "max"]] = {
     "fid": "min",
     "kid_mean": "min",
@@ -70,8 +73,9 @@ class Checkpoints(Checkpoint):
 
     Lightning's `ModelCheckpoint(train_time_interval=...)` is silently ignored under manual optimization, which is why
     the schedule is kept here. With several processes it is `Preemption` that asks all of them each round whether the
-    minutes are over. All ranks take part in a save, rank 0 writes; each file appears complete or not at all.
-    A run that resumes is told what has changed since the checkpoint.
+    minutes are over. `last` is saved before an evaluation too, if the one before took more than ten seconds: a run that is killed
+    in it loses nothing, and makes it up when it resumes. All ranks take part in a save, rank 0 writes; each file appears
+    complete or not at all. A run that resumes is told what has changed since the checkpoint.
 
     Args:
         every_n_updates: Generator updates between two saves of `last`; 0 saves only by time, after the last one and at the end.
@@ -115,7 +119,8 @@ class Checkpoints(Checkpoint):
         self._best_fids: dict[str, float] = {}
         self._alarmed: set[str] = set()
         self._anew = False  # numbers so far are of another kind, or were measured otherwise
-        self._saved_at = time.monotonic()
+        self._saved_at, self._saved_after = time.monotonic(), 0
+        self._evaluation_began, self._evaluation_took = inf, 0.0
         self._is_over = False
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -139,14 +144,19 @@ class Checkpoints(Checkpoint):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Save `last` when either interval is over, and after the last update: what is measured then may take long."""
+        """Save `last` when an interval is over, before a long evaluation, and after the last update."""
         must_be_there(Path(trainer.default_root_dir))
         by_updates = self.every_n_updates and trainer.global_step % self.every_n_updates == 0
-        if by_updates or trainer.global_step == trainer.max_steps or (trainer.world_size == 1 and self.time_is_up()):
+        if by_updates or trainer.global_step == trainer.max_steps or (trainer.world_size == 1 and self.is_due(trainer)):
             self.save(trainer, "last")
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the clock of the evaluation."""
+        self._evaluation_began = time.monotonic()
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save `best` if the monitored number is the best so far."""
+        self._evaluation_took = time.monotonic() - self._evaluation_began
         game: Any = pl_module
         if trainer.state.fn != "fit" or (trainer.sanity_checking and game.updates_done == 0):
             return
@@ -219,7 +229,7 @@ class Checkpoints(Checkpoint):
         must_be_there(Path(trainer.default_root_dir))
         trainer.save_checkpoint(Path(trainer.default_root_dir) / "checkpoints" / f"{name}.ckpt")
         if name == "last":
-            self._saved_at = time.monotonic()
+            self._saved_at, self._saved_after = time.monotonic(), trainer.global_step
 
     def save_for_good(self, trainer: Trainer) -> None:
         """Write `last` and nothing more: the run is about to stop in the middle."""
@@ -270,9 +280,15 @@ class Checkpoints(Checkpoint):
         self._best_fids = dict(state_dict.get("best_fids", {})) if is_same else {}
         self._alarmed = set(state_dict.get("alarmed", []))
 
-    def time_is_up(self) -> bool:
-        """Tell whether the interval in minutes is over by this process's clock."""
-        return self.every_n_minutes > 0 and time.monotonic() - self._saved_at >= 60 * self.every_n_minutes
+    def is_due(self, trainer: Trainer) -> bool:
+        """Tell by this process's clock whether the interval in minutes is over, or an evaluation comes that takes long."""
+        if self.every_n_minutes > 0 and time.monotonic() - self._saved_at >= 60 * self.every_n_minutes:
+            return True
+        every = trainer.val_check_interval
+        is_next = (
+            isinstance(every, int) and every > 0 and trainer.global_step % every == 0 and trainer.limit_val_batches != 0
+        )
+        return is_next and self._evaluation_took > _LONG and self._saved_after != trainer.global_step
 
 
 def _measured_names(trainer: Trainer) -> list[str]:

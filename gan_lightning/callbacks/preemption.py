@@ -51,7 +51,7 @@ class Preemption(Checkpoint):
     ) -> None:
         """Save and stop if any rank was sent a signal; save if the minutes between checkpoints are over on any."""
         keepers = [callback for callback in trainer.checkpoint_callbacks if isinstance(callback, Checkpoints)]
-        request = _STOP if heard() is not None else _SAVE if any(keeper.time_is_up() for keeper in keepers) else 0
+        request = _STOP if heard() is not None else _SAVE if any(keeper.is_due(trainer) for keeper in keepers) else 0
         flag = torch.tensor([request], dtype=torch.uint8)
         if trainer.world_size > 1:
             dist.all_reduce(flag, op=dist.ReduceOp.MAX, group=self._group)

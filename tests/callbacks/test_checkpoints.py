@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import shutil
 import time
+from pathlib import Path
 
 import pytest
+from lightning.pytorch import Callback
 
 from gan_lightning.callbacks import Checkpoints, Fidelity
 from gan_lightning.callbacks.measuring import Measurement, Measuring
@@ -38,6 +40,30 @@ def test_last_is_saved_by_updates_and_by_minutes(tmp_path, monkeypatch):
     # 75 s are over after update 3, update 5 is due, 75 s more after update 8; 9 is the last, and the end
     assert saved == [3, 5, 8, 9, 9]
     assert read_checkpoint(tmp_path / "checkpoints" / "last.ckpt")["clock"]["updates_done"] == 9
+
+
+@pytest.mark.parametrize(("seconds", "saved"), [(9.0, [7]), (11.0, [2, 4, 6, 7])])
+def test_before_a_long_evaluation_the_state_is_saved(seconds, saved, tmp_path, monkeypatch):
+    watch, found = [0.0], []
+    monkeypatch.setattr(time, "monotonic", lambda: watch[0])
+
+    class Slow(Callback):
+        def on_validation_epoch_end(self, trainer, pl_module):
+            watch[0] += seconds
+            last = Path(tmp_path / "checkpoints" / "last.ckpt")
+            found.append(read_checkpoint(last)["clock"]["updates_done"] if last.is_file() else 0)
+
+    class Keeper(Checkpoints):
+        def save(self, trainer, name):
+            done.append(trainer.global_step)
+            super().save(trainer, name)
+
+    done: list[int] = []
+    options = {"callbacks": [Slow(), Keeper(every_n_updates=0)], "enable_checkpointing": True, "limit_val_batches": 1}
+    options |= {"val_check_interval": 2, "check_val_every_n_epoch": None, "num_sanity_val_steps": 1}
+    train(Case(NonSaturatingGAN).game(), GREY(), tmp_path, 7, **options)
+    assert sorted(set(done)) == saved
+    assert found[0] == 0 and found[1:] == ([2, 4, 6, 7] if seconds > 10 else [0, 0, 0, 7])
 
 
 @pytest.fixture(scope="module")
