@@ -124,18 +124,32 @@ class Checkpoints(Checkpoint):
         self._is_over = False
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Refuse a monitor that nothing will measure, or of which nobody has said what is better."""
-        if stage != "fit" or self.monitor is None:
+        """Refuse a monitor that nothing will measure, or of which nobody has said what is better, and what has none to watch."""
+        if stage != "fit":
             return
         measured = _measured_names(trainer)
-        if self.monitor in measured and (self.mode or _direction(self.monitor)):
-            return
-        if self.mode is None:
+        watcher = "stop_on_alarm" if self.stop_on_alarm else "patience" if self.patience and not self.monitor else None
+        if watcher is not None and not any(name.startswith("val/fid") for name in measured):
             what = f"measured are {', '.join(measured)}" if measured else "this run measures nothing"
-            raise UserError(
-                f"checkpoints.monitor {self.monitor} is not a number whose best is known"
-                f"{nearest(self.monitor, measured)}: {what}; for a number of your own set checkpoints.mode to min or max"
-            )
+            mend = "leave it out" if self.stop_on_alarm else "give checkpoints.monitor"
+            raise UserError(f"checkpoints.{watcher} has no Fréchet distance to watch: {what}; {mend}")
+        if self.monitor is not None:
+            self._check_monitor(self.monitor, measured)
+        asked = {"monitor": self.monitor, "patience": self.patience, "stop_on_alarm": self.stop_on_alarm or None}
+        if trainer.limit_val_batches == 0 and (
+            name := next((n for n, value in asked.items() if value is not None), None)
+        ):
+            raise UserError(f"checkpoints.{name} watches evaluations, and trainer.limit_val_batches 0 leaves them out")
+
+    def _check_monitor(self, monitor: str, measured: list[str]) -> None:
+        """Refuse a monitor that is not measured, or of which nobody has said what is better."""
+        if self.mode or (monitor in measured and _direction(monitor)):
+            return
+        what = f"measured are {', '.join(measured)}" if measured else "this run measures nothing"
+        raise UserError(
+            f"checkpoints.monitor {monitor} is not a number whose best is known{nearest(monitor, measured)}: {what}; for a "
+            "number of your own set checkpoints.mode to min or max"
+        )
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock of the wall-time schedule."""

@@ -49,8 +49,10 @@ class Upscaling(Measuring):
         return isinstance(game, Upscales)
 
     def names(self, trainer: Trainer) -> list[str]:
-        """Return what the numbers are logged as."""
-        return [f"val/{name}" for name in self._names()] if self.enabled else []
+        """Return what the numbers are logged as; none of a game that does not enlarge."""
+        game = trainer.lightning_module
+        is_measured = self.enabled and self.watches(game) and self.applies(trainer, game)
+        return [f"val/{name}" for name in self._names()] if is_measured else []
 
     def applies(self, trainer: Trainer, game: Any) -> bool:
         """Tell whether the data are pairs."""

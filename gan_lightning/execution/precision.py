@@ -34,6 +34,11 @@ def check_precision(precision: Any) -> None:
             f"precision {precision} is refused: Adam's squared gradients and eps underflow in half precision, and weights "
             "were NaN within 20 updates; use bf16-mixed or 32-true"
         )
+    if str(precision) in ("bf16-true", "transformer-engine"):
+        raise UserError(
+            f"precision {precision} is refused: running averages of weights, and steps of small rates, are rounded away in "
+            "bfloat16, so that samples are not those of the generator; use bf16-mixed or 32-true"
+        )
     if str(precision) in ("16-mixed", "16"):
         raise UserError(
             "precision 16-mixed is refused: its gradient scaler would be shared by both players and would unscale after "

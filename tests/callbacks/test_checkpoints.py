@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from lightning.pytorch import Callback
 
-from gan_lightning.callbacks import Checkpoints, Fidelity
+from gan_lightning.callbacks import Checkpoints, Fidelity, Upscaling
 from gan_lightning.callbacks.measuring import Measurement, Measuring
 from gan_lightning.errors import UserError
 from gan_lightning.families import NonSaturatingGAN
@@ -229,6 +229,28 @@ def test_a_best_by_another_metric_is_forgotten():
 )
 def test_a_monitor_that_nothing_measures_is_refused_before_training(monitor, fidelity, message, tmp_path):
     callbacks = [Fidelity(Digits(), 64, **fidelity), Checkpoints(monitor=monitor)]
+    with pytest.raises(UserError, match=message):
+        train(Case(NonSaturatingGAN).game(), GREY(), tmp_path, 1, callbacks=callbacks, enable_checkpointing=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"patience": 1},
+            r"checkpoints.patience has no Fréchet distance to watch: measured are val/psnr.*give checkpoints.mon",
+        ),
+        ({"stop_on_alarm": True}, "checkpoints.stop_on_alarm has no Fréchet distance to watch: .*; leave it out"),
+        (
+            {"monitor": "val/mine", "mode": "max"},
+            "checkpoints.monitor watches evaluations, and trainer.limit_val_batches 0",
+        ),
+        ({"monitor": "val/psnr"}, "val/psnr is not a number whose best is known.*this run measures nothing"),
+    ],
+)
+def test_what_has_nothing_to_watch_is_refused_before_training(options, message, tmp_path):
+    measuring = Numbers("val/psnr", []) if "psnr" not in options.get("monitor", "") else Upscaling()
+    callbacks = [measuring, Checkpoints(**options)]
     with pytest.raises(UserError, match=message):
         train(Case(NonSaturatingGAN).game(), GREY(), tmp_path, 1, callbacks=callbacks, enable_checkpointing=True)
 

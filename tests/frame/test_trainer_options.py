@@ -55,6 +55,7 @@ def test_options_without_effect_are_refused(option, tmp_path):
         (["--trainer.val_check_interval=null"], ["val_check_interval"]),
         (["--trainer.val_check_interval=0"], ["val_check_interval", "at least 1"]),
         (["--trainer.precision=16-true"], ["16-true", "bf16-mixed"]),
+        (["--trainer.precision=bf16-true"], ["bf16-true", "running averages", "bf16-mixed"]),
         (["--trainer.callbacks=LearningRateFinder"], ["LearningRateFinder", CALLBACKS["LearningRateFinder"]]),
         (["--trainer.callbacks=BatchSizeFinder"], ["BatchSizeFinder", "global batch"]),
         (["--trainer.default_root_dir=elsewhere"], ["--runs_dir"]),
