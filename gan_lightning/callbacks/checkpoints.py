@@ -11,6 +11,7 @@ from typing import Any, Literal
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
+from gan_lightning.callbacks.lost_updates import forget_lost_updates
 from gan_lightning.callbacks.measuring import Measuring
 from gan_lightning.errors import UserError, nearest, require, say
 from gan_lightning.execution.lightning_private import before_running, validate_first
@@ -265,6 +266,9 @@ class Checkpoints(Checkpoint):
         if changes := _measured_otherwise(trainer, checkpoint.get("callbacks", {})):
             self._anew = True
             say(f"{'; '.join(changes)}: numbers do not compare with those before; the best is looked for anew")
+        folder, path = Path(trainer.default_root_dir), Path(trainer.ckpt_path or "")
+        if trainer.is_global_zero and path.resolve().parent == (folder / "checkpoints").resolve():
+            forget_lost_updates(trainer, checkpoint["clock"]["updates_done"])
         before_running(trainer, partial(_make_up_evaluation, trainer, pl_module))
         done = checkpoint["clock"]["updates_done"]
         if 0 < trainer.max_steps <= done:

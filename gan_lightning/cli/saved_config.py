@@ -17,7 +17,7 @@ from gan_lightning.callbacks.measuring import Measuring
 from gan_lightning.cli.config_files import as_yaml
 from gan_lightning.cli.parser import Parser
 from gan_lightning.errors import UserError, imported_class, say
-from gan_lightning.loggers.tensorboard import log_run
+from gan_lightning.loggers.tensorboard import forget_after, log_run
 from gan_lightning.protocols import Classed, RunLogger
 from gan_lightning.runs.files import set_aside
 from gan_lightning.runs.home import without_home
@@ -50,10 +50,14 @@ class SaveConfig(SaveConfigCallback):
     _classes: list[str] | None = None
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Write the file, on rank 0, when training; the names of classes that the data found are written down."""
+        """Keep the names of classes that the data found, which are written down."""
         self._classes = classes_of(trainer.datamodule)  # type: ignore[attr-defined]
-        if stage == "fit" and trainer.is_global_zero:
-            path = Path(trainer.default_root_dir) / "config.yaml"
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the file, on rank 0: only now nothing of a resume is refused any more. One without updates to make leaves it."""
+        has_updates = not 0 < trainer.max_steps <= pl_module.updates_done  # type: ignore[operator]
+        path = Path(trainer.default_root_dir) / "config.yaml"
+        if trainer.is_global_zero and (has_updates or not path.is_file()):
             text = as_yaml(self._plain)
             if path.is_file() and path.read_text() != text:
                 set_aside(path)
@@ -62,6 +66,8 @@ class SaveConfig(SaveConfigCallback):
                 if isinstance(logger, RunLogger):
                     logger.log_run(path)
                 elif isinstance(logger, TensorBoardLogger):
+                    if done := pl_module.updates_done:
+                        forget_after(logger, int(done))  # type: ignore[arg-type]
                     log_run(logger, path, ["loss/critic", "loss/generator", *_measured(trainer, pl_module)])
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:

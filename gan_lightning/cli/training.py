@@ -315,7 +315,9 @@ class GanLightningCLI(LightningCLI):
             say(f"to resume: the same command with --name {folder.name} --resume auto")
             return
         written = {
-            "sample grid": max((folder / "samples").glob("*.*"), default=folder / "samples"),
+            "sample grid": max(
+                (folder / "samples").glob("*.*"), key=lambda path: (len(path.stem), path), default=folder / "samples"
+            ),
             "metrics": folder / "metrics.csv",
             "checkpoint": folder / "checkpoints" / "last.ckpt",
             "config": folder / "config.yaml",

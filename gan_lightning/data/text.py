@@ -228,6 +228,9 @@ class Text(RealData):
         )
         if self.n_classes:
             text += f", {self.n_classes} classes"
+        (learned, *more), (measured, *others) = self._pieces
+        if not (more or others) and measured[0].startswith(learned[0]):
+            text += "; too short to hold out: it is measured on what it is trained on"
         return text + (f"; {n_unknown / train.images.numel():.2%} of the characters are unknown" if n_unknown else "")
 
     def state_dict(self) -> dict[str, Any]:

@@ -496,8 +496,9 @@ class Game(LightningModule, ABC):
         last = self.trainer.max_steps
         for player in self.players:
             if (first := player.rests_from(last)) is not None:
+                until = f"to the last, {last:,}" if last > 0 else "on, and trainer.max_steps sets no end"
                 say(
-                    f"the {player.name}'s learning rate is 0 from update {first:,} to the last, {last:,}, where it learns "
+                    f"the {player.name}'s learning rate is 0 from update {first:,} {until}, where it learns "
                     f"nothing: give model.{player.name}_schedule a later end, or trainer.max_steps {first}"
                 )
         for player, optimizer in zip(

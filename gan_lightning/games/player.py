@@ -16,6 +16,9 @@ from gan_lightning.optimizers.schedules import Schedule
 from gan_lightning.optimizers.specs import SGD, Adam, OptimizerSpec, RMSprop, TorchOptimizer
 from gan_lightning.protocols import PLAYERS, PlayerName
 
+_NO_END = 10_000_000
+"""Updates of a run without an end that are looked at."""
+
 Terms = dict[str, Tensor]
 """Named, weighted terms of a loss; their sum is minimised."""
 
@@ -56,7 +59,19 @@ class Player:
         return PLAYERS.index(self.name)
 
     def rests_from(self, n_updates: int) -> int | None:
-        """Return from which update on the rate is 0 until `n_updates`; None if it is not 0 at the last of them."""
+        """Return from which update on the rate is 0 until `n_updates`; None if it is not 0 at the last of them.
+
+        A negative number is a run without an end: of that the first ten million updates are looked at.
+        """
+        if n_updates < 0:
+            n_updates = _NO_END
+            if self.schedule is None or self.schedule(n_updates - 1) != 0:
+                return None
+            first, rests = 0, n_updates - 1  # by halves: a rate that has come to 0 stays there
+            while first < rests:
+                middle = (first + rests) // 2
+                first, rests = (first, middle) if self.schedule(middle) == 0 else (middle + 1, rests)
+            return first
         first = n_updates
         while self.schedule is not None and first > 0 and self.schedule(first - 1) == 0:
             first -= 1

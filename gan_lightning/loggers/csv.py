@@ -58,6 +58,27 @@ class RunCSVLogger(CSVLogger):
             self._old = []
         super().log_metrics(metrics, step)
 
+    def forget_after(self, update: int) -> int:
+        """Remove the rows of later updates than a run goes on from, and return how many; call it on rank 0.
+
+        Step k of a loss is the update after k updates, and of all else, such as `val/...`, the state after k updates.
+        """
+        path = Path(self.log_dir) / "metrics.csv"
+        rows, _ = sound_rows(path)
+        kept = [row for row in rows if not _is_lost(row, update)]
+        self._old = [row for row in self._old if not _is_lost(row, update)]
+        if len(kept) < len(rows):
+            with replacing(path) as part, part.open("w", newline="") as file:
+                writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+                writer.writeheader()
+                writer.writerows(kept)
+        return len(rows) - len(kept)
+
+
+def _is_lost(row: dict[str, str], update: int) -> bool:
+    step = float(row["step"])
+    return step > update or (step == update and any(row[name] for name in row if name.startswith("loss/")))
+
 
 class _Writer(ExperimentWriter):
     """Lightning's writer, without a moment in which a kill would lose rows that were there."""

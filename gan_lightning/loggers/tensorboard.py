@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 from lightning.pytorch.loggers import TensorBoardLogger
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from torch.utils.tensorboard.summary import hparams
 
 
@@ -23,6 +24,17 @@ def log_run(logger: TensorBoardLogger, config: Path, metrics: Iterable[str]) -> 
     logger.experiment.add_text("config", "\n".join(f"    {line}" for line in text.splitlines()), 0)  # as code
     for part in hparams(dict(_settings(yaml.safe_load(text))), dict.fromkeys(metrics, 0.0)):
         logger.experiment.file_writer.add_summary(part, 0)
+
+
+def forget_after(logger: TensorBoardLogger, update: int) -> None:
+    """Have TensorBoard leave out what was logged at later steps, which a killed run makes anew; call it on rank 0."""
+    for event in (Event(step=update + 1, file_version="brain.Event:2"), _session(update + 1)):
+        logger.experiment.file_writer.add_event(event)
+
+
+def _session(step: int) -> Event:
+    """Return the event at which a program has started again."""
+    return Event(step=step, session_log=SessionLog(status=SessionLog.START))
 
 
 def _settings(value: Any, path: str = "") -> Iterator[tuple[str, bool | float | str]]:

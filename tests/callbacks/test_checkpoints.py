@@ -17,7 +17,7 @@ from gan_lightning.families import NonSaturatingGAN
 from gan_lightning.metrics import Digits, ExtractorUnavailable
 from gan_lightning.runs.checkpoint_files import read_checkpoint
 from tests.cases import GREY, Case
-from tests.training import assert_same, fit, networks, train, trainer
+from tests.training import assert_same, command, fit, networks, train, trainer
 
 RANDOM = {"class_path": "RandomImages", "init_args": {"image_size": 8, "channels": 1, "n": 24, "batch_size": 4}}
 CONFIG = {"name": "a", "data": RANDOM, "model": {"class_path": "NonSaturatingGAN", "init_args": networks()}}
@@ -94,6 +94,23 @@ def test_what_is_not_as_it_was_is_told(words, told, run, tmp_path):
     assert outcome.code == 0, outcome.err
     assert told in outcome.err + outcome.out
     assert read_checkpoint(tmp_path / "a" / "checkpoints" / "last.ckpt")["clock"]["updates_done"] == 7
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["--model.generator.init_args.width=32", "--trainer.max_steps=9"], 2),
+        (["--checkpoints.monitor=val/foo", "--trainer.max_steps=9"], 2),
+        (["--model.critic_optimizer.init_args.lr=0.5", "--trainer.max_steps=2"], 0),
+    ],
+)
+def test_a_resume_that_makes_no_update_leaves_the_config_as_it_was(words, code, run, tmp_path):
+    shutil.copytree(run / "a", tmp_path / "a")
+    before = (tmp_path / "a" / "config.yaml").read_text()
+    done = command("fit", "--resume", tmp_path / "a", *words)
+    assert done.code == code and ("nothing to do" in done.err) == (code == 0), done.err
+    assert (tmp_path / "a" / "config.yaml").read_text() == before
+    assert not (tmp_path / "a" / "config.1.yaml").exists()
 
 
 def test_a_finished_run_has_nothing_to_do(run, tmp_path):

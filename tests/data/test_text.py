@@ -51,6 +51,21 @@ def test_the_vocabulary_is_by_frequency_and_what_it_lacks_is_unknown(tmp_path):
     assert spelled(batch, data.vocabulary) == texts(data)[:2]
 
 
+@pytest.mark.parametrize(
+    ("text", "options", "shared"),
+    [
+        ("a line\n", {"by": "lines"}, True),
+        ("one\none\none\n", {"by": "lines"}, False),
+        ("ab" * 40, {"length": 32}, True),
+        ("ab" * 400, {"length": 32}, False),
+    ],
+)
+def test_a_text_that_is_too_short_to_hold_out_is_told_of(text, options, shared, tmp_path):
+    (tmp_path / "a.txt").write_text(text)
+    data = Text(str(tmp_path / "a.txt"), **{"length": 4, **options})
+    assert ("too short to hold out: it is measured on what it is trained on" in data.found()) == shared
+
+
 def test_a_folder_is_all_its_texts(tmp_path):
     (tmp_path / "deep").mkdir()
     (tmp_path / "a.txt").write_text("one\n" * 9)

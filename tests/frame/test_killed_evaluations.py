@@ -6,8 +6,9 @@ import csv
 import os
 
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from gan_lightning.callbacks import Coverage
+from gan_lightning.callbacks import Checkpoints, Coverage
 from gan_lightning.runs.locks import unlock_all
 from tests.training import fit, networks
 
@@ -23,6 +24,47 @@ CONFIG = {
 def evaluated(run):
     with (run / "metrics.csv").open() as file:
         return [int(row["step"]) for row in csv.DictReader(file) if row["val/modes"]]
+
+
+def test_what_a_killed_run_leaves_of_lost_updates_is_removed(tmp_path, monkeypatch):
+    run = tmp_path / "run"
+
+    def steps(name):
+        with (run / "metrics.csv").open() as file:
+            return [int(row["step"]) for row in csv.DictReader(file) if row[name]]
+
+    def logged():
+        found = EventAccumulator(str(next(run.rglob("events.*")).parent)).Reload()
+        return {event.step: event.value for event in found.Scalars("loss/critic") if event.step != 5}
+
+    board = {"class_path": "lightning.pytorch.loggers.TensorBoardLogger", "init_args": {"save_dir": ".", "name": ""}}
+    options = {
+        "accelerator": "cpu",
+        "logger": [{"class_path": "RunCSVLogger"}, {**board, "dict_kwargs": {"version": "b"}}],
+    }
+    often = {"log_every_n_steps": 1, "val_check_interval": 1, "max_steps": 8}
+    parts = {**CONFIG, "samples": {"every_n_updates": 2}, "checkpoints": {"every_n_updates": 5}}
+    save = Checkpoints.save
+    monkeypatch.setattr(
+        Checkpoints, "save", lambda self, trainer, name: trainer.global_step == 5 and save(self, trainer, name)
+    )
+    assert (
+        fit(tmp_path, {**parts, "trainer": {**options, **often}}).code == 0
+    )  # as if it had been killed after update 8
+    monkeypatch.setattr(Checkpoints, "save", save)
+    before = logged()
+    assert steps("val/modes") == list(range(9)) and (run / "evaluation/coverage-000007.json").is_file()
+
+    seldom = {"log_every_n_steps": 50, "val_check_interval": 50, "max_steps": 6}
+    words = ["--resume", "auto", "--model.critic_optimizer.init_args.lr=0.1", "--samples.every_n_updates=50"]
+    outcome = fit(tmp_path, {**parts, "trainer": {**options, **seldom}}, *words)
+    assert outcome.code == 0 and "updates after 5 were lost, and are made anew: " in outcome.err, outcome.err
+    assert steps("val/modes") == [0, 1, 2, 3, 4, 5, 6] and steps("loss/critic") == [0, 1, 2, 3, 4]
+    assert [path.stem[-6:] for path in sorted((run / "evaluation").glob("coverage-*.json"))] == [
+        f"{k:06d}" for k in range(7)
+    ]
+    assert max(path.stem for path in (run / "samples").glob("*.png")) <= "000006"
+    assert logged() == {step: value for step, value in before.items() if step < 5}
 
 
 @pytest.mark.parametrize(("killed_at", "every"), [(3, 3), (6, 0)])  # the last update is saved before it is measured

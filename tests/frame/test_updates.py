@@ -240,6 +240,19 @@ def test_updates_at_rate_zero_are_told_of(schedule, n_updates, first, tmp_path, 
     assert (told in said) if first else ("learning rate is 0" not in said)
 
 
+@pytest.mark.parametrize(
+    ("schedule", "first"),
+    [
+        (LinearDecay(start=2, end=4), 4),
+        (LinearDecay(start=0, end=1), 1),
+        (LinearDecay(start=2, end=4, final=0.1), None),
+        (None, None),
+    ],
+)
+def test_of_a_run_without_an_end_too(schedule, first):
+    assert Case(NonSaturatingGAN, critic_schedule=schedule).game().players[0].rests_from(-1) == first
+
+
 def test_turns_alone_are_in_tensor_float_32(tmp_path, monkeypatch):
     monkeypatch.setattr("gan_lightning.games.game.check_tf32", lambda *_: None)
     game, found = Case(NonSaturatingGAN, tf32=True).game(), {}
