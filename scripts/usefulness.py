@@ -71,6 +71,7 @@ def main() -> None:
     parser.add_argument("--runs_dir", type=Path, default=ROOT / "runs" / "usefulness")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "usefulness.md")
     options = parser.parse_args()
+    options.runs_dir = options.runs_dir.resolve()  # the trainings run in the repository
     keep_freed_memory()
     data = load(options)
     if options.n_test is not None and not 1 <= options.n_test <= (n := len(data.reference("eval").images)):
@@ -143,6 +144,7 @@ def case(
     cut = [index for index, share in shares.items() if share < max(shares.values())]
     kinds = [*COLUMNS, *(OF_A_CUT_CLASS if cut else ())]
     settings["kinds"] = ", ".join(kinds)
+    settings["samples"] = " ".join(data.reference(split).fingerprint for split in ("train", "eval"))
     done = folder / "result.json"
     if done.is_file() and (before := json.loads(done.read_text()))["settings"] == settings:
         return before

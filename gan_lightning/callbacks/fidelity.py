@@ -97,6 +97,7 @@ class Fidelity(Measuring):
         self.metrics: list[str] = list(metrics or ["fid", "isc"])
         self.split: Literal["eval", "train"] = split
         self.required, self.isc_splits, self.labels, self.n_seeds = required, isc_splits, labels, n_seeds
+        self._prints: dict[str, str] = {}  # names and weights
         self._lost: list[FeatureExtractor] = []  # whose weights are not here
         self._real: list[Measured] | None = None
         self._training: list[Measured] = []
@@ -133,8 +134,11 @@ class Fidelity(Measuring):
         self.enabled = bool(self.extractors)
 
     def settings(self) -> dict[str, Any]:
-        """Return the settings that the numbers depend on, extractors whose weights are not here among them."""
-        names = sorted(one.name for one in [*self.extractors, *self._lost])
+        """Return the settings that the numbers depend on: extractors with a hash of their weights, if these are here."""
+        for one in self.extractors:
+            if one.is_loaded and one.name not in self._prints:
+                self._prints[one.name] = f"{one.name} {one.fingerprint()[:16]}"
+        names = sorted(self._prints.get(one.name, one.name) for one in [*self.extractors, *self._lost])
         return {**super().settings(), "extractors": names}
 
     def watches(self, game: Any) -> bool:

@@ -19,6 +19,7 @@ from gan_lightning.description import describe, describe_module
 from gan_lightning.errors import UserError, in_one_line
 from gan_lightning.evaluation.output import output_file, output_folder, write_whole
 from gan_lightning.evaluation.pictures import drawn
+from gan_lightning.evaluation.sample_files import said
 from gan_lightning.games.restore import MODEL, WEIGHTS, load_finite_game
 from gan_lightning.games.sampling import SamplingGame
 from gan_lightning.runs.checkpoint_files import read_checkpoint
@@ -54,7 +55,12 @@ def write_program(ckpt_path: str, out: str, trust: bool = False) -> None:
 
 
 def facts_of(game: Any, ckpt_path: str) -> dict[str, Any]:
-    """Return what must be known to use a generator: sizes, value range, latents, classes, card, and how it is rebuilt."""
+    """Return what must be known to use a generator: sizes, value range, latents, classes, card, and how it is rebuilt.
+
+    Of texts `samples` has the vocabulary, of music its notation, of sound the rate.
+    """
+    checkpoint = read_checkpoint(ckpt_path)
+    meaning = {key: said(checkpoint, key) for key in ("vocabulary", "notation", "rate")}
     return {
         "made_by": f"gan_lightning {gan_lightning.__version__}",
         "family": type(game).__name__,
@@ -65,6 +71,7 @@ def facts_of(game: Any, ckpt_path: str) -> dict[str, Any]:
         "value_range": [-1, 1] if isinstance(game.shape, Images) else None,
         "n_classes": game.n_classes,
         "classes": game.classes if game.n_classes else [],
+        "samples": {key: value for key, value in meaning.items() if value is not None},
         "card": _card(Path(ckpt_path), game.updates_done),
         "hyper_parameters": without_home(describe_module(game)),
     }
@@ -250,6 +257,7 @@ def _model_card(facts: dict[str, Any], config: Any) -> str:
         f"- {facts['updates_done']:,} generator updates, {facts['made_by']}; the whole config is in `config.yaml`",
         f"- latents: {facts['latent_dim']} coordinates, {facts['latent_distribution']['class_path'].rpartition('.')[2]}",
         f"- values: {facts['value_range'] or 'as the data'}",
+        *(f"- {key}: {json.dumps(value, ensure_ascii=False)}" for key, value in facts["samples"].items()),
         f"- classes: {', '.join(facts['classes']) or facts['n_classes'] or 'none'}",
         "",
         *([how, "", "| measured | |", "|---|---|", *measured] if measured else ["This checkpoint was not measured."]),

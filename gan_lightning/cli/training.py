@@ -278,7 +278,7 @@ class GanLightningCLI(LightningCLI):
         self.trainer.datamodule, self.model.trainer = self.datamodule, self.trainer  # type: ignore[attr-defined]
         self.model.preflight("fit")
         if self._start is not None:
-            start_from(self.model, self._start)
+            start_from(self.model, self._start, self.datamodule)
         self._start = None
         GanLightningCLI.is_training = True
         if self.trainer.world_size > 1:

@@ -173,6 +173,12 @@ class RealData(LightningDataModule, ABC):
             n = sum(self.left_out.values())
             what = ", ".join(f"{n:,} {why}" for why, n in self.left_out.items())
             text += f"; {n:,} file{'s' * (n > 1)} left out: {what}"
+        if self.centres is not None and self.std is not None and len(self.centres) > 1:
+            nearest = float(torch.pdist(self.centres.double()).min())
+            if nearest < 6 * self.std:
+                text += (
+                    f"; modes overlap (standard deviation {self.std:g}, {nearest:.3g} apart): high quality says little"
+                )
         if empty:
             text += f"; no training images of {len(empty)} classes: {_listed(empty)}"
         return text

@@ -121,7 +121,12 @@ class Music(RealData, ABC):
     @property
     def notation(self) -> Notation:
         """What the samples mean."""
-        return Notation(self.per_quarter, self.range[0], self.in_c)
+        return Notation(self.per_quarter, self.low, self.in_c)
+
+    @property
+    def low(self) -> int:
+        """The pitch that the lowest number means."""
+        return self.range[0]
 
     def found(self) -> str:
         """Return in one line what there is."""

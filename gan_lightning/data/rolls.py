@@ -85,9 +85,14 @@ class Rolls(Music):
         low, high = self.range
         return Images(-(-(high - low + 1) // _MULTIPLE) * _MULTIPLE, self.length, self.n_voices)
 
+    @property
+    def low(self) -> int:
+        """The pitch of the lowest row: the lowest there is, or so far below that the highest row is a MIDI number."""
+        return min(self.range[0], 128 - self.shape.height)
+
     def load_split(self, split: Split) -> RealSamples:
         """Return the windows of a split; those without a note are left out."""
-        shape, low = self.shape, self.range[0]
+        shape, low = self.shape, self.low
         rows = []
         for piece in self.voices[split == "eval"]:
             roll = roll_of(piece, shape.height, low)

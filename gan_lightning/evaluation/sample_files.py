@@ -178,19 +178,19 @@ def form_of(shape: Shape, checkpoint: dict[str, Any]) -> Form:
         shape: Shape of a sample.
         checkpoint: The checkpoint, whole.
     """
-    if notation := _said(checkpoint, "notation"):
+    if notation := said(checkpoint, "notation"):
         return Midi(shape, Notation(**notation))
     if isinstance(shape, Images):
         return Pictures(shape)
     if isinstance(shape, Vectors):
         return Rows(shape)
-    if isinstance(shape, Tokens) and (vocabulary := _said(checkpoint, "vocabulary")):
+    if isinstance(shape, Tokens) and (vocabulary := said(checkpoint, "vocabulary")):
         return Lines(shape, vocabulary)
-    if isinstance(shape, Signals) and (rate := _said(checkpoint, "rate")):
+    if isinstance(shape, Signals) and (rate := said(checkpoint, "rate")):
         return Sounds(shape, rate)
     return Arrays(shape)
 
 
-def _said(checkpoint: dict[str, Any], key: str) -> Any:
+def said(checkpoint: dict[str, Any], key: str) -> Any:
     """Return what the data said of themselves under a key, None if they did not."""
     return next((part[key] for part in checkpoint.values() if isinstance(part, dict) and key in part), None)

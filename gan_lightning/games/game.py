@@ -501,6 +501,11 @@ class Game(LightningModule, ABC):
                     f"the {player.name}'s learning rate is 0 from update {first:,} {until}, where it learns "
                     f"nothing: give model.{player.name}_schedule a later end, or trainer.max_steps {first}"
                 )
+        has_game = any(self.critic_updates_in_round(update) for update in range(self.updates_done, last))
+        if self.updates_done < last and not has_game and self.critic_updates_in_round(10**9):
+            say(
+                f"the critic rests until the last update, {last:,}: raise trainer.max_steps, or shorten what is before it"
+            )
         for player, optimizer in zip(
             self.players, cast(list[Any], self.optimizers(use_pl_optimizer=False)), strict=True
         ):

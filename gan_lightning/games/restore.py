@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ from torch import Tensor
 from gan_lightning.description import rebuild
 from gan_lightning.errors import UserError, in_one_line, say
 from gan_lightning.games.game import Game
+from gan_lightning.protocols import Classed, Notated, Spelled
 from gan_lightning.runs.checkpoint_files import read_checkpoint
 from gan_lightning.runs.folders import newest_checkpoint
 from gan_lightning.runs.home import with_home
@@ -84,11 +86,13 @@ class Start(NamedTuple):
         path: The file.
         updates_done: Generator updates that they are old.
         weights: Tensors by their names in a game: `generator.*`, `generator_average.*`, and `critic.*` if the file has it.
+        meaning: What numbers mean there: the names of classes, the vocabulary of texts, the notation of music.
     """
 
     path: Path
     updates_done: int
     weights: dict[str, Tensor]
+    meaning: dict[str, Any] = {}
 
 
 def read_start(path: str | Path) -> Start:
@@ -101,21 +105,24 @@ def read_start(path: str | Path) -> Start:
     if place.suffix == ".safetensors" or (place / WEIGHTS).is_file():
         place = place if place.suffix == ".safetensors" else place / WEIGHTS
         tensors, about = read_tensors(place)
-        done = int(_facts(place, about)["updates_done"])
+        facts = _facts(place, about)
+        done = int(facts["updates_done"])
         both = {
             f"{player}.{name}": value
             for player in ("generator", "generator_average")
             for name, value in tensors.items()
         }
-        return Start(place, done, both)
+        return Start(place, done, both, {"classes": facts.get("classes") or [], **facts.get("samples", {})})
     place = _checkpoint_in(place)
     checkpoint = read_checkpoint(place)
     weights = {name: value for name, value in checkpoint["state_dict"].items() if name.partition(".")[0] in _NETWORKS}
-    return Start(place, checkpoint["clock"]["updates_done"], weights)
+    parts = [part for part in checkpoint.values() if isinstance(part, dict)]
+    meaning = {key: part[key] for part in parts for key in ("classes", "vocabulary", "notation") if key in part}
+    return Start(place, checkpoint["clock"]["updates_done"], weights, meaning)
 
 
 @torch.no_grad()
-def start_from(game: Game, start: Start | str | Path) -> None:
+def start_from(game: Game, start: Start | str | Path, data: Any = None) -> None:
     """Give a new game the weights of another one, as far as they fit; its clock and optimizers stay new.
 
     A tensor is taken if the game has one of this name and shape. A layer that is parametrized, as by spectral normalisation,
@@ -125,6 +132,7 @@ def start_from(game: Game, start: Start | str | Path) -> None:
     Args:
         game: The game, before its training.
         start: What `load` takes, or what `read_start` has returned.
+        data: The data that the game is to be trained on: what their symbols mean is compared.
 
     Raises:
         UserError: As `read_start`, or nothing of it fits.
@@ -157,6 +165,29 @@ def start_from(game: Game, start: Start | str | Path) -> None:
             say(f"as new in the {player}: {', '.join(here)}")
         if there:
             say(f"left there: {', '.join(there)}")
+
+    for line in _other_meanings(game, start, data):
+        say(line)
+
+
+def _other_meanings(game: Game, start: Start, data: Any) -> Iterator[str]:
+    """Yield a line for each kind of number, such as a class, that means something else here than where weights come from."""
+    now = {
+        "classes": list(game.classes) if isinstance(game, Classed) and game.n_classes else [],
+        "vocabulary": list(data.vocabulary) if isinstance(data, Spelled) else [],
+    }
+    for key, here in now.items():
+        there = list(start.meaning.get(key) or [])
+        moved = [place for place, (one, other) in enumerate(zip(there, here, strict=False)) if one != other]
+        if moved:
+            one, other = there[moved[0]], here[moved[0]]
+            yield (
+                f"{key} are in another order: what {start.path} has learned of {one!r}, number {moved[0]}, goes to {other!r} "
+                f"here, and so for {len(moved)} of {len(here)}; name or sort them alike, or start without --init_from"
+            )
+    notation = data.notation._asdict() if isinstance(data, Notated) else None
+    if notation is not None and start.meaning.get("notation") not in (None, notation):
+        yield f"notes mean something else: {start.meaning['notation']} in {start.path}, and {notation} here"
 
 
 _NETWORKS = ("generator", "critic", "generator_average")

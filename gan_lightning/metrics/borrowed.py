@@ -160,6 +160,10 @@ class _First(nn.Module):
         return self.network(images)[0]
 
 
+_TAKEN = ("digits", "raw", "efficientnet_lite0", "lpips", "inception")
+"""What the numbers of this package's own extractors are called."""
+
+
 @final
 class ModuleExtractor(FeatureExtractor):
     """Any module of one's own: samples in, features `(N, F)` out, or features and logits `(N, K)`.
@@ -173,7 +177,7 @@ class ModuleExtractor(FeatureExtractor):
 
     Args:
         module: The module, with its weights.
-        name: What its numbers are called: `val/fid_<name>`; letters, digits and `_`.
+        name: What its numbers are called: `val/fid_<name>`; letters, digits and `_`, none of this package's extractors.
         scale: "signed" gives images as float32 in [-1, 1], "unit" in [0, 1], "bytes" as uint8; other samples are given as
             they are.
         weights_path: State dict to load into the module.
@@ -194,6 +198,8 @@ class ModuleExtractor(FeatureExtractor):
         super().__init__()
         if not name.isidentifier():
             raise UserError(f"name of ModuleExtractor must be letters, digits and _, got {name!r}")
+        if name in _TAKEN:
+            raise UserError(f"name of ModuleExtractor must not be that of another extractor, got {name!r}")
         if scale not in ("signed", "unit", "bytes"):
             raise UserError(f"scale of ModuleExtractor must be signed, unit or bytes, got {scale!r}")
         if weights_path is not None and not Path(weights_path).expanduser().is_file():

@@ -103,6 +103,11 @@ class FeatureExtractor(ABC):
             self._module = module.requires_grad_(False).eval().to(self._device)
         return self
 
+    @property
+    def is_loaded(self) -> bool:
+        """Whether the weights are there, on a device."""
+        return self._module is not None
+
     def fingerprint(self) -> str:
         """Return the SHA-256, in hexadecimal, of the names, types, shapes and values of the weights."""
         digest = hashlib.sha256()

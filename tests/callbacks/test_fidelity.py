@@ -75,6 +75,23 @@ def asked(game):
     return seen
 
 
+def test_other_weights_under_one_name_are_other_settings(tmp_path):
+    torch.save(torch.nn.Linear(16, 4).state_dict(), tmp_path / "a.pt")
+    torch.save(torch.nn.Linear(16, 4).state_dict(), tmp_path / "b.pt")
+    found = []
+    for weights in ("a.pt", "b.pt", "a.pt"):
+        module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 4))
+        state = {f"1.{key}": value for key, value in torch.load(tmp_path / weights, weights_only=True).items()}
+        torch.save(state, tmp_path / "mine.pt")
+        fidelity = Fidelity(ModuleExtractor(module, "mine", weights_path=str(tmp_path / "mine.pt")), 8)
+        assert fidelity.settings()["extractors"] == ["mine"]
+        fidelity.extractors[0].load()
+        found.append(fidelity.settings()["extractors"])
+    assert found[0] == found[2] != found[1]
+    with pytest.raises(UserError, match="must not be that of another extractor, got 'digits'"):
+        ModuleExtractor(module, "digits")
+
+
 @pytest.mark.parametrize(
     ("labels", "expected", "stated"),
     [

@@ -7,7 +7,7 @@ import json
 import pytest
 import torch
 
-from gan_lightning.data import Melodies
+from gan_lightning.data import Melodies, Rolls
 from gan_lightning.data.melodies import windows
 from gan_lightning.data.music_files import Note, key_shift, music_files, read_pieces
 from gan_lightning.evaluation import midi
@@ -73,6 +73,15 @@ def test_midi_is_read_as_it_is_written(tmp_path):
         assert piece.parts[0] == [Note(*note) for note in notes] and piece.n_moved == 0
     (piece,), _ = read_pieces([tmp_path / "a.mid"], 4, None)
     assert piece.n_moved > 32
+
+
+def test_the_rows_of_a_roll_are_midi_numbers(tmp_path):
+    for name in "ab":
+        (tmp_path / f"{name}.mid").write_bytes(midi_bytes([[(i, 1, 108 + i % 18) for i in range(64)]], 4))
+    data = Rolls(str(tmp_path), length=16, voices=1, in_c=False)
+    height = data.shape.height
+    assert data.notation.low + height == 128 and data.range[0] == 108
+    assert data.reference("train").images[0].nonzero()[:, 1].max() == height - 1 - (108 - data.notation.low)
 
 
 def test_hidden_files_are_not_read(tunes):

@@ -11,6 +11,11 @@ def residuals(source):
     return real.images - source.centres[real.labels]
 
 
+def test_modes_that_overlap_are_told_of():
+    assert "modes overlap (standard deviation 5, 2 apart): high quality says little" in Grid(std=5.0, n=64).found()
+    assert not any("overlap" in data.found() for data in (Grid(n=64), Ring(n=64)))
+
+
 @pytest.mark.parametrize(
     "source",
     [

@@ -180,6 +180,10 @@ def test_a_run_on_chinese_text_from_fit_to_lines(tmp_path):
     moved = shutil.copy(tmp_path / "run/checkpoints/last.ckpt", tmp_path / "moved.ckpt")
     outcome = command("validate", "--ckpt_path", moved)
     assert outcome.code == 0 and "val/js_2" in outcome.out, outcome.err
+    assert command("share", moved, "--out", tmp_path / "shared").code == 0
+    meaning = json.loads((tmp_path / "shared/model.json").read_text())["samples"]
+    assert meaning == {"vocabulary": Text(str(tmp_path / "f"), length=8).vocabulary}
+    assert "- vocabulary: [" in (tmp_path / "shared/README.md").read_text(encoding="utf-8")
     (tmp_path / "f").unlink()
     outcome = command("sample", "--ckpt_path", moved, "--n", 70, "--out", tmp_path / "out")
     assert outcome.code == 0, outcome.err

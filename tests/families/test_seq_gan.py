@@ -155,6 +155,12 @@ def test_the_phases_take_their_turns(tmp_path):
     assert len(recorder.column("loss/critic")) == 3 and len(recorder.column("loss/generator")) == 4
 
 
+@pytest.mark.parametrize(("n", "told"), [(2, True), (3, False)])
+def test_a_run_that_ends_before_the_game_begins_is_told(n, told, tmp_path, capfd):
+    train(CASE.game(n_pretraining=2), CASE.data(), tmp_path, n)
+    assert (f"the critic rests until the last update, {n}" in "".join(capfd.readouterr())) == told
+
+
 @pytest.mark.parametrize("at", [1, 2])
 def test_a_run_resumes_to_the_bit_on_either_side_of_the_end_of_pretraining(tmp_path, at):
     options = {"n_pretraining": 2}

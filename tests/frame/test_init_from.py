@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import copy
+import re
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
 import gan_lightning as gl
-from gan_lightning.games.restore import load_game
+from gan_lightning.games.restore import load_game, read_start
 from gan_lightning.networks import (
     DCGANCritic,
     FrozenCritic,
@@ -85,6 +87,27 @@ def test_the_average_starts_from_theirs_in_python_too(source: Path, tmp_path: Pa
         not torch.equal(mean, value)
         for mean, value in zip(game.generator_average.parameters(), game.generator.parameters(), strict=True)
     )
+
+
+def test_numbers_that_mean_something_else_are_told_of(source: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    game, start = load_game(source / "checkpoints/last.ckpt"), read_start(source)
+    assert start.meaning["classes"] == ["0", "1", "2"] == list(game.classes)
+    texts = SimpleNamespace(vocabulary=["?", "", "a", "b"])
+    for meaning, told in [
+        ({"classes": ["0", "1"]}, None),
+        (
+            {"classes": ["1", "0", "2"]},
+            "classes are .* learned of '1', number 0, goes to '0' here, and so for 2 of 3",
+        ),
+        ({"vocabulary": ["?", "", "a", "b", "c"]}, None),
+        (
+            {"vocabulary": ["?", "", "b", "a"]},
+            "vocabulary are .* learned of 'b', number 2, goes to 'a' here",
+        ),
+    ]:
+        gl.start_from(game, start._replace(meaning=meaning), texts)
+        said = capsys.readouterr().err
+        assert re.search(told, said) if told else "in another order" not in said, said
 
 
 def test_a_shared_folder_gives_the_generator_alone(source: Path, tmp_path: Path) -> None:
