@@ -13,6 +13,7 @@ from lightning.pytorch import Trainer
 from gan_lightning.data import data_of
 from gan_lightning.families import DRAGAN, SNGAN, MinimaxGAN, NonSaturatingGAN
 from gan_lightning.lab import dirac, gaussians
+from gan_lightning.lab.critics import penalized_best
 from gan_lightning.lab.dirac import Consensus, DiracGame, Formula, Point, Slope, eigenvalues, path, penalized
 from gan_lightning.losses import Wasserstein
 from gan_lightning.metrics.coverage import wasserstein_1d
@@ -173,3 +174,23 @@ def test_wasserstein_distances_of_samples():
     assert wasserstein(line, y[:45, None].double().repeat(2, 1)[:50]).item() == pytest.approx(
         wasserstein_1d(line[:, 0], y.repeat(2)[:50])
     )
+
+
+@pytest.mark.parametrize(("theta", "weight"), [(2.0, 10.0), (1.0, 1.0)])
+def test_the_best_of_a_penalized_critic_is_that_of_drawn_samples(theta, weight):
+    random, edges = torch.Generator().manual_seed(0), torch.linspace(-4, theta + 4, 161, dtype=torch.float64)
+    real, fake = torch.randn(2, 400_000, generator=random, dtype=torch.float64)
+    fake += theta
+    share = torch.rand(400_000, generator=random, dtype=torch.float64)
+    width = edges[1] - edges[0]
+    # what a slope of 1 in each cell adds to E f(G(z)) - E f(x), and how many points between lie there
+    gain = torch.stack(
+        [(fake - edge).clamp(0, width).mean() - (real - edge).clamp(0, width).mean() for edge in edges[:-1]]
+    )
+    between = torch.histogram(share * real + (1 - share) * fake, edges).hist / len(real)
+    slopes = 1 + gain / (2 * weight * between.clamp(min=1e-9))
+    seen, cells = between > 1e-4, (edges[:-1] >= 0) & (edges[1:] <= theta + 1e-9)
+    gap, slope = penalized_best(theta, weight)
+    assert (gain * slopes)[seen].sum().item() == pytest.approx(gap, rel=0.01)
+    assert slopes[cells].mean().item() == pytest.approx(slope, rel=0.01)
+    assert penalized_best(theta, 1e9) == pytest.approx((theta, 1.0), rel=1e-5)
