@@ -136,11 +136,11 @@ class Checkpoints(Checkpoint):
             raise UserError(f"checkpoints.{watcher} has no Fréchet distance to watch: {what}; {mend}")
         if self.monitor is not None:
             self._check_monitor(self.monitor, measured)
-        asked = {"monitor": self.monitor, "patience": self.patience, "stop_on_alarm": self.stop_on_alarm or None}
-        if trainer.limit_val_batches == 0 and (
-            name := next((n for n, value in asked.items() if value is not None), None)
-        ):
+        if trainer.limit_val_batches == 0 and (self.patience or self.stop_on_alarm):
+            name = "patience" if self.patience else "stop_on_alarm"
             raise UserError(f"checkpoints.{name} watches evaluations, and trainer.limit_val_batches 0 leaves them out")
+        if trainer.limit_val_batches == 0 and self.monitor is not None:
+            say(f"no best.ckpt: checkpoints.monitor {self.monitor} is not measured, as trainer.limit_val_batches is 0")
 
     def _check_monitor(self, monitor: str, measured: list[str]) -> None:
         """Refuse a monitor that is not measured, or of which nobody has said what is better."""

@@ -259,8 +259,8 @@ def test_a_monitor_that_nothing_measures_is_refused_before_training(monitor, fid
         ),
         ({"stop_on_alarm": True}, "checkpoints.stop_on_alarm has no Fréchet distance to watch: .*; leave it out"),
         (
-            {"monitor": "val/mine", "mode": "max"},
-            "checkpoints.monitor watches evaluations, and trainer.limit_val_batches 0",
+            {"monitor": "val/mine", "mode": "max", "patience": 1},
+            "patience watches evaluations, and trainer.limit_val_batches 0",
         ),
         ({"monitor": "val/psnr"}, "val/psnr is not a number whose best is known.*this run measures nothing"),
     ],

@@ -89,6 +89,9 @@ def test_what_is_shared_is_measured_on_whole_latents_against_held_out_samples_an
     shutil.copytree(image_run, tmp_path / "run")
     there = tmp_path / "run" / "evaluation"
     card = json.loads(max(there.glob("0*.json")).read_text())
+    for path in there.glob("*.json"):
+        path.unlink()
+    (there / "earlier.json").write_text(json.dumps(card))
     others = (
         {"fid": 1.5, "truncation": 0.1, "real_split": "eval"},
         {"fid": 2.5, "truncation": None, "real_split": "train"},
@@ -98,9 +101,8 @@ def test_what_is_shared_is_measured_on_whole_latents_against_held_out_samples_an
     assert command("share", tmp_path / "run/checkpoints/last.ckpt", "--out", tmp_path / "a").code == 0
     text = (tmp_path / "a" / "README.md").read_text()
     assert f"| `fid` | {card['fid']:g} |" in text and f"against {card['real']} (eval split)" in text
-    for path in there.glob("0*.json"):
-        path.unlink()
-    (there / "later-1.json").unlink()
+    for name in ("earlier.json", "later-1.json"):
+        (there / name).unlink()
     assert command("share", tmp_path / "run/checkpoints/last.ckpt", "--out", tmp_path / "b").code == 0
     text = (tmp_path / "b" / "README.md").read_text()
     assert "| `fid` | 1.5 |" in text and "of latents within 0.1" in text
