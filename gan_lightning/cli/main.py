@@ -9,6 +9,7 @@ from gan_lightning import __version__
 from gan_lightning.cli import verbs_of_checkpoints as writing
 from gan_lightning.cli import verbs_of_numbers as telling
 from gan_lightning.cli.help import FIT, MEASURE, VERBS
+from gan_lightning.cli.imports import collect_again, collect_later
 from gan_lightning.cli.own_modules import searched
 from gan_lightning.cli.streams import lasting_streams
 from gan_lightning.errors import fail, nearest
@@ -34,8 +35,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
     if verb not in VERBS:
         fail(f"unknown verb {verb!r}{nearest(verb, VERBS)}; the verbs are {', '.join(VERBS)}")
-    with searched(""):
-        _run(verb, rest)
+    collect_later()
+    try:
+        with searched(""):
+            _run(verb, rest)
+    finally:
+        collect_again()
 
 
 def _run(verb: str, rest: list[str]) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
+from gan_lightning.cli.imports import collect_again
 from gan_lightning.errors import RunFailed, UserError, fail, in_one_line
 
 ABOUT_A_PATH = (ENOENT, ENOTDIR, EISDIR, EEXIST, EACCES, EPERM, EROFS, ENAMETOOLONG, ELOOP, ESTALE)
@@ -40,8 +41,10 @@ def path_errors() -> Iterator[None]:
 def user_errors() -> Iterator[None]:
     """Turn the user's mistakes into one line and exit code 2; everything else passes with its traceback.
 
-    A mistake is a `UserError`, also one that jsonargparse has wrapped, or a configuration that Lightning refuses.
+    A mistake is a `UserError`, also one that jsonargparse has wrapped, or a configuration that Lightning refuses. A verb's
+    imports are behind it here.
     """
+    collect_again()
     try:
         yield
     except MisconfigurationException as error:

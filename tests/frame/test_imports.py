@@ -274,3 +274,18 @@ def test_the_module_runs_as_the_command():
         [sys.executable, "-m", "gan_lightning", "--version"], capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0 and done.stdout.startswith("gan-lightning ")
+
+
+def test_garbage_is_collected_again_after_the_imports_of_a_verb(tmp_path):
+    code = """
+import gc
+from gan_lightning.cli.main import main
+for words, n in ((["sample"], 0), (["cache"], 100_000)):
+    try:
+        main(words)
+    except SystemExit:
+        pass
+    assert gc.isenabled() and gc.get_freeze_count() >= n, gc.get_freeze_count()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
