@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, conv2d, interpolate
 from torch.nn.utils.parametrizations import spectral_norm
 
+from gan_lightning.networks.layers.products import products
 from gan_lightning.networks.layers.resampled import PooledConv2d, UpsampledConv2d
 
 
@@ -70,3 +71,15 @@ def test_half_precision_rounds_no_more_than_both_steps(kind, plain) -> None:
     with torch.autocast("cpu", torch.bfloat16):
         ours, theirs = ((x.double() - exact).norm() / exact.norm() for x in (layer(inputs), plain(inputs, layer)))
     assert ours < 1.5 * theirs < 0.02
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_products_of_many_matrices_are_torchs(dtype):
+    one, other = torch.randn(5, 70, 48, dtype=dtype), torch.randn(5, 48, 64, dtype=dtype)
+    turned = torch.randn(5, 48, 70, dtype=dtype).transpose(1, 2)  # as the kernel's gradient has them
+    for left in (one, turned):
+        exact = left.double() @ other.double()
+        assert (products(left, other) - exact).abs().max() < (1e-13 if dtype == torch.float64 else 2e-5)
+    many = torch.vmap(products, in_dims=(0, None))(torch.stack([one, 2 * one]), other)
+    torch.testing.assert_close(many[1], 2 * products(one, other))
+    torch.library.opcheck(products, (one, other))
