@@ -266,11 +266,9 @@ class Checkpoints(Checkpoint):
         if changes := _measured_otherwise(trainer, checkpoint.get("callbacks", {})):
             self._anew = True
             say(f"{'; '.join(changes)}: numbers do not compare with those before; the best is looked for anew")
-        folder, path = Path(trainer.default_root_dir), Path(trainer.ckpt_path or "")
-        if trainer.is_global_zero and path.resolve().parent == (folder / "checkpoints").resolve():
-            forget_lost_updates(trainer, checkpoint["clock"]["updates_done"])
-        before_running(trainer, partial(_make_up_evaluation, trainer, pl_module))
         done = checkpoint["clock"]["updates_done"]
+        forget_lost_updates(trainer, done)
+        before_running(trainer, partial(_make_up_evaluation, trainer, pl_module))
         if 0 < trainer.max_steps <= done:
             say(
                 f"nothing to do: the run made {done} of {trainer.max_steps} updates; raise trainer.max_steps to continue"

@@ -236,9 +236,13 @@ class Fidelity(Measuring):
                 "extractor_fingerprint": extractor.fingerprint(),
                 "extractor_resize": extractor.resize,
                 **rows[0].details,
-                **({"n_translated": n_samples, "fid_of_sources": of_sources.get(extractor.name)} if of_sources else {}),
-                **({"sources_fingerprint": reference.sources.fingerprint} if of_sources else {}),
             }
+            if of_sources:
+                own |= {
+                    "n_translated": n_samples,
+                    "fid_of_sources": of_sources.get(extractor.name),
+                    "sources_fingerprint": reference.sources.fingerprint,
+                }
             is_first = extractor is self.extractors[0] or trainer.state.fn != "fit"
             prefix = "" if is_first else f"{extractor.log_suffix.strip('_') or extractor.name}-"
             found.append(Measurement(values, own, tuple(differs), extractor.key, prefix))

@@ -15,7 +15,9 @@ _OF_TRAINING = re.compile(r"(?:[a-z0-9_]+-)?(\d{6,})(?:-\d+)?\.\w+")
 
 
 def forget_lost_updates(trainer: Trainer, update: int) -> None:
-    """Remove rows, cards and samples of a run that are of later updates than those it goes on from, and say so.
+    """Remove rows, cards and samples of a run that are of later updates than those it goes on from, and say so, on rank 0.
+
+    A run that goes on from a checkpoint of another folder has none.
 
     Otherwise the newest card would be of weights that are no more, and with other settings nothing would replace it.
 
@@ -24,6 +26,9 @@ def forget_lost_updates(trainer: Trainer, update: int) -> None:
         update: Generator updates of the checkpoint that it goes on from.
     """
     folder = Path(trainer.default_root_dir)
+    is_own = Path(trainer.ckpt_path or "").resolve().parent == (folder / "checkpoints").resolve()
+    if not (is_own and trainer.is_global_zero):
+        return
     late = [
         path
         for path in [*(folder / "evaluation").glob("*.json"), *(folder / "samples").glob("*.*")]

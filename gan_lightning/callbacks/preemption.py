@@ -49,7 +49,7 @@ class Preemption(Checkpoint):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Save and stop if any rank was sent a signal; save if the minutes between checkpoints are over on any."""
+        """Save and stop if any rank was sent a signal; save if by the clock of any a checkpoint is due."""
         keepers = [callback for callback in trainer.checkpoint_callbacks if isinstance(callback, Checkpoints)]
         request = _STOP if heard() is not None else _SAVE if any(keeper.is_due(trainer) for keeper in keepers) else 0
         flag = torch.tensor([request], dtype=torch.uint8)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from math import inf
+from math import inf, nan
 from typing import NoReturn
 
 from gan_lightning.cli.help import TRUST, VERBS
@@ -85,37 +85,34 @@ def steps(text: str) -> int:
     return int(text)
 
 
+def _number(text: str) -> float:
+    """Return the number that a text says, NaN if it says none: it lies in no range."""
+    try:
+        return float(text)
+    except ValueError:
+        return nan
+
+
 def bounds(text: str) -> list[float]:
     """Return bounds with commas between."""
-    try:
-        bounds = [float(part) for part in text.split(",")]
-    except ValueError:
-        bounds = []
-    if not bounds or not all(0 < bound < float("inf") for bound in bounds) or len(bounds) > 50:
+    found = [_number(part) for part in text.split(",")]
+    if not all(0 < bound < inf for bound in found) or len(found) > 50:
         raise argparse.ArgumentTypeError(f"must be numbers above 0 with commas between, got {text!r}")
-    return bounds
+    return found
 
 
 def share_of_1(text: str) -> float:
     """Return a share, between 0 and 1."""
-    try:
-        share = float(text)
-    except ValueError:
-        share = -1.0
-    if not 0 < share < 1:
+    if not 0 < _number(text) < 1:
         raise argparse.ArgumentTypeError(f"must be a number between 0 and 1, got {text!r}")
-    return share
+    return _number(text)
 
 
 def above_0(text: str) -> float:
     """Return a number above 0."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = -1.0
-    if not 0 < number < float("inf"):
+    if not 0 < _number(text) < inf:
         raise argparse.ArgumentTypeError(f"must be a number above 0, got {text!r}")
-    return number
+    return _number(text)
 
 
 def count_or_0(text: str) -> int:

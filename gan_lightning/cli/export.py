@@ -45,8 +45,9 @@ def write_program(ckpt_path: str, out: str, trust: bool = False) -> None:
         )
     write, hint = FORMS[path.suffix]
     output_file(out, *([MODEL] if path.suffix == ".safetensors" else []))
+    checkpoint = read_checkpoint(ckpt_path, hold=True)
     game = _sampling(ckpt_path, trust)
-    facts = json.dumps(facts_of(game, ckpt_path), indent=2)
+    facts = json.dumps(facts_of(game, ckpt_path, checkpoint), indent=2)
     content = write(game, facts)
     write_whole(path, lambda file: file.write(content))
     if path.suffix == ".safetensors":
@@ -54,12 +55,11 @@ def write_program(ckpt_path: str, out: str, trust: bool = False) -> None:
     print(f"generator of {ckpt_path} in {out}; {hint}", file=sys.stderr)
 
 
-def facts_of(game: Any, ckpt_path: str) -> dict[str, Any]:
+def facts_of(game: Any, ckpt_path: str, checkpoint: dict[str, Any]) -> dict[str, Any]:
     """Return what must be known to use a generator: sizes, value range, latents, classes, card, and how it is rebuilt.
 
     Of texts `samples` has the vocabulary, of music its notation, of sound the rate.
     """
-    checkpoint = read_checkpoint(ckpt_path)
     meaning = {key: said(checkpoint, key) for key in ("vocabulary", "notation", "rate")}
     return {
         "made_by": f"gan_lightning {gan_lightning.__version__}",
@@ -84,10 +84,11 @@ def share(ckpt_path: str, out: str, trust: bool = False) -> None:
         UserError: As `write_program`, or the folder is in use.
         RunFailed: The disk is full.
     """
+    checkpoint = read_checkpoint(ckpt_path, hold=True)
     game = _sampling(ckpt_path, trust)
-    facts = facts_of(game, ckpt_path)
+    facts = facts_of(game, ckpt_path, checkpoint)
     folder = output_folder(out, WEIGHTS, MODEL, "README.md", "config.yaml", "samples.png")
-    config = without_home(read_checkpoint(ckpt_path).get("config"))
+    config = without_home(checkpoint.get("config"))
     picture = io.BytesIO()
     drawn(game.sample(64), game.shape, game.n_classes if 1 < game.n_classes <= 16 else None).save(picture, "PNG")
     files = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import Any, final
 
@@ -116,15 +117,20 @@ class StyledFolder(RealData):
     def state_dict(self) -> dict[str, Any]:
         """Return what tells these pictures and styles from others, for the checkpoint."""
         state = super().state_dict()
-        return state | {"styles": [fingerprint(style.numpy()) for style in self.styles()]} if state else state
+        return state | {"styles": self._prints} if state else state
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Say what has changed since the checkpoint was written."""
         super().load_state_dict(state_dict)
-        then, now = state_dict.get("styles", []), [fingerprint(style.numpy()) for style in self.styles()]
-        changed = [name for name, one, other in zip(self.classes, then, now, strict=False) if one != other]
+        then = state_dict.get("styles", [])
+        changed = [name for name, one, other in zip(self.classes, then, self._prints, strict=False) if one != other]
         if changed:
             say(f"the styles are not those of the checkpoint: other pictures of {', '.join(changed)}")
+
+    @cached_property
+    def _prints(self) -> list[str]:
+        """What tells each style's picture from others."""
+        return [fingerprint(style.numpy()) for style in self.styles()]
 
     def styles(self) -> list[Tensor]:
         """Return each style's picture, uint8 `(C, H, W)`.
