@@ -10,7 +10,7 @@ from lightning.pytorch import Trainer
 from gan_lightning.errors import say
 from gan_lightning.loggers.csv import RunCSVLogger
 
-_OF_TRAINING = re.compile(r"(?:[a-z0-9_]+-)?(\d{6,})(?:-\d+)?\.\w+")
+_OF_TRAINING = re.compile(r"(?:\w+-)?(\d{6,})(?:-\d+)?\.\w+")
 """Names of the cards and samples that training leaves; those of `validate` and `test` have more words."""
 
 

@@ -9,6 +9,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from gan_lightning.callbacks import Checkpoints, Coverage
+from gan_lightning.callbacks.lost_updates import _OF_TRAINING
 from gan_lightning.runs.locks import unlock_all
 from tests.training import fit, networks
 
@@ -24,6 +25,21 @@ CONFIG = {
 def evaluated(run):
     with (run / "metrics.csv").open() as file:
         return [int(row["step"]) for row in csv.DictReader(file) if row["val/modes"]]
+
+
+@pytest.mark.parametrize(
+    ("name", "update"),
+    [
+        ("000126.png", 126),
+        ("coverage-000126.json", 126),
+        ("Mine_2-1000126-2.json", 1_000_126),
+        ("validate-000126-last-0a1b2c3d-n64.json", None),
+        ("evaluate-digits-0a1b2c3d4e5f.json", None),
+    ],
+)
+def test_cards_and_samples_of_training_are_told_by_their_names(name, update):
+    found = _OF_TRAINING.fullmatch(name)
+    assert (found and int(found.group(1))) == update
 
 
 def test_what_a_killed_run_leaves_of_lost_updates_is_removed(tmp_path, monkeypatch):
